@@ -1,0 +1,75 @@
+# Every module is one static library, src/<module>/, and what it links is what it may import; tests/lint/imports.py holds
+# the #include lines to the same graph.
+
+add_library(muster_flags INTERFACE)
+target_compile_options(muster_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wimplicit-fallthrough
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wthread-safety -Wno-gnu-statement-expression-from-macro-expansion
+  -fno-omit-frame-pointer)
+target_include_directories(muster_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+if(MUSTER_SANITIZE)
+  target_compile_options(muster_flags INTERFACE -fsanitize=${MUSTER_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(muster_flags INTERFACE -fsanitize=${MUSTER_SANITIZE})
+endif()
+if(MUSTER_FUZZ)
+  target_compile_options(muster_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# muster_module(NAME [SOURCES ...] [IMPORTS module...] [LIBRARIES library...] [TESTS file...] [FUZZERS file...]
+#               [BENCHMARKS file...] [TEST_LIBRARIES library...])
+# Tests of a module are one executable, <module>_test; each x_fuzz.cc and x_bench.cc is one of its own.
+function(muster_module name)
+  cmake_parse_arguments(arg "" "" "SOURCES;IMPORTS;LIBRARIES;PRIVATE_LIBRARIES;TESTS;TEST_LIBRARIES;FUZZERS;BENCHMARKS" ${ARGN})
+  set(target muster_${name})
+  if(arg_SOURCES)
+    add_library(${target} STATIC ${arg_SOURCES})
+    set(scope PUBLIC)
+    target_link_libraries(${target} PRIVATE ${arg_PRIVATE_LIBRARIES})
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  list(TRANSFORM arg_IMPORTS PREPEND muster_)
+  target_link_libraries(${target} ${scope} muster_flags ${arg_IMPORTS} ${arg_LIBRARIES})
+  if(arg_TESTS)
+    muster_test(${name}_test SOURCES ${arg_TESTS} LIBRARIES ${target} ${arg_TEST_LIBRARIES})
+  endif()
+  if(MUSTER_FUZZ)
+    foreach(source ${arg_FUZZERS})
+      get_filename_component(fuzzer ${source} NAME_WE)
+      muster_fuzzer(${fuzzer} ${source} ${target})
+    endforeach()
+  endif()
+  if(MUSTER_BENCH)
+    foreach(source ${arg_BENCHMARKS})
+      get_filename_component(benchmark ${source} NAME_WE)
+      add_executable(${benchmark} ${source})
+      target_link_libraries(${benchmark} PRIVATE ${target} benchmark::benchmark_main)
+    endforeach()
+  endif()
+endfunction()
+
+# One GoogleTest executable, registered as one ctest test (its own output lists the cases).
+function(muster_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE muster_flags ${arg_LIBRARIES} GTest::gmock_main rapidcheck_gtest)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# One libFuzzer target. Its seed corpus is tests/corpus/<name>/; ctest runs it for MUSTER_FUZZ_SECONDS.
+set(MUSTER_FUZZ_SECONDS 10 CACHE STRING "How long ctest runs each fuzzer")
+function(muster_fuzzer name source library)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE muster_flags ${library})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set(corpus ${CMAKE_CURRENT_BINARY_DIR}/corpus/${name})
+  file(MAKE_DIRECTORY ${corpus})
+  add_test(NAME ${name} COMMAND ${name} -max_total_time=${MUSTER_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048
+    -print_final_stats=0 -verbosity=0 ${corpus} ${PROJECT_SOURCE_DIR}/tests/corpus/${name})
+  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 3600)
+endfunction()

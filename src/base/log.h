@@ -1,0 +1,66 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/pii.h"
+#include "base/result.h"
+
+namespace muster {
+
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
+
+// One field of a log line: a snake_case name and a value. Personal values do not compile.
+struct LogField {
+  using Value = std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool>;
+
+  LogField(std::string_view field_name, std::string_view text) : name(field_name), value(text) {}
+  LogField(std::string_view field_name, const std::string& text) : name(field_name), value(std::string_view(text)) {}
+  LogField(std::string_view field_name, const char* text) : name(field_name), value(std::string_view(text)) {}
+  LogField(std::string_view field_name, bool flag) : name(field_name), value(flag) {}
+  LogField(std::string_view field_name, double number) : name(field_name), value(number) {}
+  template <std::signed_integral T>
+  LogField(std::string_view field_name, T number) : name(field_name), value(static_cast<std::int64_t>(number)) {}
+  template <std::unsigned_integral T>
+    requires(!std::same_as<T, bool>)
+  LogField(std::string_view field_name, T number) : name(field_name), value(static_cast<std::uint64_t>(number)) {}
+  template <typename T>
+  LogField(std::string_view, const Pii<T>&) = delete;
+
+  std::string_view name;
+  Value value;
+};
+
+// Structured logs: one line an event, `event` a constant phrase that can be searched for, everything variable in fields.
+// Thread-safe; never blocks on a slow sink (the oldest lines are dropped and counted instead).
+class Logger {
+ public:
+  virtual ~Logger() = default;
+  virtual void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) = 0;
+
+  void Debug(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kDebug, event, fields); }
+  void Info(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kInfo, event, fields); }
+  void Warning(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kWarning, event, fields); }
+  void Error(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kError, event, fields); }
+};
+
+enum class LogFormat : std::uint8_t { kLogfmt, kJson };
+
+struct LogOptions {
+  LogFormat format = LogFormat::kLogfmt;
+  LogLevel level = LogLevel::kInfo;
+  std::string file;                        // empty: standard error
+  std::size_t queue_lines_max = 8192;      // lines waiting for the sink; the oldest are dropped beyond
+};
+
+Result<std::unique_ptr<Logger>> MakeLogger(const LogOptions& options);
+
+// Drops everything; for tests and tools.
+Logger& NullLogger();
+
+}  // namespace muster

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace muster {
+
+// How many copies of a counter there are, so that threads do not share a cache line. A thread picks one for life.
+inline constexpr std::size_t kMetricStripes = 8;
+std::size_t MetricStripe();
+
+// Counts up. Add costs one uncontended atomic add.
+class Counter {
+ public:
+  void Add(std::uint64_t amount = 1) { stripes_[MetricStripe()].value.fetch_add(amount, std::memory_order_relaxed); }
+  std::uint64_t Value() const;
+
+ private:
+  struct alignas(64) Stripe {
+    std::atomic<std::uint64_t> value{0};
+  };
+  std::array<Stripe, kMetricStripes> stripes_;
+};
+
+// Durations in fixed buckets from 10 µs to 10 s, two a factor of about 2.2. Record costs two uncontended atomic adds.
+class Histogram {
+ public:
+  static constexpr std::array<std::int64_t, 19> kBoundsMicros = {
+      10,     20,     50,      100,     200,     500,       1'000,     2'000,     5'000,     10'000,
+      20'000, 50'000, 100'000, 200'000, 500'000, 1'000'000, 2'000'000, 5'000'000, 10'000'000};
+
+  void Record(Duration duration);
+
+  struct Snapshot {
+    std::array<std::uint64_t, kBoundsMicros.size() + 1> counts{};  // the last: above every bound
+    std::uint64_t sum_micros = 0;
+  };
+  Snapshot Read() const;
+
+ private:
+  struct alignas(64) Stripe {
+    std::array<std::atomic<std::uint64_t>, kBoundsMicros.size() + 1> counts{};
+    std::atomic<std::uint64_t> sum_micros{0};
+  };
+  std::array<Stripe, kMetricStripes> stripes_;
+};
+
+using MetricLabels = std::map<std::string, std::string>;
+
+// All metrics of a process. Names follow Prometheus conventions: muster_<module>_<what>_<unit>[_total], base units.
+// Registering the same name and labels again returns the same object; a name has one help text and one type.
+class MetricRegistry {
+ public:
+  MetricRegistry();
+  ~MetricRegistry();
+  MetricRegistry(const MetricRegistry&) = delete;
+
+  Counter& AddCounter(std::string_view name, std::string_view help, MetricLabels labels = {});
+  Histogram& AddHistogram(std::string_view name, std::string_view help, MetricLabels labels = {});
+  // `read` is called at each exposition, from the thread that exposes; what it reads must outlive the registry.
+  void AddGauge(std::string_view name, std::string_view help, std::function<double()> read, MetricLabels labels = {});
+
+  // Prometheus text format 0.0.4.
+  std::string Expose() const;
+
+  struct Description {
+    std::string name;
+    std::string type;
+    std::string help;
+    std::vector<std::string> label_names;
+  };
+  // Sorted by name; the reference page is generated from it.
+  std::vector<Description> Describe() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace muster

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "domain/member.h"
+
+namespace muster {
+
+// How a personal value is hidden from a caller that may not see it.
+enum class MaskStyle : std::uint8_t {
+  kPhone,  // "+86138****0001": country code and three digits, four last
+  kEmail,  // "l***@example.com"
+  kTail,   // "****6789": the last four of a value of at least eight characters, else "****"
+  kName,   // "L***": the first character
+};
+
+// A member at one version in the form in which it is cached and answered: one contiguous, immutable, reference-counted block
+// that holds its JSON (the API's, personal values in clear), where the personal values lie in it, and its identity keys.
+// About 64 bytes more than the JSON. Threads may share one.
+class MemberDocument {
+ public:
+  struct Span {
+    std::uint32_t begin;  // of the escaped text between the quotes
+    std::uint32_t size;
+    MaskStyle style;
+  };
+
+  MemberId id() const { return id_; }
+  Version version() const { return version_; }
+  MemberState state() const { return state_; }
+  bool Holds(const IdentityKey& key) const;
+  std::span<const IdentityKey> keys() const;
+
+  // The JSON object with every personal value in clear.
+  std::string_view json() const;
+  // Appends the JSON object with personal values masked.
+  void AppendMasked(std::string& out) const;
+
+  // What the block takes from the allocator, in bytes.
+  std::size_t AllocatedBytes() const;
+
+ private:
+  friend class MemberDocumentRef;
+  friend class MemberDocumentBuilder;
+  MemberDocument() = default;
+
+  std::span<const Span> spans() const;
+
+  mutable std::atomic<std::uint32_t> references_{1};
+  std::uint32_t json_size_ = 0;
+  MemberId id_;
+  Version version_;
+  MemberState state_ = MemberState::kActive;
+  std::uint16_t key_count_ = 0;
+  std::uint16_t span_count_ = 0;
+  // Followed by the keys, the spans and the JSON.
+};
+
+// A counted reference; null means "no such member".
+class MemberDocumentRef {
+ public:
+  MemberDocumentRef() = default;
+  MemberDocumentRef(const MemberDocumentRef& other) : document_(other.document_) {
+    if (document_) document_->references_.fetch_add(1, std::memory_order_relaxed);
+  }
+  MemberDocumentRef(MemberDocumentRef&& other) noexcept : document_(std::exchange(other.document_, nullptr)) {}
+  MemberDocumentRef& operator=(MemberDocumentRef other) noexcept {
+    std::swap(document_, other.document_);
+    return *this;
+  }
+  ~MemberDocumentRef();
+
+  explicit operator bool() const { return document_ != nullptr; }
+  const MemberDocument& operator*() const { return *document_; }
+  const MemberDocument* operator->() const { return document_; }
+  const MemberDocument* get() const { return document_; }
+
+ private:
+  friend class MemberDocumentBuilder;
+  explicit MemberDocumentRef(const MemberDocument* adopted) : document_(adopted) {}
+  const MemberDocument* document_ = nullptr;
+};
+
+// Renders a member. The JSON is proto3's mapping of muster.v1.Member: lowerCamelCase, 64-bit integers as strings, fields at
+// their default left out, in the order of the field numbers, attributes in the order of their names.
+MemberDocumentRef MakeMemberDocument(const Member& member);
+
+// The mask of a value on its own; `style` by identity kind is MaskStyleOf.
+MaskStyle MaskStyleOf(std::string_view kind);
+std::string Mask(std::string_view value, MaskStyle style);
+
+}  // namespace muster

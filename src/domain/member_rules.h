@@ -1,0 +1,45 @@
+#pragma once
+
+#include "base/result.h"
+#include "domain/identity_catalog.h"
+#include "domain/member.h"
+#include "domain/ports/member_writer.h"
+
+namespace muster {
+
+// The rules of a member's life, as pure functions over a member. What they refuse, they refuse before anything is written.
+
+// Bounds of the fields; each violation names its field. Lengths are in bytes of UTF-8.
+inline constexpr std::size_t kNameBytesMax = 256;        // displayName, realName
+inline constexpr std::size_t kWordBytesMax = 64;         // city, tier, a tag, an attribute's name, an identity's source
+inline constexpr std::size_t kTagsMax = 64;
+inline constexpr std::size_t kAttributesMax = 64;
+inline constexpr std::size_t kAttributeValueBytesMax = 1024;
+inline constexpr std::size_t kIdentitiesMax = 64;
+
+// INVALID_ARGUMENT: lengths, birth date that is not a day, control characters, duplicate tags, a state that does not fit.
+Result<void> CheckFields(const Member& member);
+// LIMIT_EXCEEDED, or INVALID_ARGUMENT when the same identity is listed twice.
+Result<void> CheckIdentities(const Member& member, const IdentityCatalog& catalog);
+
+// Each applies one change to `member` (its version and update time included), or refuses and leaves it as it was.
+// False: nothing to change.
+Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now);
+Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog& catalog, Timestamp now);
+Result<bool> ApplyUnbind(Member& member, const IdentityKey& key, Timestamp now);
+Result<bool> ApplyClose(Member& member, Timestamp now);
+
+// VERSION_MISMATCH when the caller expects another version.
+Result<void> CheckVersion(const Member& member, std::optional<Version> expected);
+
+// STATE_CONFLICT unless `from` may become `to`.
+Result<void> CheckTransition(MemberState from, MemberState to);
+
+std::string_view StateName(MemberState state);
+std::optional<MemberState> ParseState(std::string_view name);
+std::string_view GenderName(Gender gender);
+std::optional<Gender> ParseGender(std::string_view name);
+std::string_view IdentityStateName(IdentityState state);
+std::optional<IdentityState> ParseIdentityState(std::string_view name);
+
+}  // namespace muster

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "domain/ids.h"
+#include "domain/member.h"
+
+namespace muster {
+
+// On whose behalf a write happens, and under which conditions.
+struct WriteContext {
+  std::string caller;      // the caller account's name, for the history
+  std::string request_id;
+  Deadline deadline = {};
+  std::optional<Version> expected_version = {};  // If-Match
+  // Set when the same attempt may come twice (an import that is run again): the second one finds what the first one did.
+  std::optional<OperationId> operation_id = {};
+};
+
+// A new value for some fields of a member; fields that are not named stay.
+struct MemberPatch {
+  // Top-level fields in the API's spelling: displayName, realName, gender, birthDate, city, tier, tags, attributes, state
+  // (ACTIVE and FROZEN only).
+  std::vector<std::string> fields;
+  Member values;
+};
+
+// Changes members. Thread-safe. Each verb is a protocol of one or more transactions (store/binding.h) and answers the member
+// as committed; the answer means durable. Identities arrive normalised, with their keys.
+//
+// Errors of all: MEMBER_NOT_FOUND, STATE_CONFLICT, VERSION_MISMATCH, INVALID_ARGUMENT, OVERLOADED, WRITES_UNAVAILABLE (nothing
+// was written), OUTCOME_UNKNOWN (it may have been), DEADLINE_EXCEEDED (nothing was written).
+class MemberWriter {
+ public:
+  virtual ~MemberWriter() = default;
+
+  // `member.id` zero: allocate one. Else import: MEMBER_EXISTS unless this very operation had created it.
+  // `member.version`, times and state are kept when `imported`, else set here. Also IDENTITY_TAKEN, LIMIT_EXCEEDED.
+  virtual Task<Result<Member>> Register(Member member, bool imported, WriteContext context) = 0;
+  virtual Task<Result<Member>> Update(MemberId id, MemberPatch patch, WriteContext context) = 0;
+  // Binding what the member already holds succeeds and changes nothing. Also IDENTITY_TAKEN, LIMIT_EXCEEDED.
+  virtual Task<Result<Member>> Bind(MemberId id, Identity identity, WriteContext context) = 0;
+  // Also IDENTITY_NOT_FOUND.
+  virtual Task<Result<Member>> Unbind(MemberId id, IdentityKey key, WriteContext context) = 0;
+  // Frees every identity; final. Closing a closed member changes nothing.
+  virtual Task<Result<Member>> Close(MemberId id, WriteContext context) = 0;
+};
+
+}  // namespace muster

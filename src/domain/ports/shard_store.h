@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "domain/change.h"
+#include "domain/ids.h"
+#include "domain/member.h"
+
+namespace muster {
+
+// Who an identity was last reserved for: a reservation and a hint, not the truth (that is the member's own list).
+struct LookupRow {
+  MemberId member_id;
+  OperationId operation_id;
+  friend bool operator==(const LookupRow&, const LookupRow&) = default;
+};
+
+enum class OperationOutcome : std::uint8_t { kCommitted = 1, kAborted = 2 };
+
+// One transaction in one database, with the rows of every shard that lives there. Serialisable against every other one.
+// Verbs fail with INTERNAL or WRITES_UNAVAILABLE when the engine does; the transaction is then rolled back.
+class ShardTransaction {
+ public:
+  virtual ~ShardTransaction() = default;
+
+  virtual Result<std::optional<Member>> ReadMember(MemberId id) = 0;
+  // Inserts or replaces the member, and adds `change` to its history and to the change stream in the same commit.
+  virtual Result<void> WriteMember(const Member& member, const Change& change) = 0;
+
+  virtual Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) = 0;
+  // An empty `row` frees the identity.
+  virtual Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) = 0;
+
+  virtual Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) = 0;
+  virtual Result<void> WriteOperation(OperationId id, OperationOutcome outcome) = 0;
+};
+
+// The databases over which the 1,024 shards are spread. The binding protocol runs on this port alone: on SQLite files, on
+// MariaDB groups, on the memory twin, and in the simulation, which crashes it between any two steps.
+class ShardStore {
+ public:
+  // May run more than once (a group that failed is retried one by one), so it must leave nothing behind but its last
+  // result. An error rolls back what it wrote.
+  using Transaction = std::move_only_function<Result<void>(ShardTransaction&)>;
+  using Done = std::move_only_function<void(Result<void>)>;
+
+  virtual ~ShardStore() = default;
+
+  // Two shards of one database can share a transaction.
+  virtual std::uint32_t DatabaseOf(ShardId shard) const = 0;
+  std::uint32_t DatabaseOf(MemberId id) const { return DatabaseOf(ShardOf(id)); }
+  std::uint32_t DatabaseOf(const IdentityKey& key) const { return DatabaseOf(ShardOf(key)); }
+
+  // Runs `transaction` in `database` and calls `done` once, on any thread, after its commit is durable (or with the error).
+  // Errors beside the transaction's own: OVERLOADED (the queue is full; nothing happened), WRITES_UNAVAILABLE (nothing
+  // happened), OUTCOME_UNKNOWN (it may have been committed).
+  virtual void Run(std::uint32_t database, Transaction transaction, Done done) = 0;
+
+  // The database's own clock, by which the ages of operations are judged.
+  virtual Timestamp Now(std::uint32_t database) const = 0;
+
+  // Lookup rows and operation outcomes that a sweeper should look at, at most `limit`, from `after` on in key order.
+  struct LookupEntry {
+    IdentityKey key;
+    LookupRow row;
+  };
+  virtual Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after, std::size_t limit) = 0;
+  // Forgets outcomes recorded before `before`; answers how many.
+  virtual void ForgetOperations(std::uint32_t database, Timestamp before, std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
+};
+
+}  // namespace muster

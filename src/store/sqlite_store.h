@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/options.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "domain/commit_floor.h"
+#include "domain/keyring.h"
+#include "domain/ports/member_archive.h"
+#include "domain/ports/member_cache.h"
+#include "domain/ports/member_reader.h"
+#include "domain/ports/shard_store.h"
+
+namespace muster {
+
+struct SqliteOptions {
+  std::int64_t files = 1;                                // over which the 1,024 shards are spread; fixed when the data is made
+  std::int64_t group_commit_max = 1024;                  // transactions in one commit
+  std::int64_t queue_max = 16384;                        // transactions waiting for a writer; beyond: OVERLOADED
+  std::int64_t writer_cache_bytes = std::int64_t{64} << 20;
+  std::int64_t mmap_bytes = std::int64_t{1} << 36;       // of each file, for readers
+  bool durable = true;                                   // synchronous=FULL; false only for tests and throw-away demos
+
+  void Declare(OptionRegistry& options);  // store.sqlite.*
+};
+
+struct SqliteDependencies {
+  const Keyring* keyring = nullptr;
+  const Clock* clock = nullptr;
+  Random* random = nullptr;
+  Logger* logger = nullptr;
+  MetricRegistry* metrics = nullptr;
+  CommitFloor* floor = nullptr;
+  MemberCache* cache = nullptr;  // erased from before each commit; may be null
+};
+
+// All members in SQLite files in one directory. One writer thread a file commits in groups; readers are one a loop.
+class SqliteStore {
+ public:
+  // Makes the files when the directory has none. Errors say what to do: a newer schema, another number of files, a read-only
+  // or full disk, a file that is not a database or is corrupted, a directory that another server uses.
+  static Result<std::unique_ptr<SqliteStore>> Open(const std::string& directory, const SqliteOptions& options,
+                                                   const SqliteDependencies& dependencies);
+  virtual ~SqliteStore() = default;
+
+  virtual ShardStore& shards() = 0;
+  virtual MemberArchive& archive() = 0;
+  // The leaf of a route tree: gathers the reads of a turn into one read transaction. Source: primary.
+  virtual Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) = 0;
+
+  // INTERNAL or WRITES_UNAVAILABLE when the last commit failed (disk full, I/O error) and none has succeeded since: /readyz.
+  virtual Result<void> Health() const = 0;
+  virtual std::int64_t CountMembers() const = 0;  // an estimate that is cheap
+
+  // Finishes what is queued, checkpoints, closes. No call may follow.
+  virtual void Close() = 0;
+};
+
+}  // namespace muster
