@@ -1,0 +1,63 @@
+# The front door. `make` alone lists what there is; every target installs the Debian packages it needs.
+# Set MUSTER_NO_INSTALL=1 to be told what is missing instead.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.PHONY: help deps run build test lint asan tsan fuzz sim models bench reference format clean
+
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 600
+SEEDS ?= 100000
+PRESETS := dev release asan tsan fuzz
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+deps: ## install the packages that building and testing need
+	@tools/install-packages build test
+
+run: build ## build and start a demonstration server with synthetic members
+	@exec build/release/muster demo
+
+build: ## the release binary, build/release/muster
+	@tools/install-packages build
+	@tools/cmake-build release muster
+
+test: deps ## build everything and run every test
+	@tools/cmake-build release all
+	@tools/run-tests release
+
+asan tsan: deps ## the suites under AddressSanitizer+UBSan, or ThreadSanitizer
+	@tools/cmake-build $@ all
+	@tools/run-tests $@
+
+fuzz: deps ## every fuzzer for FUZZ_SECONDS (600) each
+	@tools/cmake-build fuzz all -DMUSTER_FUZZ_SECONDS=$(FUZZ_SECONDS)
+	@ctest --test-dir build/fuzz --output-on-failure -L fuzz -j $(JOBS)
+
+sim: deps ## SEEDS (100000) seeds of the directory simulation
+	@tools/cmake-build release muster_sim
+	@build/release/sim/muster_sim --seeds $(SEEDS)
+
+models: deps ## check the Promela models with spin
+	@tools/cmake-build release none
+	@ctest --test-dir build/release --output-on-failure -R '^model_'
+
+bench: ## the figures of docs/figures.md: a table, and JSON in build/bench/
+	@tools/install-packages build test bench
+	@tools/cmake-build release all -DMUSTER_BENCH=ON
+	@/usr/bin/python3 tests/figures/run.py --build build/release --out build/bench
+
+lint: ## formatting, import directions, clang-tidy, generated pages
+	@tools/install-packages build test lint
+	@tools/cmake-build release muster
+	@tests/lint/run build/release
+
+reference: build ## write the generated pages of docs/reference again
+	@tools/generate-reference docs/reference
+
+format: ## clang-format everything
+	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
+
+clean: ## remove what was built
+	@rm -rf $(addprefix build/,$(PRESETS)) build/bench

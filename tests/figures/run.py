@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""The figures of docs/figures.md, measured as ratios within one run: `make bench`.
+
+Each server and its reference run pinned to the same core in turn, the load on the other core, in short alternating slices;
+a figure is the median of the slices' ratios. Writes one JSON file a figure and prints a table.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import members
+from servers import Muster, Nginx, pin
+
+SLICES = 7
+SLICE_SECONDS = 2.0
+MEMBERS = 1_000_000
+SERVER_CORE, LOAD_CORE = 0, 1
+
+
+class Bench:
+    def __init__(self, build: pathlib.Path, out: pathlib.Path, work: pathlib.Path, member_count: int):
+        self.build, self.out, self.work, self.member_count = build, out, work, member_count
+        self.binary = build / "muster"
+        self.rows = []
+
+    def record(self, name: str, value: float, floor: float, detail: dict, below: bool = False, unit: str = "x"):
+        """`below`: the figure must stay under `floor`; else reach it."""
+        met = value < floor if below else value >= floor
+        row = {"figure": name, "value": round(value, 3), "unit": unit, "floor": floor, "below": below, "met": met, **detail}
+        self.rows.append(row)
+        (self.out / f"{name}.json").write_text(json.dumps(row, indent=1) + "\n")
+        print(f"  {name:<22} {value:>10.2f} {unit:<5} {'below' if below else 'floor'} {floor:<8} {'met' if met else 'MISSED'}",
+              flush=True)
+
+    def load(self, port: int, **flags) -> dict:
+        command = [self.build / "src/bench/http_load", "--port", port, "--seconds", SLICE_SECONDS]
+        for name, value in flags.items():
+            command += ["--" + name.replace("_", "-"), value]
+        done = subprocess.run(pin(LOAD_CORE, command), check=True, capture_output=True, text=True)
+        return json.loads(done.stdout)
+
+    def pairs(self, ours, reference) -> tuple[float, dict]:
+        """Median ratio of `SLICES` alternating measurements; each callable answers a rate."""
+        measured = [(ours(), reference()) for _ in range(SLICES)]
+        ratios = sorted(a / b for a, b in measured)
+        return statistics.median(ratios), {
+            "ratio_min": round(ratios[0], 3), "ratio_max": round(ratios[-1], 3),
+            "ours_per_second": round(statistics.median(a for a, _ in measured)),
+            "reference_per_second": round(statistics.median(b for _, b in measured)),
+        }
+
+    def checked_rate(self, result: dict) -> float:
+        if result["errors"]:
+            raise SystemExit(f"bench: {result['errors']} answers were not 2xx")
+        return result["per_second"]
+
+
+def reads(bench: Bench, data: pathlib.Path):
+    big = ["--set", "cache.near.bytes=3GiB"]
+    with Muster(bench.binary, data, core=SERVER_CORE, threads=1, extra=big) as server:
+        sample = server.get(f"/v1/members/{bench.member_count // 2}")
+        fill_near_cache(bench, server)
+        with Nginx(bench.work / "nginx", sample, core=SERVER_CORE) as nginx:
+            for name, depth, floor in (("http_hit", 1, 0.85), ("http_hit_pipelined", 16, 2.0)):
+                flags = {"connections": 64, "pipeline": depth}
+                ratio, detail = bench.pairs(
+                    lambda: bench.checked_rate(bench.load(server.port, mode="get", members=bench.member_count,
+                                                          key_file=server.key_file, **flags)),
+                    lambda: bench.checked_rate(bench.load(nginx.port, mode="plain", **flags)))
+                bench.record(name, ratio, floor, {**detail, "body_bytes": len(sample), "near": server.near_cache()})
+    with Muster(bench.binary, data, core=SERVER_CORE, threads=1, extra=["--set", "cache.near.enabled=false"]) as server:
+        with Nginx(bench.work / "nginx", sample, core=SERVER_CORE) as nginx:
+            ratio, detail = bench.pairs(
+                lambda: bench.checked_rate(bench.load(server.port, mode="get", members=bench.member_count,
+                                                      key_file=server.key_file, connections=64)),
+                lambda: bench.checked_rate(bench.load(nginx.port, mode="plain", connections=64)))
+            bench.record("http_miss", ratio, 0.45, {**detail, "body_bytes": len(sample)})
+
+
+
+def registers(bench: Bench):
+    data, raw = bench.work / "register", bench.work / "raw"
+    first_phone = 0
+    with Muster(bench.binary, data) as server:
+
+        def ours() -> float:
+            nonlocal first_phone
+            result = bench.load(server.port, mode="register", connections=64, key_file=server.key_file,
+                                first_phone=first_phone)
+            first_phone += result["requests"] + 64
+            return bench.checked_rate(result)
+
+        def reference() -> float:
+            raw.mkdir()
+            done = subprocess.run([bench.build / "src/bench/sqlite_reference", "single", raw, str(SLICE_SECONDS)],
+                                  check=True, capture_output=True, text=True)
+            shutil.rmtree(raw)
+            return json.loads(done.stdout)["per_second"]
+
+        ratio, detail = bench.pairs(ours, reference)
+        bench.record("register", ratio, 3.0, detail)
+    shutil.rmtree(data)
+
+
+def imports(bench: Bench, data: pathlib.Path, lines: pathlib.Path):
+    """Imports into `data`, which the read figures then use."""
+    with Muster(bench.binary, data) as server:
+        started = time.monotonic()
+        subprocess.run([bench.binary, "import", lines, "--server", server.url, "--key-file", server.key_file], check=True,
+                       stderr=subprocess.DEVNULL)
+        seconds = time.monotonic() - started
+        fill_near_cache(bench, server)
+        anonymous = server.anonymous_mib()
+        near = server.near_cache()
+    target = bench.work / "copy"
+    target.mkdir()
+    done = subprocess.run([bench.build / "src/bench/sqlite_reference", "copy", data / "muster-0.db", target], check=True,
+                          capture_output=True, text=True)
+    shutil.rmtree(target)
+    raw = json.loads(done.stdout)["per_second"]
+    bench.record("import", bench.member_count / seconds / raw, 0.4,
+                 {"ours_per_second": round(bench.member_count / seconds), "reference_per_second": round(raw)})
+    bench.record("memory", anonymous, 600, {"near": near}, below=True, unit="MiB")
+
+
+def fill_near_cache(bench: Bench, server: Muster):
+    for first in range(1, bench.member_count + 1, 1000):
+        ids = [str(i) for i in range(first, min(first + 1000, bench.member_count + 1))]
+        server.post("/v1/members:batchGet", json.dumps({"ids": ids}))
+
+
+def start(bench: Bench, data: pathlib.Path):
+    seconds = []
+    for _ in range(5):
+        began = time.monotonic()
+        with Muster(bench.binary, data) as server:
+            with urllib.request.urlopen(server.url + "/readyz", timeout=10) as answer:
+                assert answer.status == 200
+            seconds.append(time.monotonic() - began)
+    bench.record("start", statistics.median(seconds), 1.0, {"all": [round(s, 3) for s in seconds]}, below=True, unit="s")
+
+
+def json_writer(bench: Bench):
+    done = subprocess.run(pin(SERVER_CORE, [bench.build / "src/domain/member_document_bench", "--benchmark_format=json",
+                                            "--benchmark_repetitions=5", "--benchmark_report_aggregates_only=true"]),
+                          check=True, capture_output=True, text=True)
+    medians = {b["run_name"]: b["cpu_time"] for b in json.loads(done.stdout)["benchmarks"] if b["aggregate_name"] == "median"}
+    ours, reference = medians["MakeMemberDocument"], medians["MessageToJsonString"]
+    bench.record("member_json", reference / ours, 25, {"ours_ns": round(ours), "reference_ns": round(reference)})
+
+
+def build_time(bench: Bench, source: pathlib.Path):
+    target = bench.work / "build"
+    environment = {**os.environ, "CCACHE_DISABLE": "1"}
+    began = time.monotonic()
+    subprocess.run(["cmake", "--preset", "release", "-B", target], cwd=source, check=True, env=environment,
+                   stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", target, "--target", "muster", "--parallel", str(os.cpu_count())], check=True,
+                   env=environment, stdout=subprocess.DEVNULL)
+    bench.record("build", (time.monotonic() - began) / 60, 6, {}, below=True, unit="min")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument("--only", nargs="*", default=[], help="figures to measure: json register import start reads build")
+    arguments = parser.parse_args()
+    if len(os.sched_getaffinity(0)) < 2:
+        raise SystemExit("bench: needs two cores, one for the servers and one for the load")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    wanted = lambda name: not arguments.only or name in arguments.only
+    source = pathlib.Path(__file__).resolve().parents[2]
+    with tempfile.TemporaryDirectory(prefix="muster-bench-", dir=os.environ.get("TMPDIR")) as work:
+        bench = Bench(arguments.build.resolve(), arguments.out, pathlib.Path(work), arguments.members)
+        print(f"figures ({arguments.members} members, medians of {SLICES} slices of {SLICE_SECONDS:g} s)", flush=True)
+        if wanted("json"):
+            json_writer(bench)
+        if wanted("register"):
+            registers(bench)
+        if wanted("import") or wanted("start") or wanted("reads"):
+            lines, data = bench.work / "members.jsonl", bench.work / "data"
+            members.write(lines, arguments.members)
+            imports(bench, data, lines)
+            lines.unlink()
+            if wanted("start"):
+                start(bench, data)
+            if wanted("reads"):
+                reads(bench, data)
+        if wanted("build"):
+            build_time(bench, source)
+    return 0 if all(row["met"] for row in bench.rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

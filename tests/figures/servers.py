@@ -1,0 +1,106 @@
+"""The servers that the figures compare: each a context manager on a free loopback port, pinned to a core when asked."""
+import json
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+START_SECONDS_MAX = 60
+
+
+def pin(core, command) -> list[str]:
+    prefix = [] if core is None else ["taskset", "-c", str(core)]
+    return prefix + [str(word) for word in command]
+
+
+def wait_until(condition, what: str, process: subprocess.Popen):
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not condition():
+        if process.poll() is not None:
+            raise SystemExit(f"bench: {what} ended with status {process.returncode}")
+        if time.monotonic() > deadline:
+            raise SystemExit(f"bench: {what} was not ready within {START_SECONDS_MAX} s")
+        try:
+            process.wait(0.005)
+        except subprocess.TimeoutExpired:
+            pass
+
+
+class Muster:
+    def __init__(self, binary, data: pathlib.Path, core=None, threads=0, extra=()):
+        self.endpoints = data / "endpoints.json"
+        self.key_file = data / "admin.key"
+        command = [binary, "serve", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+        if threads:
+            command += ["--threads", threads]
+        self.process = subprocess.Popen(pin(core, [*command, *extra]), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wait_until(self.endpoints.exists, "muster", self.process)
+        addresses = json.loads(self.endpoints.read_text())
+        self.url = "http://" + addresses["http"]
+        self.admin_url = "http://" + addresses["admin"]
+        self.port = int(addresses["http"].rsplit(":", 1)[1])
+        self.key = self.key_file.read_text().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=60)
+
+    def request(self, url: str, body=None) -> bytes:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(url, data=body and body.encode(), headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def get(self, path: str) -> bytes:
+        return self.request(self.url + path)
+
+    def post(self, path: str, body: str) -> bytes:
+        return self.request(self.url + path, body)
+
+    def anonymous_mib(self) -> float:
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) / 1024
+
+    def near_cache(self) -> dict:
+        metrics = self.request(self.admin_url + "/metrics").decode()
+        return {name: float(value) for name, value in re.findall(r"^muster_cache_near_(\w+)(?:\{\})? ([0-9.e+]+)$", metrics, re.M)}
+
+
+class Nginx:
+    """One worker that answers every request with the same body."""
+
+    def __init__(self, directory: pathlib.Path, body: bytes, core: int):
+        directory.mkdir(parents=True, exist_ok=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        text = body.decode().replace("\\", "\\\\").replace("'", "\\'").replace("$", "")
+        (directory / "nginx.conf").write_text(f"""
+daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; keepalive_requests 1000000000; default_type application/json;
+  client_body_temp_path {directory}/t1; proxy_temp_path {directory}/t2; fastcgi_temp_path {directory}/t3;
+  uwsgi_temp_path {directory}/t4; scgi_temp_path {directory}/t5;
+  server {{ listen 127.0.0.1:{self.port}; location / {{ return 200 '{text}'; }} }}
+}}""")
+        self.process = subprocess.Popen(pin(core, ["nginx", "-p", directory, "-c", directory / "nginx.conf"]),
+                                        stderr=subprocess.DEVNULL)
+        wait_until(self.answers, "nginx", self.process)
+
+    def answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
