@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "api/api_dependencies.h"
+#include "api/http.h"
+#include "base/event_loop.h"
+#include "domain/id_allocator.h"
+#include "domain/ports/member_reader.h"
+
+namespace muster {
+
+struct AdminApiDependencies {
+  IdAllocator* ids = nullptr;
+  // The live route trees of all loops as one (MergeDescriptions). Called on the admin loop: thread-safe.
+  std::function<RouteDescription()> routes;
+};
+
+// The operators' HTTP interface, on a port of its own. Scope `admin`, except import and export: `members.import`.
+//
+//   POST /admin/v1/callers             {"name":"orders","purpose":"…","scopes":["members.read"],"keyLifetime":"86400s"}
+//                                      → 201 {"key":"mk_…","keyId":"…"}; the key is never shown again. keyLifetime may
+//                                      be left out: the key does not expire
+//   GET  /admin/v1/callers             → {"callers":[{"name","purpose","scopes","disabled","createTime",
+//                                         "keys":[{"id","createTime","expireTime"}]}]}
+//   POST /admin/v1/callers/{name}:rotate   {"overlap":"3600s","keyLifetime":"…"} → as create; overlap is 1 day by
+//   default POST /admin/v1/callers/{name}:disable, :enable   {} → {} GET  /admin/v1/routes              →
+//   {"name":"cache(near)","policy":"…","counters":{"hits":"7"},"children":[…]} POST /admin/v1/imports:reserve
+//   {"lines":1000000} → {"rangeStart":"…"}: a number for each line of a file POST
+//   /admin/v1/members:import?rangeStart=R&firstLine=L
+//        The body is JSON Lines, the first of which is line L (from 1) of the file. Line n is written as operation
+//        number n of the range, and becomes member number n of it unless it has an "id". So sending a batch again, with
+//        the same R and L, finds what the first attempt did. Empty lines are skipped, but counted. →
+//        {"imported":998,"rejected":2,"results":[{"line":17,"code":"IDENTITY_TAKEN","detail":"…"}]}: the rejected
+//        lines, in order A failure that may pass (OVERLOADED, WRITES_UNAVAILABLE, OUTCOME_UNKNOWN, DEADLINE_EXCEEDED)
+//        of any line is the answer to the whole: send the same batch again.
+//   GET  /admin/v1/members:export?after=ID&limit=N   → application/x-ndjson: members with an id above `after`, in the
+//   order of
+//        ids, values in clear; needs personal.read as well. `limit` is 1 to 1000 (500). Fewer lines than that, or none:
+//        go on after the last id until an answer is empty
+//   GET  /livez, /readyz?verbose, /metrics   without a key
+//
+// One for each loop of the admin server; calls of the archive and of the caller directory block that loop alone.
+// Destroying it waits for the writes that it has begun.
+std::unique_ptr<HttpHandler> MakeAdminApi(EventLoop& loop, const ApiDependencies& dependencies,
+                                          const AdminApiDependencies& admin);
+
+}  // namespace muster

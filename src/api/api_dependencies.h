@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "domain/identity_catalog.h"
+#include "domain/keyring.h"
+#include "domain/ports/member_archive.h"
+#include "domain/ports/member_writer.h"
+#include "traffic/callers.h"
+
+namespace muster {
+
+// What GET /v1/server answers.
+struct ServerInfo {
+  std::string version;  // "0.1.0"
+  std::string center;   // empty when there is only one
+  std::int64_t epoch = 0;
+  std::string admin_address;  // "127.0.0.1:7402"; empty until the admin port listens
+};
+
+// One thing that must work before reads and writes do.
+struct ReadinessCheck {
+  std::string name;  // "store"
+  bool ready = false;
+  std::string detail;  // what is wrong and what to do; empty when ready
+};
+
+// What the HTTP handlers stand on. Everything outlives the handlers and is thread-safe: each loop has handlers of its
+// own.
+struct ApiDependencies {
+  MemberWriter* writer = nullptr;
+  MemberArchive* archive = nullptr;
+  CallerDirectory* callers = nullptr;
+  const IdentityCatalog* catalog = nullptr;
+  const Keyring* keyring = nullptr;
+  const Clock* clock = nullptr;
+  Random* random = nullptr;
+  Logger* logger = nullptr;
+  MetricRegistry* metrics = nullptr;
+  std::function<std::vector<ReadinessCheck>()> readiness;  // cheap: it runs on a loop
+  std::function<ServerInfo()> server;
+};
+
+}  // namespace muster
