@@ -64,8 +64,8 @@ class Bench:
 
 
 def reads(bench: Bench, data: pathlib.Path):
-    big = ["--set", "cache.near.bytes=3GiB"]
-    with Muster(bench.binary, data, core=SERVER_CORE, threads=1, extra=big) as server:
+    large = {"MUSTER_CACHE__NEAR__BYTES": "3GiB"}
+    with Muster(bench.binary, data, core=SERVER_CORE, threads=1, environment=large) as server:
         sample = server.get(f"/v1/members/{bench.member_count // 2}")
         fill_near_cache(bench, server)
         with Nginx(bench.work / "nginx", sample, core=SERVER_CORE) as nginx:
@@ -76,7 +76,8 @@ def reads(bench: Bench, data: pathlib.Path):
                                                           key_file=server.key_file, **flags)),
                     lambda: bench.checked_rate(bench.load(nginx.port, mode="plain", **flags)))
                 bench.record(name, ratio, floor, {**detail, "body_bytes": len(sample), "near": server.near_cache()})
-    with Muster(bench.binary, data, core=SERVER_CORE, threads=1, extra=["--set", "cache.near.enabled=false"]) as server:
+    without = {"MUSTER_CACHE__NEAR__ENABLED": "false"}
+    with Muster(bench.binary, data, core=SERVER_CORE, threads=1, environment=without) as server:
         with Nginx(bench.work / "nginx", sample, core=SERVER_CORE) as nginx:
             ratio, detail = bench.pairs(
                 lambda: bench.checked_rate(bench.load(server.port, mode="get", members=bench.member_count,

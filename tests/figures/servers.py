@@ -1,5 +1,6 @@
 """The servers that the figures compare: each a context manager on a free loopback port, pinned to a core when asked."""
 import json
+import os
 import pathlib
 import re
 import signal
@@ -30,13 +31,14 @@ def wait_until(condition, what: str, process: subprocess.Popen):
 
 
 class Muster:
-    def __init__(self, binary, data: pathlib.Path, core=None, threads=0, extra=()):
+    def __init__(self, binary, data: pathlib.Path, core=None, threads=0, environment=None):
         self.endpoints = data / "endpoints.json"
         self.key_file = data / "admin.key"
         command = [binary, "serve", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
         if threads:
             command += ["--threads", threads]
-        self.process = subprocess.Popen(pin(core, [*command, *extra]), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(pin(core, command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        env={**os.environ, **(environment or {})})
         wait_until(self.endpoints.exists, "muster", self.process)
         addresses = json.loads(self.endpoints.read_text())
         self.url = "http://" + addresses["http"]
@@ -49,7 +51,7 @@ class Muster:
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
+        self.process.wait(60)
 
     def request(self, url: str, body=None) -> bytes:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
