@@ -29,8 +29,8 @@ class BoundedQueue {
     return true;
   }
 
-  // Waits until there is at least one item or the queue is closed, then takes up to `most` in order. An empty answer means
-  // closed and drained.
+  // Waits until there is at least one item or the queue is closed, then takes up to `most` in order. An empty answer
+  // means closed and drained.
   std::vector<T> PopSome(std::size_t most) {
     std::unique_lock lock(mutex_);
     arrived_.wait(lock, [this] { return !items_.empty() || closed_; });

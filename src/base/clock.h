@@ -39,7 +39,8 @@ class SystemClock final : public Clock {
 // A clock that only moves when it is told to; both of its times move together.
 class ManualClock final : public Clock {
  public:
-  explicit ManualClock(Timestamp start = Timestamp(std::chrono::seconds(1'700'000'000))) : now_(start.time_since_epoch()) {}
+  explicit ManualClock(Timestamp start = Timestamp(std::chrono::seconds(1'700'000'000)))
+      : now_(start.time_since_epoch()) {}
   Timestamp Now() const override { return Timestamp(now_.load()); }
   Instant Monotonic() const override { return Instant(now_.load()); }
   void Advance(Duration by) { now_.store(now_.load() + by); }

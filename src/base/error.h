@@ -37,7 +37,7 @@ enum class Reason : std::uint8_t {
 
 struct ReasonDescription {
   Reason reason;
-  std::string_view code;   // as callers see it: "MEMBER_NOT_FOUND"
+  std::string_view code;  // as callers see it: "MEMBER_NOT_FOUND"
   int http_status;
   int grpc_code;           // google.rpc.Code
   bool retryable;          // the same request may succeed later

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/clock.h"
 #include "base/pii.h"
 #include "base/result.h"
 
@@ -36,17 +38,28 @@ struct LogField {
   Value value;
 };
 
-// Structured logs: one line an event, `event` a constant phrase that can be searched for, everything variable in fields.
-// Thread-safe; never blocks on a slow sink (the oldest lines are dropped and counted instead).
+// Structured logs: one line an event, `event` a constant phrase that can be searched for, everything variable in
+// fields. Thread-safe; never blocks on a slow sink (the oldest lines are dropped and counted instead).
 class Logger {
  public:
   virtual ~Logger() = default;
   virtual void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) = 0;
 
-  void Debug(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kDebug, event, fields); }
-  void Info(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kInfo, event, fields); }
-  void Warning(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kWarning, event, fields); }
-  void Error(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kError, event, fields); }
+  // Lines that were lost since the start: pushed out of a full queue, or refused by the file.
+  virtual std::uint64_t dropped() const { return 0; }
+
+  void Debug(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    Log(LogLevel::kDebug, event, fields);
+  }
+  void Info(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    Log(LogLevel::kInfo, event, fields);
+  }
+  void Warning(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    Log(LogLevel::kWarning, event, fields);
+  }
+  void Error(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    Log(LogLevel::kError, event, fields);
+  }
 };
 
 enum class LogFormat : std::uint8_t { kLogfmt, kJson };
@@ -54,10 +67,13 @@ enum class LogFormat : std::uint8_t { kLogfmt, kJson };
 struct LogOptions {
   LogFormat format = LogFormat::kLogfmt;
   LogLevel level = LogLevel::kInfo;
-  std::string file;                        // empty: standard error
-  std::size_t queue_lines_max = 8192;      // lines waiting for the sink; the oldest are dropped beyond
+  std::string file;                    // empty: standard error
+  std::size_t queue_lines_max = 8192;  // lines waiting for the sink; the oldest are dropped beyond
+  const Clock* clock = nullptr;        // null: the machine's; outlives the logger
 };
 
+// A logger with a thread of its own; destroying it writes what is queued. The file is appended to and created if need
+// be (mode 0640); it is never reopened, so rotate it by copying and truncating.
 Result<std::unique_ptr<Logger>> MakeLogger(const LogOptions& options);
 
 // Drops everything; for tests and tools.

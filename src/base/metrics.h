@@ -33,7 +33,9 @@ class Counter {
   std::array<Stripe, kMetricStripes> stripes_;
 };
 
-// Durations in fixed buckets from 10 µs to 10 s, two a factor of about 2.2. Record costs two uncontended atomic adds.
+// Durations in fixed buckets from 10 µs to 10 s, in steps of 1, 2, 5; exposed in seconds. A duration on a bound belongs
+// to the bucket below it, a negative one counts as zero. Record costs a search of the bounds and two uncontended atomic
+// adds.
 class Histogram {
  public:
   static constexpr std::array<std::int64_t, 19> kBoundsMicros = {
@@ -58,8 +60,10 @@ class Histogram {
 
 using MetricLabels = std::map<std::string, std::string>;
 
-// All metrics of a process. Names follow Prometheus conventions: muster_<module>_<what>_<unit>[_total], base units.
-// Registering the same name and labels again returns the same object; a name has one help text and one type.
+// All metrics of a process. Names follow Prometheus conventions: muster_<module>_<what>_<unit>[_total], base units; a
+// counter ends in _total, a histogram in _seconds. Registering the same name and labels again returns the same object;
+// a name has one help text, one type and one set of label names. Breaking any of this aborts: it is a wrong
+// declaration. Thread-safe; objects live as long as the registry.
 class MetricRegistry {
  public:
   MetricRegistry();
@@ -68,7 +72,8 @@ class MetricRegistry {
 
   Counter& AddCounter(std::string_view name, std::string_view help, MetricLabels labels = {});
   Histogram& AddHistogram(std::string_view name, std::string_view help, MetricLabels labels = {});
-  // `read` is called at each exposition, from the thread that exposes; what it reads must outlive the registry.
+  // `read` is called at each exposition, from the thread that exposes, and must neither block nor use the registry;
+  // what it reads must outlive the last exposition. A gauge is registered once.
   void AddGauge(std::string_view name, std::string_view help, std::function<double()> read, MetricLabels labels = {});
 
   // Prometheus text format 0.0.4.

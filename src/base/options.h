@@ -18,7 +18,7 @@ struct OptionSpec {
   std::string type;  // "integer", "bytes", "duration", "string", "boolean", "list of strings"
   std::string help;  // one sentence
   std::string default_text;
-  std::string bounds;  // "1 to 4096"; empty when any value of the type will do
+  std::string bounds;   // "1 to 4096"; empty when any value of the type will do
   bool restart = true;  // a change needs a restart
   bool is_secret_file = false;
 };
@@ -36,13 +36,17 @@ class OptionRegistry {
   // Bytes with an optional KiB, MiB, GiB.
   void AddBytes(std::string name, std::int64_t* target, std::string help, OptionBounds bounds, bool restart = true);
   // Milliseconds in the target; text as "250ms", "10s", "5m", "24h".
-  void AddDuration(std::string name, std::int64_t* target_ms, std::string help, OptionBounds bounds, bool restart = true);
-  void AddString(std::string name, std::string* target, std::string help, std::vector<std::string> choices = {}, bool restart = true);
+  void AddDuration(std::string name, std::int64_t* target_ms, std::string help, OptionBounds bounds,
+                   bool restart = true);
+  void AddString(std::string name, std::string* target, std::string help, std::vector<std::string> choices = {},
+                 bool restart = true);
   void AddBoolean(std::string name, bool* target, std::string help, bool restart = true);
   void AddStrings(std::string name, std::vector<std::string>* target, std::string help, bool restart = true);
 
-  // Sets one option from text, as the environment, a flag or a TOML scalar gives it. `source` is shown by `config explain`
-  // ("muster.toml:12", "environment MUSTER_A__B", "--http"). Unknown names answer INVALID_ARGUMENT with the nearest known one.
+  // Sets one option from text, as the environment, a flag or a TOML scalar gives it. `source` is shown by `config
+  // explain`
+  // ("muster.toml:12", "environment MUSTER_A__B", "--http"). Unknown names answer INVALID_ARGUMENT with the nearest
+  // known one.
   Result<void> Set(std::string_view name, std::string_view text, std::string_view source);
   Result<void> SetList(std::string_view name, std::vector<std::string> values, std::string_view source);
 

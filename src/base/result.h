@@ -41,11 +41,11 @@ inline std::unexpected<Error> FailField(std::string field, std::string descripti
   MUSTER_ASSIGN_IMPL(MUSTER_CONCAT(muster_result_, __LINE__), declaration, expression, co_return)
 #define MUSTER_CO_TRY(expression) MUSTER_TRY_IMPL(MUSTER_CONCAT(muster_result_, __LINE__), expression, co_return)
 
-#define MUSTER_ASSIGN_IMPL(name, declaration, expression, give_back)  \
-  auto name = (expression);                                           \
-  if (!name) [[unlikely]] {                                           \
-    give_back ::std::unexpected(::std::move(name).error());           \
-  }                                                                   \
+#define MUSTER_ASSIGN_IMPL(name, declaration, expression, give_back) \
+  auto name = (expression);                                          \
+  if (!name) [[unlikely]] {                                          \
+    give_back ::std::unexpected(::std::move(name).error());          \
+  }                                                                  \
   declaration = *::std::move(name)
 
 #define MUSTER_TRY_IMPL(name, expression, give_back)        \

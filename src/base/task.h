@@ -83,8 +83,8 @@ struct Detached {
 };
 }  // namespace task_internal
 
-// Runs a task to its end and gives its value to `done`; the frame frees itself. Whoever calls this has to make sure that
-// what the task refers to outlives it (servers do: they drain before they destroy).
+// Runs a task to its end and gives its value to `done`; the frame frees itself. Whoever calls this has to make sure
+// that what the task refers to outlives it (servers do: they drain before they destroy).
 template <typename T, typename Done>
 task_internal::Detached Spawn(Task<T> task, Done done) {
   done(co_await std::move(task));
@@ -101,7 +101,8 @@ class Callback {
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiting) {
-    // The callback may destroy this object (the coroutine runs on and ends): nothing of it is touched after begin_ began.
+    // The callback may destroy this object (the coroutine runs on and ends): nothing of it is touched after begin_
+    // began.
     auto begin = std::move(begin_);
     begin([this, waiting](T value) {
       value_.emplace(std::move(value));
