@@ -40,8 +40,8 @@ class ShardTransaction {
   virtual Result<void> WriteOperation(OperationId id, OperationOutcome outcome) = 0;
 };
 
-// The databases over which the 1,024 shards are spread. The binding protocol runs on this port alone: on SQLite files, on
-// MariaDB groups, on the memory twin, and in the simulation, which crashes it between any two steps.
+// The databases over which the 1,024 shards are spread. The binding protocol runs on this port alone: on SQLite files,
+// on MariaDB groups, on the memory twin, and in the simulation, which crashes it between any two steps.
 class ShardStore {
  public:
   // May run more than once (a group that failed is retried one by one), so it must leave nothing behind but its last
@@ -56,22 +56,26 @@ class ShardStore {
   std::uint32_t DatabaseOf(MemberId id) const { return DatabaseOf(ShardOf(id)); }
   std::uint32_t DatabaseOf(const IdentityKey& key) const { return DatabaseOf(ShardOf(key)); }
 
-  // Runs `transaction` in `database` and calls `done` once, on any thread, after its commit is durable (or with the error).
-  // Errors beside the transaction's own: OVERLOADED (the queue is full; nothing happened), WRITES_UNAVAILABLE (nothing
-  // happened), OUTCOME_UNKNOWN (it may have been committed).
+  // Runs `transaction` in `database` and calls `done` once, on any thread, after its commit is durable (or with the
+  // error). Errors beside the transaction's own: OVERLOADED (the queue is full; nothing happened), WRITES_UNAVAILABLE
+  // (nothing happened), OUTCOME_UNKNOWN (it may have been committed).
   virtual void Run(std::uint32_t database, Transaction transaction, Done done) = 0;
 
   // The database's own clock, by which the ages of operations are judged.
   virtual Timestamp Now(std::uint32_t database) const = 0;
 
-  // Lookup rows and operation outcomes that a sweeper should look at, at most `limit`, from `after` on in key order.
+  // Lookup rows for a sweeper to look at: those with a key above `after`, in key order, at most `limit`. May block on
+  // the store; need not be one snapshot with anything else.
   struct LookupEntry {
     IdentityKey key;
     LookupRow row;
   };
-  virtual Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after, std::size_t limit) = 0;
-  // Forgets outcomes recorded before `before`; answers how many.
-  virtual void ForgetOperations(std::uint32_t database, Timestamp before, std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
+  virtual Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
+                                                       std::size_t limit) = 0;
+  // Forgets outcomes recorded before `before`, by the clock of Now; answers how many. `done` is called once, on any
+  // thread.
+  virtual void ForgetOperations(std::uint32_t database, Timestamp before,
+                                std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
 };
 
 }  // namespace muster

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "domain/ports/shard_store.h"
+
+namespace muster {
+
+// The memory twin of the sharded store: N databases in maps, each with a clock of its own. Serialisable (one
+// transaction a database at a time), thread-safe, and nothing survives it. A transaction runs in the caller's thread,
+// on an overlay that is applied when it succeeds and dropped when it fails; `done` is called before Run returns, with
+// no lock held.
+//
+// It is stricter than an engine: a transaction that touches a row of another database breaks an invariant and aborts.
+class MemoryShardStore final : public ShardStore {
+ public:
+  // kTwice runs every transaction two times and throws the first away, as an engine may that retries a failed group.
+  enum class Runs : std::uint8_t { kOnce, kTwice };
+
+  // One database for each clock; the clocks must outlive the store.
+  explicit MemoryShardStore(std::vector<const Clock*> clocks, Runs runs = Runs::kOnce);
+  ~MemoryShardStore() override;
+
+  using ShardStore::DatabaseOf;
+  std::uint32_t DatabaseOf(ShardId shard) const override;
+  void Run(std::uint32_t database, Transaction transaction, Done done) override;
+  Timestamp Now(std::uint32_t database) const override;
+  Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
+                                               std::size_t limit) override;
+  void ForgetOperations(std::uint32_t database, Timestamp before,
+                        std::move_only_function<void(Result<std::uint64_t>)> done) override;
+
+  std::uint32_t database_count() const { return static_cast<std::uint32_t>(databases_.size()); }
+
+  // What tests and checkers compare. Each is a snapshot of one database or of one member.
+  std::vector<Member> Members(std::uint32_t database) const;  // by id
+  std::vector<Change> Stream(std::uint32_t database) const;   // in the order of their commits
+  std::vector<Change> History(MemberId id) const;             // in the order of their commits
+  std::size_t CountOperations(std::uint32_t database) const;
+
+ private:
+  struct Database;
+  class MemoryTransaction;
+
+  Result<void> RunOnce(Database& database, std::uint32_t index, Transaction& transaction, bool keep);
+
+  const Runs runs_;
+  std::vector<std::unique_ptr<Database>> databases_;
+};
+
+}  // namespace muster
