@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,9 +23,10 @@ enum class ChangeType : std::uint8_t {
 };
 
 std::string_view ChangeTypeName(ChangeType type);  // "IDENTITY_BOUND", as in the API
+std::optional<ChangeType> ParseChangeType(std::string_view name);
 
-// What one committed change did to one member: a row of its history, and an event of the change stream. Holds no personal
-// value: identities appear as kind, platform and key.
+// What one committed change did to one member: a row of its history, and an event of the change stream. Holds no
+// personal value: identities appear as kind, platform and key.
 struct Change {
   struct IdentityRef {
     std::string kind;
@@ -37,9 +39,9 @@ struct Change {
   Version version;  // the member's version after the change
   ChangeType type = ChangeType::kUpdated;
   Timestamp time{};
-  std::string caller;                 // the caller account's name
+  std::string caller;  // the caller account's name
   std::string request_id;
-  std::vector<std::string> fields;    // top-level fields that an update changed, in the API's spelling
+  std::vector<std::string> fields;      // top-level fields that an update changed, in the API's spelling
   std::vector<IdentityRef> identities;  // bound or unbound by it
 
   friend bool operator==(const Change&, const Change&) = default;

@@ -21,16 +21,18 @@ using CommitSequence = Strong<struct CommitSequenceTag, std::uint64_t>;
 //   writer:  Begin(keys) → [erase the keys from caches] → commit → End(keys) → acknowledge
 //   reader:  as_of = Now() → open snapshot → read → fill only if Allows(key, as_of)
 //
-// A snapshot opened after `as_of` sees every commit up to it. A key that was touched later, or is being touched, is refused
-// to the fill; so what the cache holds is always the latest committed state. Two keys that share a slot only cost each other
-// a refused fill. Thread-safe and lock-free; 2^16 slots, 512 KiB.
+// A snapshot opened after `as_of` sees every commit up to it. A key that was touched later, or is being touched, is
+// refused to the fill; so what the cache holds is always the latest committed state. Two keys that share a slot only
+// cost each other a refused fill. Thread-safe and lock-free; 2^16 slots, 512 KiB.
 class CommitFloor {
  public:
   CommitFloor();
+  ~CommitFloor();
 
   CommitSequence Now() const;
 
-  // Between Begin and End of a key, no fill of it is allowed. Nests: several writers may hold one slot.
+  // Between Begin and End of a key, no fill of it is allowed. Nests: up to 65,535 writers may hold one slot. Give End
+  // exactly what Begin was given, also when the commit failed.
   void Begin(std::span<const MemberId> members, std::span<const IdentityKey> keys);
   void End(std::span<const MemberId> members, std::span<const IdentityKey> keys);
 
@@ -39,7 +41,6 @@ class CommitFloor {
 
  private:
   static constexpr std::size_t kSlotCount = std::size_t{1} << 16;
-  // High 8 bits: writers under way; low 56: sequence of the last End.
   struct Table;
   std::unique_ptr<Table> table_;
 };

@@ -13,13 +13,14 @@ namespace muster {
 // repeating. Thread-safe; the next member of a B-tree is always at its right edge, which is what makes inserts cheap.
 class IdAllocator {
  public:
-  // `first_sequence` differs between runs (a random number), so that a clock set back across a restart rarely collides.
+  // Every millisecond's sequence begins at `first_sequence` (its low 11 bits), which differs between runs (a random
+  // number), so that a clock set back across a restart rarely collides.
   IdAllocator(const Clock& clock, std::uint8_t node, std::uint16_t first_sequence);
 
   MemberId NextMemberId() { return MemberId(Next()); }
   OperationId NextOperationId() { return OperationId(Next()); }
 
-  // `count` numbers of which the i-th (from 0) is IdOfRange(first, i); none of them is given out otherwise.
+  // `count` (1 to 2^32) numbers of which the i-th (from 0) is IdOfRange(first, i); none of them is given out otherwise.
   std::int64_t ReserveRange(std::uint64_t count);
   static std::int64_t IdOfRange(std::int64_t first, std::uint64_t index);
 
@@ -27,12 +28,13 @@ class IdAllocator {
   static Timestamp TimeOf(std::int64_t id);
 
  private:
-  std::int64_t Next();
+  std::int64_t Next() { return ReserveRange(1); }
 
   const Clock& clock_;
   const std::uint8_t node_;
+  const std::uint64_t first_sequence_;
   std::mutex mutex_;
-  std::uint64_t last_;  // milliseconds << 12 | sequence
+  std::uint64_t last_ = 0;  // milliseconds << 12 | sequence
 };
 
 }  // namespace muster

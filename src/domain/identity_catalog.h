@@ -13,12 +13,14 @@ enum class UniquenessScope : std::uint8_t { kGlobal, kPlatform };
 
 // What turns the many spellings of a value into the one that is compared.
 enum class Normaliser : std::uint8_t {
-  kPhone,     // to E.164 (libphonenumber); numbers without a country code are of the default region
-  kEmail,     // trimmed, lower case, one @, a domain with a dot; at most 254 bytes
-  kOpaque,    // trimmed; 1 to 128 printable ASCII characters without spaces, case kept: unionid, openid
-  kCard,      // spaces and hyphens out, upper case, 4 to 32 letters and digits; all-digit ones of 13 to 19 pass the Luhn check
-  kAccount,   // trimmed, 1 to 128 bytes of UTF-8 without control characters, case kept
-  kDocument,  // spaces and hyphens out, upper case, 4 to 32 letters and digits; 18-digit Chinese ids pass their check character
+  kPhone,    // to E.164 (libphonenumber); numbers without a country code are of the default region
+  kEmail,    // trimmed, lower case (ASCII's letters), one @, a domain with a dot; at most 254 bytes
+  kOpaque,   // trimmed; 1 to 128 printable ASCII characters without spaces, case kept: unionid, openid
+  kCard,     // spaces and hyphens out, upper case, 4 to 32 letters and digits; all-digit ones of 13 to 19 pass the Luhn
+             // check
+  kAccount,  // trimmed, 1 to 128 bytes of UTF-8 without control and invisible characters, case kept
+  kDocument,  // spaces and hyphens out, upper case, 4 to 32 letters and digits; 18-digit Chinese ids pass their check
+              // character
 };
 
 struct IdentityKind {
@@ -29,14 +31,15 @@ struct IdentityKind {
   Normaliser normaliser = Normaliser::kAccount;
 };
 
-// The identity kinds of an installation. Declared in configuration; changing the scope or normaliser of a kind in use would
-// lose its identities, so a store remembers them and refuses (store/schema.h).
+// The identity kinds of an installation. Declared in configuration; changing the scope or normaliser of a kind in use
+// would lose its identities, so a store remembers them and refuses (store/schema.h).
 class IdentityCatalog {
  public:
   // phone (3), email (5), document (10) are global; unionid (1 a platform), openid, card and account (10) are scoped by
   // platform.
   static IdentityCatalog Default();
-  // INVALID_ARGUMENT: duplicate or malformed names ([a-z][a-z0-9_]{0,31}), limits outside 1 to 100.
+  // INVALID_ARGUMENT: duplicate or malformed names ([a-z][a-z0-9_]{0,31}), limits outside 1 to 100, a region that is
+  // not one.
   static Result<IdentityCatalog> Make(std::vector<IdentityKind> kinds, std::vector<std::string> platforms,
                                       std::string default_region);
 
@@ -44,9 +47,11 @@ class IdentityCatalog {
   const IdentityKind* Find(std::string_view kind) const;
   const std::vector<IdentityKind>& kinds() const { return kinds_; }
 
-  // Normalises `value` as the kind does. INVALID_ARGUMENT names `field` and never repeats the value: unknown kind, a platform
-  // where none belongs, none where one does, an unknown platform (any [a-z][a-z0-9_]{0,31} when none are configured), a
-  // malformed value. Typical cost: below 1 µs; 10-18 µs for phones outside the fast path.
+  // Normalises `value` as the kind does. `field` is the path of the identity in the request ("identities[1]"; empty:
+  // the request is the identity); INVALID_ARGUMENT names what is wrong below it ("identities[1].platform") and never
+  // repeats the value: unknown kind, a platform where none belongs, none where one does, an unknown platform (any
+  // [a-z][a-z0-9_]{0,31} when none are configured), a malformed value. Typical cost: below 1 µs; 10-18 µs for phones
+  // outside the fast path.
   Result<std::string> Normalise(std::string_view kind, std::string_view platform, std::string_view value,
                                 std::string_view field) const;
 

@@ -11,7 +11,8 @@
 
 namespace muster {
 
-// A member's number: any positive 63-bit integer. Allocated ones are time-ordered (IdAllocator); imported ones are kept.
+// A member's number: any positive 63-bit integer. Allocated ones are time-ordered (IdAllocator); imported ones are
+// kept.
 using MemberId = Strong<struct MemberIdTag, std::int64_t>;
 
 // How many committed changes a member has had; its first state has version 1.
@@ -27,8 +28,8 @@ using OperationId = Strong<struct OperationIdTag, std::int64_t>;
 inline constexpr std::uint16_t kShardCount = 1024;
 using ShardId = Strong<struct ShardIdTag, std::uint16_t>;
 
-// A keyed hash of an identity (HMAC-SHA-256 over kind, platform and normalised value, 128 bits): what everything outside
-// the member's own sealed record knows of it.
+// A keyed hash of an identity (HMAC-SHA-256 over kind, platform and normalised value, 128 bits): what everything
+// outside the member's own sealed record knows of it.
 struct IdentityKey {
   std::array<std::uint8_t, 16> bytes{};
   friend auto operator<=>(const IdentityKey&, const IdentityKey&) = default;

@@ -25,12 +25,12 @@ class JsonWriter {
   JsonWriter& Key(std::string_view key);  // a literal: must need no escaping
   void String(std::string_view text);     // valid UTF-8
   void Number(std::int64_t number);
-  void Number64(std::int64_t number);     // in quotes
-  void Double(double number);             // shortest form that reads back the same; finite
+  void Number64(std::int64_t number);  // in quotes
+  void Double(double number);          // shortest form that reads back the same; finite
   void Bool(bool flag);
   void Null();
-  void Time(Timestamp time);              // RFC 3339 in quotes
-  void Raw(std::string_view json);        // a value that is JSON already
+  void Time(Timestamp time);        // RFC 3339 in quotes
+  void Raw(std::string_view json);  // a value that is JSON already
 
  private:
   void Separate();

@@ -17,19 +17,26 @@ namespace muster {
 
 using SecretKey = std::array<std::uint8_t, 32>;
 
-// The secrets of an installation: one key that identity keys and caller keys are hashed with, for ever; and the keys that
-// personal values are sealed with, of which the newest seals and all open.
+// The secrets of an installation: one key that identity keys and caller keys are hashed with, for ever; and the keys
+// that personal values are sealed with, of which the newest seals and all open.
 //
-// File (mode 0600), one key a line:   hash <64 hex>   and   seal <id> <64 hex>   with ids rising from 1.
+// File (mode 0600), one key a line:   hash <64 hex>   first, then   seal <id> <64 hex>   with rising ids above zero.
 class Keyring {
  public:
+  ~Keyring();  // wipes the keys
+  Keyring(const Keyring&) = default;
+  Keyring(Keyring&&) = default;
+  Keyring& operator=(const Keyring&) = default;
+  Keyring& operator=(Keyring&&) = default;
+
   // Reads `path`. INTERNAL with what to do: missing, readable by others, malformed.
   static Result<Keyring> Load(const std::string& path);
-  // Makes `path` with fresh keys; fails if it exists.
+  // Makes `path` with fresh keys, durably; fails if it exists.
   static Result<Keyring> Create(const std::string& path, Random& random);
   // In memory only; for tests and tools.
   static Keyring Generate(Random& random);
-  // Adds a sealing key, which becomes the active one, and replaces the file durably.
+  // Adds a sealing key, which becomes the active one, and replaces the file durably and at once: a crash leaves the old
+  // file or the new one. Rotations of several processes exclude each other.
   static Result<Keyring> Rotate(const std::string& path, Random& random);
 
   const SecretKey& hash_key() const { return hash_key_; }
@@ -37,18 +44,25 @@ class Keyring {
   const std::map<std::uint32_t, SecretKey>& seal_keys() const { return seal_keys_; }
 
  private:
+  Keyring() = default;
+  static Result<Keyring> Parse(const std::string& path, std::string_view text);
+  std::string Format() const;
+
   SecretKey hash_key_{};
   std::map<std::uint32_t, SecretKey> seal_keys_;
 };
 
-// HMAC-SHA-256 with a fixed key. Not thread-safe (it keeps OpenSSL contexts); copies share nothing. 0.2 µs for a short message.
+// HMAC-SHA-256 with a fixed key. Not thread-safe (it keeps OpenSSL contexts): one a thread.
 class KeyedHash {
  public:
   explicit KeyedHash(const SecretKey& key);
   ~KeyedHash();
   KeyedHash(KeyedHash&&) noexcept;
 
-  std::array<std::uint8_t, 32> Hash(std::span<const std::string_view> parts);  // parts are length-prefixed
+  // Parts are length-prefixed (four bytes, big-endian), so that no two lists of parts are one message; at most
+  // kPartsMax.
+  static constexpr std::size_t kPartsMax = 8;
+  std::array<std::uint8_t, 32> Hash(std::span<const std::string_view> parts);
   IdentityKey KeyOf(std::string_view kind, std::string_view platform, std::string_view normalised_value);
 
  private:
@@ -56,8 +70,9 @@ class KeyedHash {
   std::unique_ptr<State> state_;
 };
 
-// AES-256-GCM. A sealed text is: key id (4 bytes, big-endian), nonce (12, random), ciphertext, tag (16). `context` is
-// authenticated with it: a text opened under another context fails. Not thread-safe; about 0.3 µs for 100 bytes.
+// AES-256-GCM. A sealed text is: key id (4 bytes, big-endian), nonce (12, random), ciphertext, tag (16). The key id and
+// `context` are authenticated with it: a text opened under another context fails. Not thread-safe: one a thread. Random
+// nonces carry a key for 2^32 sealings; rotate before.
 class Sealer {
  public:
   Sealer(const Keyring& keyring, Random& random);

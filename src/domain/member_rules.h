@@ -1,5 +1,9 @@
 #pragma once
 
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
 #include "base/result.h"
 #include "domain/identity_catalog.h"
 #include "domain/member.h"
@@ -7,32 +11,43 @@
 
 namespace muster {
 
-// The rules of a member's life, as pure functions over a member. What they refuse, they refuse before anything is written.
+// The rules of a member's life, as pure functions over a member. What they refuse, they refuse before anything is
+// written.
 
 // Bounds of the fields; each violation names its field. Lengths are in bytes of UTF-8.
-inline constexpr std::size_t kNameBytesMax = 256;        // displayName, realName
-inline constexpr std::size_t kWordBytesMax = 64;         // city, tier, a tag, an attribute's name, an identity's source
+inline constexpr std::size_t kNameBytesMax = 256;  // displayName, realName
+inline constexpr std::size_t kWordBytesMax = 64;   // city, tier, a tag, an attribute's name, an identity's source
 inline constexpr std::size_t kTagsMax = 64;
 inline constexpr std::size_t kAttributesMax = 64;
 inline constexpr std::size_t kAttributeValueBytesMax = 1024;
 inline constexpr std::size_t kIdentitiesMax = 64;
 
-// INVALID_ARGUMENT: lengths, birth date that is not a day, control characters, duplicate tags, a state that does not fit.
+// INVALID_ARGUMENT: lengths, birth date that is not a day, control characters, invalid UTF-8, duplicate or empty tags,
+// times outside the years 1 to 9999, a state that does not fit. An id of zero (to be allocated) passes.
 Result<void> CheckFields(const Member& member);
 // LIMIT_EXCEEDED, or INVALID_ARGUMENT when the same identity is listed twice.
 Result<void> CheckIdentities(const Member& member, const IdentityCatalog& catalog);
 
 // Each applies one change to `member` (its version and update time included), or refuses and leaves it as it was.
-// False: nothing to change.
+// False: nothing to change, the version stays.
+//
+// By state, before anything else is looked at: ACTIVE allows all; FROZEN allows to close it and to update `state` (to
+// ACTIVE together with any other field, to FROZEN alone); MERGED and CLOSED allow nothing, but closing a closed member
+// changes nothing. What is not allowed answers STATE_CONFLICT.
+//
+// INVALID_ARGUMENT: as CheckFields; a field that is not in MemberPatch's list ("updateMask"); a state other than
+// ACTIVE, FROZEN.
 Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now);
+// Sets the identity's bind time. LIMIT_EXCEEDED.
 Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog& catalog, Timestamp now);
+// IDENTITY_NOT_FOUND.
 Result<bool> ApplyUnbind(Member& member, const IdentityKey& key, Timestamp now);
 Result<bool> ApplyClose(Member& member, Timestamp now);
 
 // VERSION_MISMATCH when the caller expects another version.
 Result<void> CheckVersion(const Member& member, std::optional<Version> expected);
 
-// STATE_CONFLICT unless `from` may become `to`.
+// STATE_CONFLICT unless `from` may become `to`, by the drawing in member.h; staying what it is, is no transition.
 Result<void> CheckTransition(MemberState from, MemberState to);
 
 std::string_view StateName(MemberState state);

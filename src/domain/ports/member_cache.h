@@ -10,7 +10,8 @@
 
 namespace muster {
 
-// A store of documents that may forget anything at any time and never answers something that is no longer true. Thread-safe.
+// A store of documents that may forget anything at any time and never answers something that is no longer true.
+// Thread-safe.
 class MemberCache {
  public:
   virtual ~MemberCache() = default;
@@ -20,8 +21,8 @@ class MemberCache {
   // The same for whoever holds `key`; a hint that its member's own entry does not confirm is not known.
   virtual std::optional<MemberDocumentRef> FindHolder(const IdentityKey& key) = 0;
 
-  // Offers what a source answered. Refused, silently, when a commit newer than `as_of` has touched it or the cache holds a
-  // higher version. A null document fills "does not exist".
+  // Offers what a source answered. Refused, silently, when a commit newer than `as_of` has touched it or the cache
+  // holds a higher version. A null document fills "does not exist".
   virtual void Fill(MemberId id, const MemberDocumentRef& document, CommitSequence as_of) = 0;
   virtual void FillHolder(const IdentityKey& key, const MemberDocumentRef& document, CommitSequence as_of) = 0;
 
@@ -29,7 +30,8 @@ class MemberCache {
   virtual void Erase(std::span<const MemberId> members, std::span<const IdentityKey> keys) = 0;
 
   struct Stats {
-    std::uint64_t hits = 0, misses = 0, fills = 0, fills_refused = 0, evictions = 0, entries = 0, bytes = 0, bytes_max = 0;
+    std::uint64_t hits = 0, misses = 0, fills = 0, fills_refused = 0, evictions = 0, entries = 0, bytes = 0,
+                  bytes_max = 0;
   };
   virtual Stats ReadStats() const = 0;
 };

@@ -27,8 +27,8 @@ struct ReadOptions {
 struct MemberAnswer {
   MemberDocumentRef member;  // null: no such member, or nobody holds the identity
   Source source = Source::kPrimary;
-  Duration age{0};           // the answer was true at least this recently; 0 from an exact source
-  CommitSequence as_of{0};   // every commit up to this one was visible to the source; what a cache fill is judged by
+  Duration age{0};          // the answer was true at least this recently; 0 from an exact source
+  CommitSequence as_of{0};  // every commit up to this one was visible to the source; what a cache fill is judged by
 };
 
 using MemberReply = std::move_only_function<void(Result<MemberAnswer>)>;
@@ -47,8 +47,8 @@ struct RouteDescription {
 // A reader belongs to one event loop and is called on its thread. `reply` is called exactly once, on the same thread,
 // possibly during the call; the reader must outlive its outstanding replies.
 //
-// Errors: STALE when no source below has min_version; DEADLINE_EXCEEDED; OVERLOADED; INTERNAL. A missing member is an answer,
-// not an error.
+// Errors: STALE when no source below has min_version; DEADLINE_EXCEEDED; OVERLOADED; INTERNAL. A missing member is an
+// answer, not an error.
 class MemberReader {
  public:
   virtual ~MemberReader() = default;

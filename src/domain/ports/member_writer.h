@@ -14,27 +14,28 @@ namespace muster {
 
 // On whose behalf a write happens, and under which conditions.
 struct WriteContext {
-  std::string caller;      // the caller account's name, for the history
+  std::string caller;  // the caller account's name, for the history
   std::string request_id;
   Deadline deadline = {};
   std::optional<Version> expected_version = {};  // If-Match
-  // Set when the same attempt may come twice (an import that is run again): the second one finds what the first one did.
+  // Set when the same attempt may come twice (an import that is run again): the second one finds what the first one
+  // did.
   std::optional<OperationId> operation_id = {};
 };
 
 // A new value for some fields of a member; fields that are not named stay.
 struct MemberPatch {
-  // Top-level fields in the API's spelling: displayName, realName, gender, birthDate, city, tier, tags, attributes, state
-  // (ACTIVE and FROZEN only).
+  // Top-level fields in the API's spelling: displayName, realName, gender, birthDate, city, tier, tags, attributes,
+  // state (ACTIVE and FROZEN only).
   std::vector<std::string> fields;
   Member values;
 };
 
-// Changes members. Thread-safe. Each verb is a protocol of one or more transactions (store/binding.h) and answers the member
-// as committed; the answer means durable. Identities arrive normalised, with their keys.
+// Changes members. Thread-safe. Each verb is a protocol of one or more transactions (store/binding.h) and answers the
+// member as committed; the answer means durable. Identities arrive normalised, with their keys.
 //
-// Errors of all: MEMBER_NOT_FOUND, STATE_CONFLICT, VERSION_MISMATCH, INVALID_ARGUMENT, OVERLOADED, WRITES_UNAVAILABLE (nothing
-// was written), OUTCOME_UNKNOWN (it may have been), DEADLINE_EXCEEDED (nothing was written).
+// Errors of all: MEMBER_NOT_FOUND, STATE_CONFLICT, VERSION_MISMATCH, INVALID_ARGUMENT, OVERLOADED, WRITES_UNAVAILABLE
+// (nothing was written), OUTCOME_UNKNOWN (it may have been), DEADLINE_EXCEEDED (nothing was written).
 class MemberWriter {
  public:
   virtual ~MemberWriter() = default;

@@ -1,0 +1,214 @@
+#include "domain/normalise.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/check.h"
+#include "base/encoding.h"
+
+namespace muster {
+
+namespace {
+
+constexpr std::size_t kValueBytesMax = 512;  // before normalisation, of any kind
+constexpr std::size_t kEmailBytesMax = 254;  // RFC 5321, as corrected
+constexpr std::size_t kEmailLocalBytesMax = 64;
+constexpr std::size_t kDomainLabelBytesMax = 63;
+constexpr std::size_t kOpaqueBytesMax = 128;
+constexpr std::size_t kAccountBytesMax = 128;
+constexpr std::size_t kCodeBytesMin = 4;
+constexpr std::size_t kCodeBytesMax = 32;
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
+bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
+bool IsAscii(char c) { return static_cast<unsigned char>(c) < 0x80; }
+char Lower(char c) { return IsUpper(c) ? static_cast<char>(c + ('a' - 'A')) : c; }
+char Upper(char c) { return IsLower(c) ? static_cast<char>(c - ('a' - 'A')) : c; }
+
+// The characters of valid UTF-8 in turn.
+char32_t NextCharacter(std::string_view& text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  char32_t character = size == 1 ? lead : lead & (0x7fU >> size);
+  for (std::size_t i = 1; i < size; ++i) character = character << 6 | (static_cast<unsigned char>(text[i]) & 0x3f);
+  text.remove_prefix(size);
+  return character;
+}
+
+bool IsControl(char32_t c) { return c < 0x20 || (c >= 0x7f && c < 0xa0); }
+
+// Zero-width characters, bidirectional marks, separators of lines and paragraphs, the byte order mark: they would make
+// two values of what looks like one.
+bool IsInvisible(char32_t c) {
+  return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xad ||
+         c == 0xfeff;
+}
+
+bool IsSpace(char32_t c) {
+  return c == ' ' || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f ||
+         c == 0x3000;
+}
+
+template <typename Predicate>
+bool HasAny(std::string_view text, Predicate is_searched) {
+  while (!text.empty()) {
+    if (is_searched(NextCharacter(text))) return true;
+  }
+  return false;
+}
+
+// RFC 5322's atext and the dot; beyond ASCII everything that can be seen (RFC 6531).
+bool IsEmailLocal(std::string_view local) {
+  return std::ranges::all_of(local, [](char c) {
+    return !IsAscii(c) || IsLower(c) || IsDigit(c) || std::string_view("!#$%&'*+-/=?^_`{|}~.").contains(c);
+  });
+}
+
+bool IsDomain(std::string_view domain) {
+  bool has_dot = false;
+  while (true) {
+    const std::size_t dot = domain.find('.');
+    const std::string_view label = domain.substr(0, dot);
+    if (label.empty() || label.size() > kDomainLabelBytesMax || label.front() == '-' || label.back() == '-')
+      return false;
+    if (!std::ranges::all_of(label, [](char c) { return !IsAscii(c) || IsLower(c) || IsDigit(c) || c == '-'; }))
+      return false;
+    if (dot == std::string_view::npos) return has_dot;
+    has_dot = true;
+    domain.remove_prefix(dot + 1);
+  }
+}
+
+Normalised NormaliseEmail(std::string_view value) {
+  static constexpr std::string_view kWrong = "must be an e-mail address such as name@example.com, of at most 254 bytes";
+  std::string email(TrimSpace(value));
+  std::ranges::transform(email, email.begin(), Lower);
+  const std::size_t at = email.find('@');
+  if (at == std::string::npos || email.size() > kEmailBytesMax ||
+      HasAny(email, [](char32_t c) { return IsSpace(c) || IsControl(c) || IsInvisible(c); }))
+    return std::unexpected(kWrong);
+  const std::string_view local = std::string_view(email).substr(0, at);
+  if (local.empty() || local.size() > kEmailLocalBytesMax || !IsEmailLocal(local)) return std::unexpected(kWrong);
+  if (!IsDomain(std::string_view(email).substr(at + 1))) return std::unexpected(kWrong);
+  return email;
+}
+
+Normalised NormaliseOpaque(std::string_view value) {
+  const std::string_view trimmed = TrimSpace(value);
+  const bool is_printable = std::ranges::all_of(trimmed, [](char c) { return c > ' ' && c <= '~'; });
+  if (trimmed.empty() || trimmed.size() > kOpaqueBytesMax || !is_printable) {
+    return std::unexpected("must be 1 to 128 printable ASCII characters without spaces");
+  }
+  return std::string(trimmed);
+}
+
+Normalised NormaliseAccount(std::string_view value) {
+  const std::string_view trimmed = TrimSpace(value);
+  if (trimmed.empty() || trimmed.size() > kAccountBytesMax ||
+      HasAny(trimmed, [](char32_t c) { return IsControl(c) || IsInvisible(c); })) {
+    return std::unexpected("must be 1 to 128 bytes of UTF-8 without control and invisible characters");
+  }
+  return std::string(trimmed);
+}
+
+// Letters and digits of a number that people write in groups.
+Normalised NormaliseCode(std::string_view value) {
+  std::string code;
+  for (const char c : TrimSpace(value)) {
+    if (c == ' ' || c == '-') continue;
+    code.push_back(Upper(c));
+  }
+  const bool is_code = std::ranges::all_of(code, [](char c) { return IsUpper(c) || IsDigit(c); });
+  if (code.size() < kCodeBytesMin || code.size() > kCodeBytesMax || !is_code) {
+    return std::unexpected("must be 4 to 32 letters and digits; spaces and hyphens between them are ignored");
+  }
+  return code;
+}
+
+// ISO/IEC 7812-1, annex B.
+bool PassesLuhn(std::string_view digits) {
+  int sum = 0;
+  bool is_doubled = false;
+  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) {
+    const int number = (*digit - '0') * (is_doubled ? 2 : 1);
+    sum += number > 9 ? number - 9 : number;
+    is_doubled = !is_doubled;
+  }
+  return sum % 10 == 0;
+}
+
+Normalised NormaliseCard(std::string_view value) {
+  Normalised code = NormaliseCode(value);
+  if (code && code->size() >= 13 && code->size() <= 19 && std::ranges::all_of(*code, IsDigit) && !PassesLuhn(*code)) {
+    return std::unexpected("its check digit is wrong: one of the digits was mistyped");
+  }
+  return code;
+}
+
+// GB 11643-1999: ISO 7064 MOD 11-2 over 17 digits; the check character is a digit or X.
+bool PassesResidentIdCheck(std::string_view code) {
+  int sum = 0;
+  int weight = 1;
+  for (auto character = code.rbegin(); character != code.rend(); ++character) {
+    sum += (*character == 'X' ? 10 : *character - '0') * weight;
+    weight = weight * 2 % 11;
+  }
+  return sum % 11 == 1;
+}
+
+Normalised NormaliseDocument(std::string_view value) {
+  Normalised code = NormaliseCode(value);
+  if (!code || code->size() != 18) return code;
+  const bool is_resident_id =
+      std::all_of(code->begin(), code->end() - 1, IsDigit) && (IsDigit(code->back()) || code->back() == 'X');
+  if (is_resident_id && !PassesResidentIdCheck(*code)) {
+    return std::unexpected("its check character is wrong: one of the digits was mistyped");
+  }
+  return code;
+}
+
+}  // namespace
+
+std::string_view TrimSpace(std::string_view text) {
+  static constexpr std::string_view kSpaces[] = {" ", "\t", "\n", "\r", "\u00a0", "\u3000"};
+  for (bool trimmed = true; trimmed;) {
+    trimmed = false;
+    for (const std::string_view space : kSpaces) {
+      if (text.starts_with(space)) {
+        text.remove_prefix(space.size());
+        trimmed = true;
+      }
+      if (text.ends_with(space)) {
+        text.remove_suffix(space.size());
+        trimmed = true;
+      }
+    }
+  }
+  return text;
+}
+
+bool HasControlCharacter(std::string_view text) { return HasAny(text, IsControl); }
+
+Normalised NormaliseValue(Normaliser normaliser, std::string_view value, std::string_view default_region) {
+  if (value.size() > kValueBytesMax) return std::unexpected("must be at most 512 bytes");
+  if (!IsValidUtf8(value)) return std::unexpected("must be valid UTF-8");
+  if (value.contains('\0')) return std::unexpected("must not contain NUL");
+  switch (normaliser) {
+    case Normaliser::kPhone:
+      return NormalisePhone(value, default_region);
+    case Normaliser::kEmail:
+      return NormaliseEmail(value);
+    case Normaliser::kOpaque:
+      return NormaliseOpaque(value);
+    case Normaliser::kCard:
+      return NormaliseCard(value);
+    case Normaliser::kAccount:
+      return NormaliseAccount(value);
+    case Normaliser::kDocument:
+      return NormaliseDocument(value);
+  }
+  MUSTER_UNREACHABLE("a Normaliser that is not one");
+}
+
+}  // namespace muster

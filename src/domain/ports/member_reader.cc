@@ -1,0 +1,17 @@
+#include "domain/ports/member_reader.h"
+
+#include "base/check.h"
+
+namespace muster {
+
+std::string_view SourceName(Source source) {
+  switch (source) {
+    case Source::kNear:
+      return "near";
+    case Source::kPrimary:
+      return "primary";
+  }
+  MUSTER_UNREACHABLE("a Source without a name");
+}
+
+}  // namespace muster
