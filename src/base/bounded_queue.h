@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -70,6 +71,8 @@ class BoundedQueue {
       taken.push_back(std::move(items_.front()));
       items_.pop_front();
     }
+    // The signal for what is left may have gone to this consumer while it waited for more.
+    if (!items_.empty()) arrived_.notify_one();
     return taken;
   }
 

@@ -24,7 +24,8 @@ struct LogField {
   LogField(std::string_view field_name, std::string_view text) : name(field_name), value(text) {}
   LogField(std::string_view field_name, const std::string& text) : name(field_name), value(std::string_view(text)) {}
   LogField(std::string_view field_name, const char* text) : name(field_name), value(std::string_view(text)) {}
-  LogField(std::string_view field_name, bool flag) : name(field_name), value(flag) {}
+  template <std::same_as<bool> T>  // not `bool`: every pointer would convert
+  LogField(std::string_view field_name, T flag) : name(field_name), value(flag) {}
   LogField(std::string_view field_name, double number) : name(field_name), value(number) {}
   template <std::signed_integral T>
   LogField(std::string_view field_name, T number) : name(field_name), value(static_cast<std::int64_t>(number)) {}

@@ -5,8 +5,8 @@
 namespace muster {
 
 // A personal value. It compares, moves and copies as its content does, but cannot be printed, logged or formatted:
-// `operator<<` and fmt::formatter are deleted, so a log line that would contain one does not compile. Reveal() is the
-// one way to the content, and is easy to search for.
+// `operator<<` is deleted and there is no fmt::formatter, so a log line that would contain one does not compile.
+// Reveal() is the one way to the content, and is easy to search for.
 template <typename T>
 class Pii {
  public:
