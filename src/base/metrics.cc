@@ -67,9 +67,11 @@ prometheus::ClientMetric::Histogram ReadHistogram(const Histogram& histogram) {
 
 }  // namespace
 
-std::size_t MetricStripe() {
+thread_local constinit std::size_t metrics_internal::stripe = kMetricStripes;
+
+std::size_t metrics_internal::PickStripe() {
   static std::atomic<std::size_t> threads{0};
-  static thread_local const std::size_t stripe = threads.fetch_add(1, std::memory_order_relaxed) % kMetricStripes;
+  stripe = threads.fetch_add(1, std::memory_order_relaxed) % kMetricStripes;
   return stripe;
 }
 

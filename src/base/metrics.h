@@ -18,7 +18,18 @@ namespace muster {
 
 // How many copies of a counter there are, so that threads do not share a cache line. A thread picks one for life.
 inline constexpr std::size_t kMetricStripes = 8;
-std::size_t MetricStripe();
+
+namespace metrics_internal {
+// kMetricStripes until the thread has picked. Constant initialisation spares every use a check and a call.
+extern thread_local constinit std::size_t stripe;
+std::size_t PickStripe();
+}  // namespace metrics_internal
+
+inline std::size_t MetricStripe() {
+  if (metrics_internal::stripe == kMetricStripes) [[unlikely]]
+    return metrics_internal::PickStripe();
+  return metrics_internal::stripe;
+}
 
 // Counts up. Add costs one uncontended atomic add.
 class Counter {
