@@ -3,8 +3,6 @@
 #include <memory>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "domain/id_allocator.h"
 #include "domain/identity_catalog.h"
 #include "domain/ports/member_writer.h"
@@ -19,22 +17,32 @@ struct BindingDependencies {
   const Clock* clock = nullptr;
 };
 
-// How long an operation may take from its beginning to its commit, by the clock of its home shard; an older one gives up.
+// How long an operation may take from its beginning to its commit, by the clock of its member's database; an older one
+// gives up. An operation is tried again under a new id, so only its own process ever waits for it.
 inline constexpr Duration kOperationAgeMax = std::chrono::seconds(30);
-// When the outcome of an operation may be forgotten.
+
+// When the outcome of an operation may be forgotten. An outcome is only ever asked for by the commit of its own
+// operation
+// ("have I been aborted?"); everybody else decides by the member row. It is recorded after the operation began, and a
+// commit later than kOperationAgeMax after that is refused whatever is recorded; both by the same clock. So any
+// retention above kOperationAgeMax is right, whether or not a lookup row still names the operation, and the rest of the
+// hour is for a clock that is set wrong and for a failover to a machine whose clock differs. models/binding.pml checks
+// it.
 inline constexpr Duration kOperationRetention = std::chrono::hours(1);
 
-// The writes of the directory over sharded transactions: "one identity, one member" across shards and crashes.
-std::unique_ptr<MemberWriter> MakeBindingWriter(const BindingDependencies& dependencies);
+// How often a write is tried again from its beginning after another writer aborted it, it grew too old, or the member
+// id that was allocated for it was taken. Beyond: OVERLOADED.
+inline constexpr int kAttemptsMax = 8;
 
-// One step of the sweeper: looks at up to `limit` lookup rows of one database and frees those whose owner does not list
-// them. Answers where to go on (all zero: the end was reached).
-struct SweepProgress {
-  IdentityKey next;
-  std::uint64_t examined = 0;
-  std::uint64_t freed = 0;
-};
-Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, const Clock& clock, std::uint32_t database, IdentityKey after,
-                                         std::size_t limit);
+// How often an attempt looks at one identity that keeps changing hands. Beyond: OVERLOADED.
+inline constexpr int kReservationTriesMax = 8;
+
+// The writes of the directory over sharded transactions: "one identity, one member" across shards and crashes. What a
+// write refuses, it has not written; reservations that it made before are given back, and those that a crash leaves
+// behind are harmless (binding_steps.h, sweeper.h).
+//
+// Which operation made a member (`created_by`) is the caller's `WriteContext::operation_id` when it has one; what
+// identities are reserved under is a new operation for each attempt, so a repeated import never competes with itself.
+std::unique_ptr<MemberWriter> MakeBindingWriter(const BindingDependencies& dependencies);
 
 }  // namespace muster

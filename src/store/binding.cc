@@ -1,0 +1,200 @@
+#include "store/binding.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "domain/member_rules.h"
+#include "store/binding_claim.h"
+#include "store/binding_steps.h"
+
+namespace muster {
+namespace {
+
+std::vector<IdentityKey> SortedKeys(const Member& member) {
+  std::vector<IdentityKey> keys;
+  keys.reserve(member.identities.size());
+  for (const Identity& identity : member.identities) keys.push_back(identity.key);
+  std::ranges::sort(keys);
+  return keys;
+}
+
+class BindingWriter final : public MemberWriter {
+ public:
+  explicit BindingWriter(const BindingDependencies& dependencies)
+      : shards_(*dependencies.shards),
+        catalog_(*dependencies.catalog),
+        ids_(*dependencies.ids),
+        claims_(*dependencies.shards, *dependencies.clock) {}
+
+  Task<Result<Member>> Register(Member member, bool imported, WriteContext context) override;
+  Task<Result<Member>> Update(MemberId id, MemberPatch patch, WriteContext context) override;
+  Task<Result<Member>> Bind(MemberId id, Identity identity, WriteContext context) override;
+  Task<Result<Member>> Unbind(MemberId id, IdentityKey key, WriteContext context) override;
+  Task<Result<Member>> Close(MemberId id, WriteContext context) override;
+
+ private:
+  Operation Begin(MemberId id) { return {ids_.NextOperationId(), id, shards_.Now(shards_.DatabaseOf(id))}; }
+
+  static CommitStep Creation(Member& member, bool imported, bool allocated, const WriteContext& context);
+  Task<Result<Member>> AnswerTaken(const Member& wanted, bool allocated, Claimed claimed, const WriteContext& context);
+  Task<Result<Member>> CommitEdit(MemberId id, const Edit& edit, const WriteContext& context);
+
+  ShardStore& shards_;
+  const IdentityCatalog& catalog_;
+  IdAllocator& ids_;
+  ClaimProtocol claims_;
+};
+
+// ---- the verbs that reserve
+
+Task<Result<Member>> BindingWriter::Bind(MemberId id, Identity identity, WriteContext context) {
+  const std::vector<IdentityKey> keys = {identity.key};
+  const Edit edit{ChangeType::kIdentityBound, {}, [&](Member& member, Timestamp now) {
+                    return ApplyBind(member, identity, catalog_, now);
+                  }};
+  const CommitStep commit = [&](ShardTransaction& rows, Timestamp now) -> Result<std::optional<Member>> {
+    MUSTER_ASSIGN(Commitment commitment, Commit(rows, id, edit, context, now));
+    return std::move(commitment.member);
+  };
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    const Operation operation = Begin(id);
+    identity.bound_by = operation.id;
+    MUSTER_CO_ASSIGN(Claimed claimed, co_await claims_.Claim(operation, keys, commit, context));
+    if (claimed.verdict == Claimed::Verdict::kCommitted) co_return std::move(*claimed.member);
+    if (claimed.verdict == Claimed::Verdict::kTaken) {
+      co_return Fail(Reason::kIdentityTaken, "another member holds this identity");
+    }
+  }
+  co_return FailContended();
+}
+
+Task<Result<Member>> BindingWriter::Register(Member member, bool imported, WriteContext context) {
+  if (!imported) {
+    member.version = Version(1);
+    member.state = MemberState::kActive;
+    member.merged_into = {};
+  }
+  MUSTER_CO_TRY(CheckFields(member));
+  MUSTER_CO_TRY(CheckIdentities(member, catalog_));
+
+  const bool allocated = member.id == MemberId(0);
+  const std::vector<IdentityKey> keys = SortedKeys(member);
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    if (allocated) member.id = ids_.NextMemberId();
+    const Operation operation = Begin(member.id);
+    member.created_by = context.operation_id.value_or(operation.id);
+    for (Identity& identity : member.identities) identity.bound_by = operation.id;
+    const CommitStep commit = Creation(member, imported, allocated, context);
+    MUSTER_CO_ASSIGN(Claimed claimed, co_await claims_.Claim(operation, keys, commit, context));
+    if (claimed.verdict == Claimed::Verdict::kCommitted) co_return std::move(*claimed.member);
+    if (claimed.verdict == Claimed::Verdict::kTaken) {
+      co_return co_await AnswerTaken(member, allocated, std::move(claimed), context);
+    }
+  }
+  co_return FailContended();
+}
+
+// Writes a new member; one that the same operation made before is answered as it is now.
+CommitStep BindingWriter::Creation(Member& member, bool imported, bool allocated, const WriteContext& context) {
+  return
+      [&member, imported, allocated, &context](ShardTransaction& rows, Timestamp now) -> Result<std::optional<Member>> {
+        MUSTER_ASSIGN(std::optional<Member> standing, rows.ReadMember(member.id));
+        if (standing) {
+          if (standing->created_by == member.created_by) return standing;
+          if (allocated) return std::nullopt;
+          return Fail(Reason::kMemberExists, "a member with this id exists; leave the id out to have one allocated");
+        }
+        if (!imported) {
+          member.create_time = member.update_time = now;
+          for (Identity& identity : member.identities) identity.bind_time = now;
+        }
+        const ChangeType type = imported ? ChangeType::kImported : ChangeType::kRegistered;
+        MUSTER_TRY(rows.WriteMember(member, CreationOf(member, type, context, now)));
+        return member;
+      };
+}
+
+// An identity of a new member is held by another. That is success when it is the one this very operation had created,
+// and MEMBER_EXISTS is said before IDENTITY_TAKEN.
+Task<Result<Member>> BindingWriter::AnswerTaken(const Member& wanted, bool allocated, Claimed claimed,
+                                                const WriteContext& context) {
+  if (claimed.member->created_by == wanted.created_by) co_return std::move(*claimed.member);
+  if (!allocated) {
+    std::optional<Member> standing;
+    ShardStore::Transaction read = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(standing, rows.ReadMember(wanted.id));
+      return {};
+    };
+    MUSTER_CO_TRY(claims_.CheckDeadline(context));
+    Result<void> result = co_await claims_.InDatabase(shards_.DatabaseOf(wanted.id), std::move(read));
+    MUSTER_CO_TRY(ClaimProtocol::NothingWritten(std::move(result)));
+    if (standing && standing->created_by == wanted.created_by) co_return std::move(*standing);
+    if (standing) co_return Fail(Reason::kMemberExists, "a member with this id exists");
+  }
+  Error error{.reason = Reason::kIdentityTaken, .message = "another member holds one of these identities"};
+  for (std::size_t index = 0; index < wanted.identities.size(); ++index) {
+    if (wanted.identities[index].key == claimed.key) {
+      error.violations.push_back({"identities[" + std::to_string(index) + "]", "another member holds it"});
+    }
+  }
+  co_return Fail(std::move(error));
+}
+
+// ---- the verbs that only change the member's own row
+
+Task<Result<Member>> BindingWriter::Update(MemberId id, MemberPatch patch, WriteContext context) {
+  const Edit edit{ChangeType::kUpdated, patch.fields,
+                  [&](Member& member, Timestamp now) { return ApplyUpdate(member, patch, now); }};
+  co_return co_await CommitEdit(id, edit, context);
+}
+
+Task<Result<Member>> BindingWriter::Unbind(MemberId id, IdentityKey key, WriteContext context) {
+  const Edit edit{
+      ChangeType::kIdentityUnbound, {}, [&](Member& member, Timestamp now) { return ApplyUnbind(member, key, now); }};
+  co_return co_await CommitEdit(id, edit, context);
+}
+
+Task<Result<Member>> BindingWriter::Close(MemberId id, WriteContext context) {
+  const Edit edit{ChangeType::kClosed, {}, [](Member& member, Timestamp now) { return ApplyClose(member, now); }};
+  co_return co_await CommitEdit(id, edit, context);
+}
+
+// Commits, and frees the lookup rows of what the member gave up: each by compare-and-swap on the operation that had
+// bound it, which the member row remembers. By the key alone, or by an operation read from the lookup row afterwards, a
+// later bind could be freed. Rows of this database go with the commit, the others after it.
+Task<Result<Member>> BindingWriter::CommitEdit(MemberId id, const Edit& edit, const WriteContext& context) {
+  const std::uint32_t home = shards_.DatabaseOf(id);
+  MUSTER_CO_TRY(claims_.CheckDeadline(context));
+  std::optional<Member> member;
+  std::vector<ClaimProtocol::Swap> elsewhere;
+  ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
+    elsewhere.clear();
+    MUSTER_TRY(claims_.CheckDeadline(context));
+    MUSTER_ASSIGN(Commitment commitment, Commit(rows, id, edit, context, shards_.Now(home)));
+    for (const Identity& identity : commitment.freed) {
+      const LookupRow row{id, identity.bound_by};
+      if (shards_.DatabaseOf(identity.key) != home) {
+        elsewhere.push_back({identity.key, row, std::nullopt});
+        continue;
+      }
+      MUSTER_TRY(Replace(rows, identity.key, row, std::nullopt));
+    }
+    member = std::move(commitment.member);
+    return {};
+  };
+  Result<void> result = co_await claims_.InDatabase(home, std::move(transaction));
+  MUSTER_CO_TRY(std::move(result));
+  claims_.SwapInBackground(elsewhere);
+  co_return std::move(*member);
+}
+
+}  // namespace
+
+std::unique_ptr<MemberWriter> MakeBindingWriter(const BindingDependencies& dependencies) {
+  MUSTER_CHECK(dependencies.shards && dependencies.catalog && dependencies.ids && dependencies.clock);
+  return std::make_unique<BindingWriter>(dependencies);
+}
+
+}  // namespace muster

@@ -1,0 +1,256 @@
+#include "store/binding_claim.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/check.h"
+#include "store/binding.h"
+
+namespace muster {
+namespace {
+
+// Rolls a transaction back whose verdict is said beside it; nobody sees the error.
+std::unexpected<Error> RollBack() { return Fail(Reason::kStateConflict, "the transaction was rolled back"); }
+
+// The row that belongs to what `member` lists under `key`; empty when it does not list it.
+std::optional<LookupRow> RowOf(const Member& member, const IdentityKey& key) {
+  const Identity* identity = FindIdentity(member, key);
+  if (identity == nullptr) return std::nullopt;
+  return LookupRow{member.id, identity->bound_by};
+}
+
+}  // namespace
+
+std::unexpected<Error> FailContended() {
+  return Fail(Reason::kOverloaded,
+              "other writers keep hold of the same identities; nothing was written, try again soon");
+}
+
+Result<void> ClaimProtocol::NothingWritten(Result<void> result) {
+  if (!result && result.error().reason == Reason::kOutcomeUnknown) {
+    return Fail(Reason::kWritesUnavailable, "the store lost an answer before anything was written; try again");
+  }
+  return result;
+}
+
+Callback<Result<void>> ClaimProtocol::InDatabase(std::uint32_t database, ShardStore::Transaction transaction) {
+  return Callback<Result<void>>([this, database, transaction = std::move(transaction)](auto done) mutable {
+    shards_.Run(database, std::move(transaction), std::move(done));
+  });
+}
+
+Result<void> ClaimProtocol::CheckDeadline(const WriteContext& context) const {
+  if (!context.deadline.Passed(clock_)) return {};
+  return Fail(Reason::kDeadlineExceeded, "the deadline passed before the commit; nothing was written");
+}
+
+Task<Result<Claimed>> ClaimProtocol::Claim(const Operation& operation, const std::vector<IdentityKey>& keys,
+                                           const CommitStep& commit, const WriteContext& context) {
+  const std::uint32_t home = shards_.DatabaseOf(operation.member_id);
+  const bool within =
+      std::ranges::all_of(keys, [&](const IdentityKey& key) { return shards_.DatabaseOf(key) == home; });
+  if (within) {
+    Result<Claimed> claimed = co_await ClaimWithin(operation, keys, commit, context);
+    if (!claimed || claimed->verdict != Claimed::Verdict::kElsewhere) co_return claimed;
+  }
+  co_return co_await ClaimAcross(operation, keys, commit, context);
+}
+
+// One transaction for everything. It needs no operation row: nobody can see the operation between its reservation and
+// its commit, so nobody can ever have to abort it.
+Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, const std::vector<IdentityKey>& keys,
+                                                 const CommitStep& commit, const WriteContext& context) {
+  const std::uint32_t home = shards_.DatabaseOf(operation.member_id);
+  Claimed claimed;
+  ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
+    claimed = {};
+    MUSTER_TRY(CheckDeadline(context));
+    std::vector<IdentityKey> free;
+    for (const IdentityKey& key : keys) {
+      MUSTER_ASSIGN(const std::optional<LookupRow> row, rows.ReadLookup(key));
+      Standing standing;
+      if (row) {
+        MUSTER_ASSIGN(standing, Examine(rows, home, key, *row));
+      }
+      if (standing.stranger) {
+        claimed = {Claimed::Verdict::kElsewhere, std::nullopt, key};
+        return RollBack();
+      }
+      if (!standing.holder) {
+        free.push_back(key);
+      } else if (standing.holder->id != operation.member_id) {
+        claimed = {Claimed::Verdict::kTaken, std::move(standing.holder), key};
+        return RollBack();
+      }
+    }
+    MUSTER_ASSIGN(std::optional<Member> member, commit(rows, shards_.Now(home)));
+    if (!member) {
+      claimed.verdict = Claimed::Verdict::kAgain;
+      return RollBack();
+    }
+    // The row says who bound it, which is an earlier operation when the member lists the identity already.
+    for (const IdentityKey& key : free) {
+      if (const std::optional<LookupRow> row = RowOf(*member, key)) {
+        MUSTER_TRY(rows.WriteLookup(key, row));
+      }
+    }
+    claimed = {Claimed::Verdict::kCommitted, std::move(member), {}};
+    return {};
+  };
+  Result<void> result = co_await InDatabase(home, std::move(transaction));
+  if (!result && (claimed.verdict == Claimed::Verdict::kNone || claimed.verdict == Claimed::Verdict::kCommitted)) {
+    co_return Fail(std::move(result).error());
+  }
+  co_return claimed;
+}
+
+// What a lookup row in `database` stands for, when that can be said within this database.
+Result<ClaimProtocol::Standing> ClaimProtocol::Examine(ShardTransaction& transaction, std::uint32_t database,
+                                                       const IdentityKey& key, const LookupRow& row) const {
+  Standing standing;
+  if (shards_.DatabaseOf(row.member_id) != database) {
+    standing.stranger = row;
+    return standing;
+  }
+  MUSTER_ASSIGN(standing.holder, Settle(transaction, key, row));
+  return standing;
+}
+
+Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
+                                                 const CommitStep& commit, const WriteContext& context) {
+  std::vector<IdentityKey> reserved;
+  std::vector<IdentityKey> held;
+  for (const IdentityKey& key : keys) {
+    Result<std::optional<Member>> holder = co_await ReserveAcross(operation, key, context);
+    if (!holder) {
+      reserved.push_back(key);  // perhaps
+      Release(operation, reserved);
+      co_return Fail(std::move(holder).error());
+    }
+    if (!*holder) {
+      reserved.push_back(key);
+    } else if ((*holder)->id == operation.member_id) {
+      held.push_back(key);
+    } else {
+      Release(operation, reserved);
+      co_return Claimed{Claimed::Verdict::kTaken, std::move(*holder), key};
+    }
+  }
+
+  Result<Claimed> claimed = co_await CommitAcross(operation, held, commit, context);
+  if (!claimed && claimed.error().reason == Reason::kOutcomeUnknown) {
+    // It may have been committed: the reservations may be the member's own now. Whoever wants them settles them.
+    co_return claimed;
+  }
+  if (!claimed || claimed->verdict != Claimed::Verdict::kCommitted) {
+    Release(operation, reserved);
+    co_return claimed;
+  }
+  // Where the member listed the identity before, its row was missing and now names this operation: it should name the
+  // one that bound it. Where it does not list it, the row is free again.
+  std::vector<Swap> swaps;
+  for (const IdentityKey& key : reserved) {
+    const std::optional<LookupRow> row = RowOf(*claimed->member, key);
+    if (row != operation.Claim()) swaps.push_back({key, operation.Claim(), row});
+  }
+  SwapInBackground(swaps);
+  co_return claimed;
+}
+
+// Takes the lookup row of one identity for the operation. Answers the member that holds it, if one does.
+Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation& operation, const IdentityKey& key,
+                                                                 const WriteContext& context) {
+  const std::uint32_t database = shards_.DatabaseOf(key);
+  std::optional<LookupRow> dangling;
+  for (int tries = 0; tries < kReservationTriesMax; ++tries) {
+    MUSTER_CO_TRY(CheckDeadline(context));
+    Standing standing;
+    ShardStore::Transaction reserve = [&](ShardTransaction& rows) -> Result<void> {
+      standing = {};
+      MUSTER_ASSIGN(const std::optional<LookupRow> row, Reserve(rows, key, operation.Claim()));
+      if (!row) return {};
+      if (row != dangling) {
+        MUSTER_ASSIGN(standing, Examine(rows, database, key, *row));
+        if (standing.holder || standing.stranger) return {};
+      }
+      MUSTER_ASSIGN(const bool swapped, Replace(rows, key, *row, operation.Claim()));
+      MUSTER_CHECK(swapped);
+      return {};
+    };
+    Result<void> result = co_await InDatabase(database, std::move(reserve));
+    MUSTER_CO_TRY(NothingWritten(std::move(result)));
+    if (!standing.stranger) co_return std::move(standing.holder);
+
+    MUSTER_CO_TRY(CheckDeadline(context));
+    const LookupRow row = *standing.stranger;
+    std::optional<Member> holder;
+    ShardStore::Transaction settle = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(holder, Settle(rows, key, row));
+      return {};
+    };
+    result = co_await InDatabase(shards_.DatabaseOf(row.member_id), std::move(settle));
+    MUSTER_CO_TRY(NothingWritten(std::move(result)));
+    if (holder) co_return std::move(holder);
+    dangling = row;
+  }
+  co_return FailContended();
+}
+
+Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, const std::vector<IdentityKey>& held,
+                                                  const CommitStep& commit, const WriteContext& context) {
+  const std::uint32_t home = shards_.DatabaseOf(operation.member_id);
+  MUSTER_CO_TRY(CheckDeadline(context));
+  Claimed claimed;
+  ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
+    claimed = {};
+    MUSTER_TRY(CheckDeadline(context));
+    MUSTER_ASSIGN(const bool may_commit, MayCommit(rows, shards_, operation));
+    bool still_held = true;
+    if (!held.empty()) {
+      // What the member held was not reserved; should it have been unbound since, it must not be bound without.
+      MUSTER_ASSIGN(const std::optional<Member> standing, rows.ReadMember(operation.member_id));
+      still_held = standing && std::ranges::all_of(held, [&](const IdentityKey& key) {
+                     return FindIdentity(*standing, key) != nullptr;
+                   });
+    }
+    std::optional<Member> member;
+    if (may_commit && still_held) {
+      MUSTER_ASSIGN(member, commit(rows, shards_.Now(home)));
+    }
+    if (!member) {
+      claimed.verdict = Claimed::Verdict::kAgain;
+      return RollBack();
+    }
+    MUSTER_TRY(rows.WriteOperation(operation.id, OperationOutcome::kCommitted));
+    claimed = {Claimed::Verdict::kCommitted, std::move(member), {}};
+    return {};
+  };
+  Result<void> result = co_await InDatabase(home, std::move(transaction));
+  if (!result && claimed.verdict != Claimed::Verdict::kAgain) co_return Fail(std::move(result).error());
+  co_return claimed;
+}
+
+void ClaimProtocol::Release(const Operation& operation, const std::vector<IdentityKey>& keys) {
+  std::vector<Swap> swaps;
+  for (const IdentityKey& key : keys) swaps.push_back({key, operation.Claim(), std::nullopt});
+  SwapInBackground(swaps);
+}
+
+void ClaimProtocol::SwapInBackground(const std::vector<Swap>& swaps) {
+  std::map<std::uint32_t, std::vector<Swap>> by_database;
+  for (const Swap& swap : swaps) by_database[shards_.DatabaseOf(swap.key)].push_back(swap);
+  for (auto& [database, there] : by_database) {
+    shards_.Run(
+        database,
+        [some = std::move(there)](ShardTransaction& rows) -> Result<void> {
+          for (const Swap& swap : some) {
+            MUSTER_TRY(Replace(rows, swap.key, swap.expected, swap.next));
+          }
+          return {};
+        },
+        [](const Result<void>&) {});
+  }
+}
+
+}  // namespace muster

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/task.h"
+#include "domain/ports/member_writer.h"
+#include "domain/ports/shard_store.h"
+#include "store/binding_steps.h"
+
+namespace muster {
+
+// How an attempt to reserve identities and commit ended, when it did not fail.
+struct Claimed {
+  enum class Verdict : std::uint8_t {
+    kNone,       // the transaction failed; its error says why
+    kCommitted,  // `member` is as committed
+    kTaken,      // `member` holds `key`
+    kElsewhere,  // `key` is held by a member of another database: one transaction does not do
+    kAgain,      // aborted or too old, or the commit step asks for it: a new operation may succeed
+  };
+  Verdict verdict = Verdict::kNone;
+  std::optional<Member> member;
+  IdentityKey key;
+};
+
+// Checks and writes the member, in a transaction that may run more than once. Empty: give up this operation and begin
+// another one; nothing has been written.
+using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&, Timestamp now)>;
+
+// The composition of the steps in binding_steps.h: reserves identities for an operation and commits, in one transaction
+// when all rows live in one database and in several when not. Thread-safe.
+//
+//                       all keys in the member's database?
+//                      yes │                          │ no
+//                          ▼                          ▼
+//   ClaimWithin: one transaction ──kElsewhere──► ClaimAcross: for each key, in key order, ReserveAcross (Reserve, and
+//     reads all rows, commits, writes the rows     when a row is in the way Settle and Replace); then CommitAcross;
+//                                                  what is refused is released
+class ClaimProtocol {
+ public:
+  ClaimProtocol(ShardStore& shards, const Clock& clock) : shards_(shards), clock_(clock) {}
+
+  // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kTaken or kAgain;
+  // errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands, DEADLINE_EXCEEDED.
+  // Except after OUTCOME_UNKNOWN, nothing is left but what was committed.
+  Task<Result<Claimed>> Claim(const Operation& operation, const std::vector<IdentityKey>& keys,
+                              const CommitStep& commit, const WriteContext& context);
+
+  // Compares and swaps lookup rows that nobody waits for: if it fails, or the process ends before, they dangle, which
+  // is harmless.
+  struct Swap {
+    IdentityKey key;
+    LookupRow expected;
+    std::optional<LookupRow> next;
+  };
+  void SwapInBackground(const std::vector<Swap>& swaps);
+
+  Callback<Result<void>> InDatabase(std::uint32_t database, ShardStore::Transaction transaction);
+
+  // DEADLINE_EXCEEDED when it has passed. Asked before each step and again inside each commit, which may have waited.
+  Result<void> CheckDeadline(const WriteContext& context) const;
+
+  // A step before the commit leaves no trace that matters, whether it happened or not: OUTCOME_UNKNOWN becomes
+  // WRITES_UNAVAILABLE.
+  static Result<void> NothingWritten(Result<void> result);
+
+ private:
+  // What stands in the way of a claim to one identity.
+  struct Standing {
+    std::optional<Member> holder;       // a member that holds it
+    std::optional<LookupRow> stranger;  // a row whose owner lives in another database
+  };
+
+  Task<Result<Claimed>> ClaimWithin(const Operation& operation, const std::vector<IdentityKey>& keys,
+                                    const CommitStep& commit, const WriteContext& context);
+  Task<Result<Claimed>> ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
+                                    const CommitStep& commit, const WriteContext& context);
+  Task<Result<Claimed>> CommitAcross(const Operation& operation, const std::vector<IdentityKey>& held,
+                                     const CommitStep& commit, const WriteContext& context);
+  Task<Result<std::optional<Member>>> ReserveAcross(const Operation& operation, const IdentityKey& key,
+                                                    const WriteContext& context);
+  Result<Standing> Examine(ShardTransaction& transaction, std::uint32_t database, const IdentityKey& key,
+                           const LookupRow& row) const;
+  void Release(const Operation& operation, const std::vector<IdentityKey>& keys);
+
+  ShardStore& shards_;
+  const Clock& clock_;
+};
+
+// OVERLOADED: other writers were faster too often.
+std::unexpected<Error> FailContended();
+
+}  // namespace muster

@@ -1,0 +1,102 @@
+#include "store/binding_steps.h"
+
+#include <utility>
+
+#include "domain/member_rules.h"
+#include "store/binding.h"
+
+namespace muster {
+
+Result<std::optional<LookupRow>> Reserve(ShardTransaction& transaction, const IdentityKey& key,
+                                         const LookupRow& claim) {
+  MUSTER_ASSIGN(const std::optional<LookupRow> standing, transaction.ReadLookup(key));
+  if (standing == claim) return std::nullopt;
+  if (standing) return standing;
+  MUSTER_TRY(transaction.WriteLookup(key, claim));
+  return std::nullopt;
+}
+
+Result<std::optional<Member>> Settle(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& row) {
+  MUSTER_ASSIGN(std::optional<Member> owner, transaction.ReadMember(row.member_id));
+  if (owner && FindIdentity(*owner, key) != nullptr) return owner;
+  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.ReadOperation(row.operation_id));
+  if (!outcome) {
+    MUSTER_TRY(transaction.WriteOperation(row.operation_id, OperationOutcome::kAborted));
+  }
+  return std::nullopt;
+}
+
+Result<bool> Replace(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& expected,
+                     const std::optional<LookupRow>& next) {
+  MUSTER_ASSIGN(const std::optional<LookupRow> standing, transaction.ReadLookup(key));
+  if (standing != expected) return false;
+  MUSTER_TRY(transaction.WriteLookup(key, next));
+  return true;
+}
+
+Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, const Operation& operation) {
+  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.ReadOperation(operation.id));
+  if (outcome) return false;
+  // The clock is asked after the outcome was read. The other way round, a transaction that is held up between the two
+  // could find no outcome because it has been forgotten meanwhile, and think itself young. A negative age means that
+  // the clock was set back: how old the operation is cannot be known any more.
+  const Duration age = shards.Now(shards.DatabaseOf(operation.member_id)) - operation.begun_at;
+  return age >= Duration(0) && age <= kOperationAgeMax;
+}
+
+namespace {
+
+// The identities of `some` that `others` does not list.
+std::vector<Identity> Missing(const std::vector<Identity>& some, const Member& others) {
+  std::vector<Identity> missing;
+  for (const Identity& identity : some) {
+    if (FindIdentity(others, identity.key) == nullptr) missing.push_back(identity);
+  }
+  return missing;
+}
+
+void AddReferences(const std::vector<Identity>& identities, Change& change) {
+  for (const Identity& identity : identities) {
+    change.identities.push_back({identity.kind, identity.platform, identity.key});
+  }
+}
+
+Change ChangeOf(const Member& member, ChangeType type, const WriteContext& context, Timestamp now) {
+  return {.member_id = member.id,
+          .version = member.version,
+          .type = type,
+          .time = now,
+          .caller = context.caller,
+          .request_id = context.request_id,
+          .fields = {},
+          .identities = {}};
+}
+
+}  // namespace
+
+Result<Commitment> Commit(ShardTransaction& transaction, MemberId id, const Edit& edit, const WriteContext& context,
+                          Timestamp now) {
+  MUSTER_ASSIGN(std::optional<Member> standing, transaction.ReadMember(id));
+  if (!standing) return Fail(Reason::kMemberNotFound, "there is no member with this id");
+  MUSTER_TRY(CheckVersion(*standing, context.expected_version));
+
+  Member member = *standing;
+  MUSTER_ASSIGN(const bool changed, edit.apply(member, now));
+  if (!changed) return Commitment{std::move(*standing), {}};
+
+  Change change = ChangeOf(member, edit.type, context, now);
+  change.fields = edit.fields;
+  std::vector<Identity> freed = Missing(standing->identities, member);
+  AddReferences(freed, change);
+  AddReferences(Missing(member.identities, *standing), change);
+  MUSTER_TRY(transaction.WriteMember(member, change));
+  return Commitment{std::move(member), std::move(freed)};
+}
+
+Change CreationOf(const Member& member, ChangeType type, const WriteContext& context, Timestamp now) {
+  Change change = ChangeOf(member, type, context, now);
+  AddReferences(member.identities, change);
+  return change;
+}
+
+}  // namespace muster

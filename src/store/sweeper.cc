@@ -1,0 +1,185 @@
+#include "store/sweeper.h"
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/check.h"
+#include "domain/id_allocator.h"
+#include "store/binding.h"
+#include "store/binding_steps.h"
+
+namespace muster {
+namespace {
+
+using Entries = std::vector<ShardStore::LookupEntry>;
+
+Callback<Result<void>> InDatabase(ShardStore& shards, std::uint32_t database, ShardStore::Transaction transaction) {
+  return Callback<Result<void>>([&shards, database, transaction = std::move(transaction)](auto done) mutable {
+    shards.Run(database, std::move(transaction), std::move(done));
+  });
+}
+
+// Those of `entries` whose owner, in this transaction's database, does not list them.
+Result<Entries> SettleAll(ShardTransaction& transaction, const Entries& entries) {
+  Entries dangling;
+  for (const ShardStore::LookupEntry& entry : entries) {
+    MUSTER_ASSIGN(const std::optional<Member> holder, Settle(transaction, entry.key, entry.row));
+    if (!holder) dangling.push_back(entry);
+  }
+  return dangling;
+}
+
+Result<std::uint64_t> FreeAll(ShardTransaction& transaction, const Entries& dangling) {
+  std::uint64_t freed = 0;
+  for (const ShardStore::LookupEntry& entry : dangling) {
+    MUSTER_ASSIGN(const bool swapped, Replace(transaction, entry.key, entry.row, std::nullopt));
+    if (swapped) ++freed;
+  }
+  return freed;
+}
+
+// Waits in this thread, which is not one of the store's.
+template <typename T>
+T RunToEnd(Task<T> task) {
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::optional<T> answer;
+  Spawn(std::move(task), [&](T value) {
+    std::lock_guard lock(mutex);
+    answer.emplace(std::move(value));
+    arrived.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  arrived.wait(lock, [&] { return answer.has_value(); });
+  return std::move(*answer);
+}
+
+}  // namespace
+
+Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t database, IdentityKey after,
+                                         std::size_t limit) {
+  MUSTER_CHECK(limit > 0);
+  MUSTER_CO_ASSIGN(const Entries entries, shards.ScanLookups(database, after, limit));
+  SweepProgress progress;
+  progress.examined = entries.size();
+  if (entries.size() == limit) progress.next = entries.back().key;
+
+  const Timestamp old_enough = shards.Now(database) - kOperationAgeMax;
+  std::map<std::uint32_t, Entries> by_owner;
+  for (const ShardStore::LookupEntry& entry : entries) {
+    if (IdAllocator::TimeOf(entry.row.operation_id.value()) > old_enough) continue;
+    by_owner[shards.DatabaseOf(entry.row.member_id)].push_back(entry);
+  }
+
+  for (const auto& [owner_database, some] : by_owner) {
+    Entries dangling;
+    std::uint64_t freed = 0;
+    const bool is_same = owner_database == database;
+    ShardStore::Transaction settle = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(dangling, SettleAll(rows, some));
+      if (is_same) {
+        MUSTER_ASSIGN(freed, FreeAll(rows, dangling));
+      }
+      return {};
+    };
+    Result<void> result = co_await InDatabase(shards, owner_database, std::move(settle));
+    MUSTER_CO_TRY(std::move(result));
+    if (!is_same && !dangling.empty()) {
+      ShardStore::Transaction free = [&](ShardTransaction& rows) -> Result<void> {
+        MUSTER_ASSIGN(freed, FreeAll(rows, dangling));
+        return {};
+      };
+      result = co_await InDatabase(shards, database, std::move(free));
+      MUSTER_CO_TRY(std::move(result));
+    }
+    progress.freed += freed;
+  }
+  co_return progress;
+}
+
+Task<Result<std::uint64_t>> ForgetOutcomes(ShardStore& shards, std::uint32_t database) {
+  const Timestamp before = shards.Now(database) - kOperationRetention;
+  auto begin = [&shards, database, before](auto done) { shards.ForgetOperations(database, before, std::move(done)); };
+  co_return co_await Callback<Result<std::uint64_t>>(std::move(begin));
+}
+
+void SweeperOptions::Declare(OptionRegistry& options) {
+  options.AddDuration(
+      "store.sweeper.period", &period_ms,
+      "How long the sweeper rests after it has looked at every identity for reservations left behind by "
+      "a crash.",
+      {.min = 1'000, .max = 86'400'000});
+  options.AddDuration("store.sweeper.pause", &pause_ms, "How long the sweeper rests after each batch.",
+                      {.min = 1, .max = 60'000});
+  options.AddInteger("store.sweeper.batch", &batch, "How many identities the sweeper looks at in one step.",
+                     {.min = 1, .max = 10'000});
+}
+
+Sweeper::Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logger, MetricRegistry& metrics)
+    : shards_(shards),
+      options_(options),
+      logger_(logger),
+      examined_(
+          metrics.AddCounter("muster_store_sweeper_examined_total", "Identity lookup rows the sweeper looked at.")),
+      freed_(metrics.AddCounter("muster_store_sweeper_freed_total",
+                                "Identity lookup rows the sweeper freed because their member does not hold them.")),
+      forgotten_(metrics.AddCounter("muster_store_sweeper_outcomes_forgotten_total",
+                                    "Outcomes of old binding operations the sweeper forgot.")),
+      failures_(metrics.AddCounter("muster_store_sweeper_failures_total", "Steps of the sweeper that failed.")) {
+  std::set<std::uint32_t> databases;
+  for (std::uint16_t shard = 0; shard < kShardCount; ++shard) databases.insert(shards_.DatabaseOf(ShardId(shard)));
+  databases_.assign(databases.begin(), databases.end());
+}
+
+Sweeper::~Sweeper() { Stop(); }
+
+void Sweeper::Start() {
+  MUSTER_CHECK(!thread_.joinable());
+  thread_ = std::thread([this] { WalkForEver(); });
+}
+
+void Sweeper::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stop_asked_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Sweeper::WalkForEver() {
+  do {
+    for (const std::uint32_t database : databases_) WalkDatabase(database);
+  } while (Wait(options_.period_ms));
+}
+
+// One walk over one database. A failure ends it: the next walk begins anew, after the period.
+void Sweeper::WalkDatabase(std::uint32_t database) {
+  const auto note = [&](const Error& error) {
+    failures_.Add();
+    logger_.Warning("sweeper step failed", {{"database", database}, {"code", error.code()}});
+  };
+  const Result<std::uint64_t> forgotten = RunToEnd(ForgetOutcomes(shards_, database));
+  if (!forgotten) return note(forgotten.error());
+  forgotten_.Add(*forgotten);
+
+  IdentityKey after{};
+  while (Wait(options_.pause_ms)) {
+    const auto step = RunToEnd(SweepLookups(shards_, database, after, static_cast<std::size_t>(options_.batch)));
+    if (!step) return note(step.error());
+    examined_.Add(step->examined);
+    freed_.Add(step->freed);
+    if (step->next == IdentityKey{}) return;
+    after = step->next;
+  }
+}
+
+bool Sweeper::Wait(std::int64_t milliseconds) {
+  std::unique_lock lock(mutex_);
+  return !stop_asked_.wait_for(lock, std::chrono::milliseconds(milliseconds), [this] { return stopping_; });
+}
+
+}  // namespace muster

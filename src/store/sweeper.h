@@ -1,0 +1,75 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/options.h"
+#include "base/task.h"
+#include "domain/ports/shard_store.h"
+
+namespace muster {
+
+// One step of the sweeper: looks at up to `limit` lookup rows of one database, from above `after` on, and frees those
+// that dangle: whose owner does not list them. It takes the same path as a reservation that finds a row in its way, to
+// FREE, so it can abort an operation that is under way; it spares what is younger than kOperationAgeMax, which is
+// courtesy, not safety. What it leaves when it fails or is destroyed, a later one finds.
+struct SweepProgress {
+  IdentityKey next;            // where to go on; all zero: the end was reached
+  std::uint64_t examined = 0;  // lookup rows read
+  std::uint64_t freed = 0;
+};
+Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t database, IdentityKey after,
+                                         std::size_t limit);
+
+// Forgets the outcomes in one database that are older than kOperationRetention (binding.h); answers how many.
+Task<Result<std::uint64_t>> ForgetOutcomes(ShardStore& shards, std::uint32_t database);
+
+struct SweeperOptions {
+  std::int64_t period_ms = 60'000;  // from the end of one walk over all databases to the next
+  std::int64_t pause_ms = 100;      // after each batch
+  std::int64_t batch = 256;         // lookup rows in one step
+
+  void Declare(OptionRegistry& options);  // store.sweeper.*
+};
+
+// Walks all databases for ever in the background, one small batch at a time with a pause after each, so that it costs
+// writers a bounded share: 256 rows each 100 ms is 2,560 rows a second.
+//
+// Owns one thread. Start and Stop are called once each, by the owner; Stop waits for the step under way and must come
+// before the store closes. The destructor stops.
+class Sweeper {
+ public:
+  Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logger, MetricRegistry& metrics);
+  ~Sweeper();
+  Sweeper(const Sweeper&) = delete;
+
+  void Start();
+  void Stop();
+
+ private:
+  void WalkForEver();
+  void WalkDatabase(std::uint32_t database);
+  // False when the sweeper is to stop.
+  bool Wait(std::int64_t milliseconds);
+
+  ShardStore& shards_;
+  const SweeperOptions options_;
+  Logger& logger_;
+  Counter& examined_;
+  Counter& freed_;
+  Counter& forgotten_;
+  Counter& failures_;
+  std::vector<std::uint32_t> databases_;
+
+  std::mutex mutex_;
+  std::condition_variable stop_asked_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace muster
