@@ -15,17 +15,17 @@ namespace muster {
 // A caller's account as the topology holds it. Keys appear as keyed hashes only.
 struct CallerRecord {
   struct Key {
-    std::string id;           // public part of the key, shown in lists
-    std::string hash_hex;     // HMAC-SHA-256 of the secret
+    std::string id = {};        // public part of the key, shown in lists
+    std::string hash_hex = {};  // HMAC-SHA-256 of the secret
     Timestamp create_time{};
     Timestamp expire_time{};  // zero: never
     friend bool operator==(const Key&, const Key&) = default;
   };
 
-  std::string name;                 // [a-z][a-z0-9-]{0,62}
-  std::string purpose;              // declared use
-  std::vector<std::string> scopes;  // traffic/scopes.h
-  std::vector<Key> keys;            // two during a rotation
+  std::string name = {};                 // [a-z][a-z0-9-]{0,62}
+  std::string purpose = {};              // declared use
+  std::vector<std::string> scopes = {};  // traffic/scopes.h
+  std::vector<Key> keys = {};            // two during a rotation
   bool disabled = false;
   Timestamp create_time{};
   friend bool operator==(const CallerRecord&, const CallerRecord&) = default;
@@ -35,7 +35,7 @@ struct CallerRecord {
 struct TopologyDocument {
   std::int64_t revision = 0;  // raised by each change
   Epoch epoch{1};
-  std::vector<CallerRecord> callers;  // sorted by name
+  std::vector<CallerRecord> callers = {};  // sorted by name
 };
 
 // Where the document lives: a file when embedded.
@@ -43,8 +43,8 @@ class TopologyStore {
  public:
   virtual ~TopologyStore() = default;
   virtual Result<std::shared_ptr<const TopologyDocument>> Read() = 0;
-  // Applies `change` to the current document and stores it with the next revision, durably; again, a bounded number of times,
-  // when somebody else was faster. An error of `change` stores nothing.
+  // Applies `change` to the current document and stores it with the next revision, durably; again, a bounded number of
+  // times, when somebody else was faster. An error of `change` stores nothing.
   virtual Result<std::shared_ptr<const TopologyDocument>> Update(
       const std::function<Result<void>(TopologyDocument&)>& change) = 0;
 };

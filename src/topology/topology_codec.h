@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "topology/topology.h"
+
+namespace muster {
+
+// The version of the file's format. A file with a higher one was written by a newer muster and is refused, because
+// writing it back would lose what this one does not know.
+inline constexpr std::int64_t kTopologyFormat = 1;
+
+// JSON, one caller a line, ended by a line feed.
+std::string RenderTopology(const TopologyDocument& document);
+
+// The opposite. INTERNAL names `path`, the line and the column of the mistake: malformed JSON, an unknown, missing or
+// doubled field, a value that does not fit, a newer format.
+Result<TopologyDocument> ParseTopology(const std::string& path, std::string_view text);
+
+}  // namespace muster

@@ -1,0 +1,176 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "topology/topology.h"
+#include "topology/topology_codec.h"
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;
+// How long a writer waits for the writer of another process, who holds the lock for a few milliseconds.
+constexpr int kLockTriesMax = 2000;
+constexpr auto kLockTryInterval = std::chrono::milliseconds(5);
+
+std::string ErrorText(int error) { return std::generic_category().message(error); }
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int number) : number_(number) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&&) = delete;
+  ~FileDescriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  explicit operator bool() const { return number_ >= 0; }
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// Nothing of the file has changed when this is answered.
+std::unexpected<Error> FailWrite(const std::string& path, std::string_view doing, int error) {
+  return Fail(Reason::kWritesUnavailable,
+              std::string(doing) + " " + path + ": " + ErrorText(error) +
+                  "; nothing was changed. Check the directory's owner, mode and free space");
+}
+
+// A TopologyStore in a file. Writers of all processes exclude each other by a lock on `<path>.lock` (the file itself is
+// replaced by each write, so a lock on it would be a lock on the past); the kernel drops the lock of a process that
+// dies. Readers need no lock: a rename shows them the old document or the new one.
+class TopologyFile final : public TopologyStore {
+ public:
+  explicit TopologyFile(std::string path) : path_(std::move(path)) {}
+
+  Result<std::shared_ptr<const TopologyDocument>> Read() override {
+    MUSTER_ASSIGN(TopologyDocument document, Load());
+    return std::make_shared<const TopologyDocument>(std::move(document));
+  }
+
+  Result<std::shared_ptr<const TopologyDocument>> Update(
+      const std::function<Result<void>(TopologyDocument&)>& change) override {
+    std::lock_guard own_threads(mutex_);
+    MUSTER_ASSIGN(FileDescriptor other_processes, Lock());
+    MUSTER_ASSIGN(TopologyDocument document, Load());
+    const std::int64_t revision = document.revision;
+    MUSTER_TRY(change(document));
+    document.revision = revision + 1;
+    std::ranges::sort(document.callers, {}, &CallerRecord::name);
+    const std::string text = RenderTopology(document);
+    // What cannot be read back must not replace what can: a change that breaks the format is refused here.
+    MUSTER_TRY(ParseTopology(path_ + " (about to be written)", text));
+    MUSTER_TRY(Replace(text));
+    return std::make_shared<const TopologyDocument>(std::move(document));
+  }
+
+ private:
+  Result<FileDescriptor> Lock() {
+    const std::string lock_path = path_ + ".lock";
+    FileDescriptor file(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file) return FailWrite(lock_path, "cannot open", errno);
+    for (int i = 0; i < kLockTriesMax; ++i) {
+      if (::flock(file.number(), LOCK_EX | LOCK_NB) == 0) return file;
+      if (errno != EWOULDBLOCK && errno != EINTR) return FailWrite(lock_path, "cannot lock", errno);
+      std::this_thread::sleep_for(kLockTryInterval);
+    }
+    return Fail(Reason::kWritesUnavailable, "another process has held " + lock_path +
+                                                " for 10 s; nothing was changed. Find it with `fuser " + lock_path +
+                                                "`");
+  }
+
+  Result<TopologyDocument> Load() const {
+    FileDescriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) {
+      if (errno == ENOENT) return TopologyDocument{};
+      return Fail(Reason::kInternal, "cannot open " + path_ + ": " + ErrorText(errno) + "; check its owner and mode");
+    }
+    struct stat status{};
+    if (::fstat(file.number(), &status) != 0) {
+      return Fail(Reason::kInternal, "cannot examine " + path_ + ": " + ErrorText(errno));
+    }
+    if (!S_ISREG(status.st_mode)) return Fail(Reason::kInternal, path_ + " is not a regular file; move it away");
+    if ((status.st_mode & 077) != 0) {
+      return Fail(Reason::kInternal,
+                  path_ +
+                      " is open to other users of the machine, who could make themselves callers; look "
+                      "through its callers, then run: chmod 600 " +
+                      path_);
+    }
+    if (static_cast<std::size_t>(status.st_size) > kFileBytesMax) {
+      return Fail(Reason::kInternal, path_ + " is larger than " + std::to_string(kFileBytesMax) +
+                                         " bytes, which no topology is; put back a copy of it");
+    }
+    MUSTER_ASSIGN(const std::string text, ReadAll(file, static_cast<std::size_t>(status.st_size)));
+    return ParseTopology(path_, text);
+  }
+
+  Result<std::string> ReadAll(const FileDescriptor& file, std::size_t size) const {
+    std::string text(size, '\0');
+    std::size_t done = 0;
+    while (done < size) {
+      const ssize_t count = ::read(file.number(), text.data() + done, size - done);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return Fail(Reason::kInternal, "cannot read " + path_ + ": " + ErrorText(errno));
+      if (count == 0) break;  // somebody truncates it by hand; what is there will not parse
+      done += static_cast<std::size_t>(count);
+    }
+    text.resize(done);
+    return text;
+  }
+
+  // Written beside, made durable, renamed over, and the rename made durable. A crash leaves the old file or the new
+  // one, and perhaps a `.tmp`, which nobody reads and the next writer overwrites.
+  Result<void> Replace(std::string_view text) const {
+    const std::string temporary = path_ + ".tmp";
+    {
+      FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+      if (!file) return FailWrite(temporary, "cannot create", errno);
+      if (::fchmod(file.number(), 0600) != 0) return FailWrite(temporary, "cannot set the mode of", errno);
+      while (!text.empty()) {
+        const ssize_t count = ::write(file.number(), text.data(), text.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return FailWrite(temporary, "cannot write", errno);
+        text.remove_prefix(static_cast<std::size_t>(count));
+      }
+      if (::fsync(file.number()) != 0) return FailWrite(temporary, "cannot make durable", errno);
+    }
+    if (::rename(temporary.c_str(), path_.c_str()) != 0) return FailWrite(path_, "cannot replace", errno);
+    return SyncDirectory();
+  }
+
+  Result<void> SyncDirectory() const {
+    const std::filesystem::path parent = std::filesystem::path(path_).parent_path();
+    const std::string directory = parent.empty() ? "." : parent.string();
+    FileDescriptor handle(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!handle || ::fsync(handle.number()) != 0) {
+      return Fail(Reason::kOutcomeUnknown, "cannot make the change of " + path_ + " durable: " + ErrorText(errno) +
+                                               "; it holds unless the machine goes down now. Check the disk");
+    }
+    return {};
+  }
+
+  const std::string path_;
+  std::mutex mutex_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<TopologyStore>> OpenTopologyFile(const std::string& path) {
+  auto store = std::make_unique<TopologyFile>(path);
+  MUSTER_TRY(store->Read());
+  return store;
+}
+
+}  // namespace muster
