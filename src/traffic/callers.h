@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,20 +12,9 @@
 #include "base/result.h"
 #include "domain/keyring.h"
 #include "topology/topology.h"
+#include "traffic/scopes.h"
 
 namespace muster {
-
-// What a caller may do. The words are the API's; `ScopeName` and `ParseScope` translate.
-enum class Scope : std::uint16_t {
-  kMembersRead = 1 << 0,   // members.read: get, resolve, batch, history
-  kMembersWrite = 1 << 1,  // members.write: register, update, bind, unbind, close
-  kPersonalRead = 1 << 2,  // personal.read: personal values in clear instead of masked
-  kMembersImport = 1 << 3, // members.import: give ids, versions, times; import and export
-  kAdmin = 1 << 4,         // admin: callers, routes, the admin port
-};
-std::string_view ScopeName(Scope scope);
-std::optional<Scope> ParseScope(std::string_view name);
-const std::vector<Scope>& AllScopes();
 
 // An authenticated caller; immutable.
 struct Caller {
@@ -34,33 +23,52 @@ struct Caller {
   bool Has(Scope scope) const { return (scopes & static_cast<std::uint16_t>(scope)) != 0; }
 };
 
-// A key is shown once, when it is made: mk_<8 id><32 secret><6 checksum>, base62. The checksum lets a mistyped or truncated key
-// be told from an unknown one without a look-up, and lets scanners find leaked keys.
+// A key is shown once, when it is made; traffic/caller_key.h has its form.
 struct NewKey {
   std::string text;
   std::string id;
 };
 
-// Who calls, by key. Reads an immutable snapshot of the topology's callers, so it is lock-free on the hot path; Refresh
-// replaces the snapshot. Thread-safe.
+inline constexpr std::string_view kAdminCaller = "admin";
+inline constexpr std::size_t kCallersMax = 10'000;
+inline constexpr std::size_t kCallerKeysMax = 4;  // of one caller that have not expired
+inline constexpr std::size_t kPurposeBytesMax = 256;
+inline constexpr Duration kKeyLifetimeMax = std::chrono::hours(24 * 3660);
+inline constexpr Duration kRotationOverlapMax = std::chrono::hours(24 * 90);
+
+// Who calls, by key. Reads an immutable snapshot of the topology's callers, so it is lock-free on the hot path. Knows
+// nobody until the first Refresh or EnsureAdmin; its own changes take effect at once, those of other processes at the
+// next Refresh. Thread-safe.
 class CallerDirectory {
  public:
   virtual ~CallerDirectory() = default;
 
-  // `authorization` is the header's value. UNAUTHENTICATED: missing, malformed, unknown, expired, disabled; the message never
-  // repeats the key. Known keys cost well under a microsecond (a bounded memo for each thread); comparison is constant-time.
+  // `authorization` is the header's value. UNAUTHENTICATED: missing, malformed, unknown, expired, disabled; the message
+  // never repeats the key. Known keys cost about 0.1 µs (a bounded memo for each thread, which holds a keyed digest,
+  // not the key); others one HMAC, whose comparison is constant-time whether the key's id exists or not.
   virtual Result<std::shared_ptr<const Caller>> Authenticate(std::string_view authorization) = 0;
 
+  // Names: [a-z][a-z0-9-]{0,62}. INVALID_ARGUMENT names the field; STATE_CONFLICT when the name is taken,
+  // LIMIT_EXCEEDED.
   virtual Result<NewKey> Create(std::string_view name, std::string_view purpose, const std::vector<std::string>& scopes,
-                                Duration key_lifetime) = 0;  // zero: never expires. STATE_CONFLICT when the name is taken
-  // Adds a second key and lets the older ones expire after `overlap`.
+                                Duration key_lifetime) = 0;  // zero: never expires
+  // Adds a second key and lets the older ones expire after `overlap` (zero: at once), or earlier if they would anyway.
+  // NOT_FOUND, LIMIT_EXCEEDED when too many keys are still valid.
   virtual Result<NewKey> Rotate(std::string_view name, Duration overlap, Duration key_lifetime) = 0;
+  // NOT_FOUND; STATE_CONFLICT when nobody else could administrate.
   virtual Result<void> SetDisabled(std::string_view name, bool disabled) = 0;
   virtual Result<std::vector<CallerRecord>> List() = 0;
+  // On an error the snapshot stays as it was.
   virtual Result<void> Refresh() = 0;
+
+  // Makes the caller `admin` with all scopes unless there is one; true when it was made. `save` gets the key's text
+  // before the caller exists, so a crash between the two leaves a useless file, never an account whose key nobody has.
+  // An error of `save` makes nothing.
+  virtual Result<bool> EnsureAdmin(const std::function<Result<void>(const std::string& key_text)>& save) = 0;
 };
 
-std::unique_ptr<CallerDirectory> MakeCallerDirectory(TopologyStore& topology, const Keyring& keyring, const Clock& clock,
-                                                     Random& random);
+// All references must outlive the directory.
+std::unique_ptr<CallerDirectory> MakeCallerDirectory(TopologyStore& topology, const Keyring& keyring,
+                                                     const Clock& clock, Random& random);
 
 }  // namespace muster

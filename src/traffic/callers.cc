@@ -1,0 +1,309 @@
+#include "traffic/callers.h"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/encoding.h"
+#include "traffic/caller_accounts.h"
+#include "traffic/caller_key.h"
+#include "traffic/siphash.h"
+
+namespace muster {
+namespace {
+
+using KeyHash = std::array<std::uint8_t, 32>;
+
+constexpr std::size_t kMemoSlots = 256;  // of a thread; two keys that share one cost each other an HMAC
+constexpr std::size_t kAuthorizationBytesMax = 256;
+
+// The first part is what no other use of the installation's hash key begins a message of four parts with.
+KeyHash HashOf(KeyedHash& hash, const CallerKeyParts& parts) {
+  const std::array<std::string_view, 4> message = {"muster", "caller key", parts.id, parts.secret};
+  return hash.Hash(message);
+}
+
+// All accounts at one revision, by the id of their keys.
+struct Snapshot {
+  struct Entry {
+    KeyHash hash{};
+    std::shared_ptr<const Caller> caller;
+    Timestamp expire_time{};
+    bool disabled = false;
+  };
+  std::map<std::string, Entry, std::less<>> keys;
+};
+
+std::shared_ptr<const Snapshot> MakeSnapshot(const TopologyDocument& document) {
+  auto snapshot = std::make_shared<Snapshot>();
+  for (const CallerRecord& record : document.callers) {
+    Caller caller{.name = record.name};
+    for (const std::string& name : record.scopes) {
+      // A word that a newer muster knows grants nothing here.
+      if (const auto scope = ParseScope(name)) caller.scopes |= static_cast<std::uint16_t>(*scope);
+    }
+    const auto shared = std::make_shared<const Caller>(std::move(caller));
+    for (const CallerRecord::Key& key : record.keys) {
+      const auto bytes = FromHex(key.hash_hex);
+      if (!bytes || bytes->size() != KeyHash{}.size()) continue;  // opens nothing
+      Snapshot::Entry entry{.caller = shared, .expire_time = key.expire_time, .disabled = record.disabled};
+      std::ranges::copy(*bytes, entry.hash.begin());
+      snapshot->keys.emplace(key.id, std::move(entry));
+    }
+  }
+  return snapshot;
+}
+
+// What a thread remembers of one directory at one generation of its snapshot. Callers are the thread's own copies:
+// threads do not share the line of a reference count.
+struct ThreadMemo {
+  struct Slot {
+    Digest128 digest;
+    std::shared_ptr<const Caller> caller;  // null: free
+    Timestamp expire_time{};
+  };
+
+  ThreadMemo(std::uint64_t directory_number, const SecretKey& key) : directory(directory_number), hash(key) {}
+
+  std::uint64_t directory;
+  std::uint64_t generation = 0;
+  std::shared_ptr<const Snapshot> snapshot;
+  KeyedHash hash;
+  std::array<Slot, kMemoSlots> slots;
+};
+
+// The key in "Bearer <key>", or empty.
+std::optional<std::string_view> BearerToken(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer";
+  if (authorization.size() <= kScheme.size()) return std::nullopt;
+  for (std::size_t i = 0; i < kScheme.size(); ++i) {
+    const char c = authorization[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kScheme[i]) return std::nullopt;
+  }
+  const std::string_view rest = authorization.substr(kScheme.size());
+  const std::size_t begin = rest.find_first_not_of(' ');
+  if (begin == 0 || begin == std::string_view::npos) return std::nullopt;
+  return rest.substr(begin);
+}
+
+std::atomic<std::uint64_t> next_directory_number{1};
+
+class TopologyCallerDirectory final : public CallerDirectory {
+ public:
+  TopologyCallerDirectory(TopologyStore& topology, const Keyring& keyring, const Clock& clock, Random& random)
+      : topology_(topology),
+        hash_key_(keyring.hash_key()),
+        clock_(clock),
+        random_(random),
+        digest_({random.Next(), random.Next()}),
+        number_(next_directory_number.fetch_add(1, std::memory_order_relaxed)),
+        snapshot_(std::make_shared<const Snapshot>()) {}
+
+  Result<std::shared_ptr<const Caller>> Authenticate(std::string_view authorization) override {
+    if (authorization.empty()) {
+      return Fail(Reason::kUnauthenticated, "no key; send the caller's as Authorization: Bearer mk_...");
+    }
+    if (authorization.size() > kAuthorizationBytesMax) return FailForm();
+    ThreadMemo& memo = Memo();
+    const Digest128 digest = digest_.Hash(authorization);
+    ThreadMemo::Slot& slot = memo.slots[digest.low % kMemoSlots];
+    if (slot.caller && slot.digest == digest && (slot.expire_time == Timestamp{} || clock_.Now() < slot.expire_time)) {
+      return slot.caller;
+    }
+    MUSTER_ASSIGN(const Snapshot::Entry* entry, Verify(memo, authorization));
+    slot = {
+        .digest = digest, .caller = std::make_shared<const Caller>(*entry->caller), .expire_time = entry->expire_time};
+    return slot.caller;
+  }
+
+  Result<NewKey> Create(std::string_view name, std::string_view purpose, const std::vector<std::string>& scopes,
+                        Duration key_lifetime) override {
+    MUSTER_TRY(CheckCallerName(name));
+    MUSTER_TRY(CheckPurpose(purpose));
+    MUSTER_TRY(CheckKeyLifetime(key_lifetime));
+    MUSTER_ASSIGN(auto checked, CheckScopes(scopes));
+    std::lock_guard lock(change_mutex_);
+    const FreshKey fresh = MakeKey(key_lifetime);
+    MUSTER_TRY(ChangeLocked([&](TopologyDocument& document) -> Result<void> {
+      MUSTER_TRY(CheckKeyId(document, fresh.record.id));
+      return AddCaller(document, NewRecord(name, purpose, checked, fresh.record));
+    }));
+    return fresh.shown;
+  }
+
+  Result<NewKey> Rotate(std::string_view name, Duration overlap, Duration key_lifetime) override {
+    MUSTER_TRY(CheckKeyLifetime(key_lifetime));
+    MUSTER_TRY(CheckOverlap(overlap));
+    std::lock_guard lock(change_mutex_);
+    const FreshKey fresh = MakeKey(key_lifetime);
+    MUSTER_TRY(ChangeLocked([&](TopologyDocument& document) -> Result<void> {
+      MUSTER_ASSIGN(CallerRecord * caller, RequireCaller(document, name));
+      MUSTER_TRY(CheckKeyId(document, fresh.record.id));
+      return RotateKey(*caller, fresh.record, overlap, fresh.record.create_time);
+    }));
+    return fresh.shown;
+  }
+
+  Result<void> SetDisabled(std::string_view name, bool disabled) override {
+    std::lock_guard lock(change_mutex_);
+    return ChangeLocked(
+        [&](TopologyDocument& document) { return DisableCaller(document, name, disabled, clock_.Now()); });
+  }
+
+  Result<std::vector<CallerRecord>> List() override {
+    MUSTER_ASSIGN(const auto document, topology_.Read());
+    return document->callers;
+  }
+
+  Result<void> Refresh() override {
+    std::lock_guard lock(change_mutex_);
+    return RefreshLocked();
+  }
+
+  Result<bool> EnsureAdmin(const std::function<Result<void>(const std::string& key_text)>& save) override {
+    std::lock_guard lock(change_mutex_);
+    MUSTER_ASSIGN(const auto current, topology_.Read());
+    if (std::ranges::count(current->callers, kAdminCaller, &CallerRecord::name) > 0) {
+      Publish(*current);
+      return false;
+    }
+    std::vector<std::string> scopes;
+    for (const Scope scope : AllScopes()) scopes.emplace_back(ScopeName(scope));
+    const FreshKey fresh = MakeKey(Duration::zero());
+    bool is_there = false;  // another process was faster
+    MUSTER_TRY(ChangeLocked([&](TopologyDocument& document) -> Result<void> {
+      is_there = FindCaller(document, kAdminCaller) != nullptr;
+      if (is_there) return {};
+      MUSTER_TRY(CheckKeyId(document, fresh.record.id));
+      MUSTER_TRY(AddCaller(document, NewRecord(kAdminCaller, "operating muster", scopes, fresh.record)));
+      return save(fresh.shown.text);
+    }));
+    return !is_there;
+  }
+
+ private:
+  struct FreshKey {
+    NewKey shown;
+    CallerRecord::Key record;
+  };
+
+  static std::unexpected<Error> FailForm() {
+    return Fail(Reason::kUnauthenticated,
+                "this is not a caller's key, or it is mistyped or cut off; send it as Authorization: Bearer mk_... (49 "
+                "characters)");
+  }
+
+  // The calling thread's memo, at the present generation: a change that was acknowledged before the call is seen.
+  ThreadMemo& Memo() {
+    thread_local std::unique_ptr<ThreadMemo> memo;
+    if (!memo || memo->directory != number_) memo = std::make_unique<ThreadMemo>(number_, hash_key_);
+    if (memo->generation != generation_.load(std::memory_order_acquire)) {
+      memo->slots.fill({});
+      std::lock_guard lock(snapshot_mutex_);
+      memo->snapshot = snapshot_;
+      memo->generation = generation_.load(std::memory_order_relaxed);
+    }
+    return *memo;
+  }
+
+  // The same work whether the id is known or not: one HMAC and one constant-time comparison.
+  Result<const Snapshot::Entry*> Verify(ThreadMemo& memo, std::string_view authorization) const {
+    const auto token = BearerToken(authorization);
+    if (!token) return FailForm();
+    const auto parts = ParseCallerKey(*token);
+    if (!parts) return FailForm();
+    static const Snapshot::Entry kNobody;
+    const auto found = memo.snapshot->keys.find(parts->id);
+    const Snapshot::Entry& entry = found == memo.snapshot->keys.end() ? kNobody : found->second;
+    const KeyHash hash = HashOf(memo.hash, *parts);
+    const bool equal = CRYPTO_memcmp(hash.data(), entry.hash.data(), hash.size()) == 0;
+    if (!equal || !entry.caller) {
+      return Fail(Reason::kUnauthenticated, "this key is not known here; ask who operates this muster for one");
+    }
+    if (entry.disabled) {
+      return Fail(Reason::kUnauthenticated,
+                  "the caller " + entry.caller->name + " is disabled; ask who operates this muster");
+    }
+    if (HasExpired(entry.expire_time, clock_.Now())) {
+      return Fail(Reason::kUnauthenticated,
+                  "this key of " + entry.caller->name + " has expired; get a new one with `muster callers rotate`");
+    }
+    return &entry;
+  }
+
+  FreshKey MakeKey(Duration lifetime) {
+    FreshKey fresh;
+    fresh.shown.text = MakeCallerKey(random_);
+    const CallerKeyParts parts = *ParseCallerKey(fresh.shown.text);
+    fresh.shown.id = parts.id;
+    KeyedHash hash(hash_key_);
+    const Timestamp now = clock_.Now();
+    fresh.record = {.id = fresh.shown.id,
+                    .hash_hex = ToHex(HashOf(hash, parts)),
+                    .create_time = now,
+                    .expire_time = lifetime == Duration::zero() ? Timestamp{} : now + lifetime};
+    return fresh;
+  }
+
+  static CallerRecord NewRecord(std::string_view name, std::string_view purpose, const std::vector<std::string>& scopes,
+                                const CallerRecord::Key& key) {
+    return {.name = std::string(name),
+            .purpose = std::string(purpose),
+            .scopes = scopes,
+            .keys = {key},
+            .create_time = key.create_time};
+  }
+
+  Result<void> ChangeLocked(const std::function<Result<void>(TopologyDocument&)>& change) {
+    auto changed = topology_.Update(change);
+    if (!changed) {
+      // It may be there all the same.
+      if (changed.error().reason == Reason::kOutcomeUnknown) (void)RefreshLocked();
+      return Fail(std::move(changed).error());
+    }
+    Publish(**changed);
+    return {};
+  }
+
+  Result<void> RefreshLocked() {
+    MUSTER_ASSIGN(const auto document, topology_.Read());
+    Publish(*document);
+    return {};
+  }
+
+  void Publish(const TopologyDocument& document) {
+    auto snapshot = MakeSnapshot(document);
+    std::lock_guard lock(snapshot_mutex_);
+    snapshot_ = std::move(snapshot);
+    generation_.fetch_add(1, std::memory_order_release);
+  }
+
+  TopologyStore& topology_;
+  const SecretKey hash_key_;
+  const Clock& clock_;
+  Random& random_;
+  const SipHash digest_;  // its key lives and dies with the process
+  const std::uint64_t number_;
+
+  // One change or refresh at a time, from the store to the snapshot: an older document cannot replace a newer one.
+  std::mutex change_mutex_;
+
+  std::mutex snapshot_mutex_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::atomic<std::uint64_t> generation_{1};
+};
+
+}  // namespace
+
+std::unique_ptr<CallerDirectory> MakeCallerDirectory(TopologyStore& topology, const Keyring& keyring,
+                                                     const Clock& clock, Random& random) {
+  return std::make_unique<TopologyCallerDirectory>(topology, keyring, clock, random);
+}
+
+}  // namespace muster
