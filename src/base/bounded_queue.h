@@ -21,12 +21,14 @@ class BoundedQueue {
 
   // False when the queue is full or closed; `item` is then untouched.
   [[nodiscard]] bool TryPush(T&& item) {
+    bool wake;
     {
       std::lock_guard lock(mutex_);
       if (closed_ || items_.size() >= capacity_) return false;
       items_.push_back(std::move(item));
+      wake = items_.size() >= wanted_;
     }
-    arrived_.notify_one();
+    if (wake) arrived_.notify_one();
     return true;
   }
 
@@ -39,12 +41,15 @@ class BoundedQueue {
   }
 
   // As PopSome, but once something is there waits up to `patience` more for `enough` of it: a group commit that would
-  // otherwise begin with the first of many.
+  // otherwise begin with the first of many. It sleeps through the arrivals before `enough`; only one thread may call it,
+  // and none may call PopSome beside it.
   std::vector<T> PopGroup(std::size_t most, std::size_t enough, Duration patience) {
     std::unique_lock lock(mutex_);
     arrived_.wait(lock, [this] { return !items_.empty() || closed_; });
     if (items_.size() < enough && !closed_) {
+      wanted_ = enough;
       arrived_.wait_for(lock, patience, [this, enough] { return items_.size() >= enough || closed_; });
+      wanted_ = 1;
     }
     return TakeLocked(most);
   }
@@ -80,6 +85,7 @@ class BoundedQueue {
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<T> items_;
+  std::size_t wanted_ = 1;  // below it, nobody needs to be woken
   bool closed_ = false;
 };
 

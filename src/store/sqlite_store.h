@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "domain/commit_floor.h"
+#include "domain/identity_catalog.h"
 #include "domain/keyring.h"
 #include "domain/ports/member_archive.h"
 #include "domain/ports/member_cache.h"
@@ -39,6 +40,8 @@ struct SqliteDependencies {
   MetricRegistry* metrics = nullptr;
   CommitFloor* floor = nullptr;
   MemberCache* cache = nullptr;  // erased from before each commit; may be null
+  const IdentityCatalog* catalog = nullptr;  // kept with the data, which refuses another scope or normaliser of a kind; may
+                                             // be null
 };
 
 // All members in SQLite files in one directory. One writer thread a file commits in groups; readers are one a loop.

@@ -1,0 +1,212 @@
+#include "store/file_transaction.h"
+
+#include <sqlite3.h>
+
+#include "base/check.h"
+
+namespace muster {
+namespace {
+
+std::string_view AsBytes(const IdentityKey& key) {
+  return {reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size()};
+}
+
+std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
+
+}  // namespace
+
+FileTransaction::FileTransaction(Database database, MemberCodec codec, const Clock& clock, std::uint32_t file,
+                                 std::uint32_t file_count)
+    : database_(std::move(database)), codec_(std::move(codec)), clock_(clock), file_(file), file_count_(file_count) {}
+
+Result<std::unique_ptr<FileTransaction>> FileTransaction::Open(Database database, MemberCodec codec, const Clock& clock,
+                                                               std::uint32_t file, std::uint32_t file_count) {
+  std::unique_ptr<FileTransaction> transaction(
+      new FileTransaction(std::move(database), std::move(codec), clock, file, file_count));
+  MUSTER_TRY(transaction->Prepare());
+  return transaction;
+}
+
+Result<void> FileTransaction::Prepare() {
+  database_.CountWalPages(&wal_pages_);
+  MUSTER_ASSIGN(begin_, database_.Prepare("BEGIN IMMEDIATE"));
+  MUSTER_ASSIGN(commit_, database_.Prepare("COMMIT"));
+  MUSTER_ASSIGN(rollback_, database_.Prepare("ROLLBACK"));
+  MUSTER_ASSIGN(select_member_, database_.Prepare("SELECT version, record FROM member WHERE id = ?1"));
+  MUSTER_ASSIGN(insert_member_, database_.Prepare("INSERT OR IGNORE INTO member(id, version, record) VALUES(?1, ?2, ?3)"));
+  MUSTER_ASSIGN(update_member_, database_.Prepare("UPDATE member SET version = ?2, record = ?3 WHERE id = ?1"));
+  MUSTER_ASSIGN(insert_change_,
+                database_.Prepare("INSERT INTO change(position, member_id, version, type, time, members) "
+                                  "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"));
+  MUSTER_ASSIGN(insert_history_, database_.Prepare("INSERT INTO history(member_id, version, type, time, detail) "
+                                                   "VALUES(?1, ?2, ?3, ?4, ?5)"));
+  MUSTER_ASSIGN(select_lookup_, database_.Prepare("SELECT member_id, operation_id FROM identity WHERE key = ?1"));
+  MUSTER_ASSIGN(replace_lookup_,
+                database_.Prepare("INSERT INTO identity(key, member_id, operation_id) VALUES(?1, ?2, ?3) "
+                                  "ON CONFLICT(key) DO UPDATE SET member_id = ?2, operation_id = ?3"));
+  MUSTER_ASSIGN(delete_lookup_, database_.Prepare("DELETE FROM identity WHERE key = ?1"));
+  MUSTER_ASSIGN(select_operation_, database_.Prepare("SELECT outcome FROM operation WHERE id = ?1"));
+  MUSTER_ASSIGN(replace_operation_, database_.Prepare("INSERT INTO operation(id, outcome, time) VALUES(?1, ?2, ?3) "
+                                                      "ON CONFLICT(id) DO UPDATE SET outcome = ?2, time = ?3"));
+  MUSTER_ASSIGN(forget_operations_,
+                database_.Prepare("DELETE FROM operation WHERE time < ?1 AND id IN "
+                                  "(SELECT id FROM operation ORDER BY id LIMIT ?2)"));
+  MUSTER_ASSIGN(replace_probe_, database_.Prepare("INSERT INTO meta(name, value) VALUES('probe', '1') "
+                                                  "ON CONFLICT(name) DO UPDATE SET value = value + 1"));
+  MUSTER_ASSIGN(Statement last, database_.Prepare("SELECT position, members FROM change ORDER BY position DESC LIMIT 1"));
+  MUSTER_ASSIGN(const bool found, last.Step());
+  if (found) committed_ = {.position = last.Integer(0), .members = last.Integer(1)};
+  counters_ = committed_;
+  return {};
+}
+
+template <typename T>
+Result<T> FileTransaction::Note(Result<T> result) {
+  if (!result && !failure_) failure_ = result.error();
+  return result;
+}
+
+Result<std::optional<Member>> FileTransaction::ReadMember(MemberId id) {
+  MUSTER_CHECK(Owns(id));
+  const Result<bool> found = select_member_.Bind(1, id.value()).Step();
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return std::optional<Member>();
+  Result<Member> member = codec_.Decode(id, Version(select_member_.Integer(0)), select_member_.Blob(1));
+  select_member_.Reset();
+  if (!member) return std::unexpected(std::move(member).error());
+  return std::optional(*std::move(member));
+}
+
+Result<void> FileTransaction::UpsertMember(const Member& member, bool probably_new) {
+  const auto run = [&](Statement& statement) -> Result<bool> {
+    MUSTER_TRY(statement.Bind(1, member.id.value()).Bind(2, member.version.value()).BindBlob(3, record_).Run());
+    return database_.RowsChanged() == 1;
+  };
+  if (!probably_new) {
+    MUSTER_ASSIGN(const bool updated, run(update_member_));
+    if (updated) return {};
+  }
+  MUSTER_ASSIGN(const bool inserted, run(insert_member_));
+  if (inserted) {
+    ++counters_.members;
+    return {};
+  }
+  MUSTER_TRY(run(update_member_));
+  return {};
+}
+
+Result<void> FileTransaction::WriteMember(const Member& member, const Change& change) {
+  MUSTER_CHECK(Owns(member.id) && change.member_id == member.id && change.version == member.version);
+  MUSTER_TRY(codec_.Encode(member, record_));
+  MUSTER_TRY(codec_.EncodeDetail(change, detail_));
+  wrote_ = true;
+  touched_members_.push_back(member.id);
+  const bool probably_new = change.type == ChangeType::kRegistered || change.type == ChangeType::kImported;
+  MUSTER_TRY(Note(UpsertMember(member, probably_new)));
+  const auto type = static_cast<std::int64_t>(change.type);
+  MUSTER_TRY(Note(insert_history_.Bind(1, member.id.value())
+                      .Bind(2, member.version.value())
+                      .Bind(3, type)
+                      .Bind(4, Micros(change.time))
+                      .BindBlob(5, detail_)
+                      .Run()));
+  return Note(insert_change_.Bind(1, ++counters_.position)
+                  .Bind(2, member.id.value())
+                  .Bind(3, member.version.value())
+                  .Bind(4, type)
+                  .Bind(5, Micros(change.time))
+                  .Bind(6, counters_.members)
+                  .Run());
+}
+
+Result<std::optional<LookupRow>> FileTransaction::ReadLookup(const IdentityKey& key) {
+  MUSTER_CHECK(Owns(key));
+  MUSTER_ASSIGN(const bool found, select_lookup_.BindBlob(1, AsBytes(key)).Step());
+  if (!found) return std::optional<LookupRow>();
+  const LookupRow row{MemberId(select_lookup_.Integer(0)), OperationId(select_lookup_.Integer(1))};
+  select_lookup_.Reset();
+  return std::optional(row);
+}
+
+Result<void> FileTransaction::WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) {
+  MUSTER_CHECK(Owns(key));
+  wrote_ = true;
+  touched_keys_.push_back(key);
+  if (!row) return Note(delete_lookup_.BindBlob(1, AsBytes(key)).Run());
+  return Note(replace_lookup_.BindBlob(1, AsBytes(key))
+                  .Bind(2, row->member_id.value())
+                  .Bind(3, row->operation_id.value())
+                  .Run());
+}
+
+Result<std::optional<OperationOutcome>> FileTransaction::ReadOperation(OperationId id) {
+  MUSTER_ASSIGN(const bool found, select_operation_.Bind(1, id.value()).Step());
+  if (!found) return std::optional<OperationOutcome>();
+  const std::int64_t outcome = select_operation_.Integer(0);
+  select_operation_.Reset();
+  if (outcome != static_cast<int>(OperationOutcome::kCommitted) && outcome != static_cast<int>(OperationOutcome::kAborted)) {
+    return Fail(Reason::kInternal, database_.path() + ": operation " + std::to_string(id.value()) +
+                                       " has no outcome known to this version of muster; run `muster doctor`");
+  }
+  return std::optional(static_cast<OperationOutcome>(outcome));
+}
+
+Result<void> FileTransaction::WriteOperation(OperationId id, OperationOutcome outcome) {
+  wrote_ = true;
+  return Note(replace_operation_.Bind(1, id.value())
+                  .Bind(2, static_cast<std::int64_t>(outcome))
+                  .Bind(3, Micros(clock_.Now()))
+                  .Run());
+}
+
+Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, std::int64_t limit) {
+  wrote_ = true;
+  MUSTER_TRY(Note(forget_operations_.Bind(1, Micros(before)).Bind(2, limit).Run()));
+  return static_cast<std::uint64_t>(database_.RowsChanged());
+}
+
+Result<void> FileTransaction::WriteProbe() {
+  wrote_ = true;
+  return Note(replace_probe_.Run());
+}
+
+Result<void> FileTransaction::Begin() {
+  wrote_ = false;
+  failure_.reset();
+  touched_members_.clear();
+  touched_keys_.clear();
+  return begin_.Run();
+}
+
+Result<void> FileTransaction::Commit() {
+  Result<void> done = commit_.Run();
+  if (done) {
+    committed_ = counters_;
+    return {};
+  }
+  // SQLite writes the frames of the log, the last of which makes the commit, then flushes, then makes them visible. When
+  // writing failed that last frame is not whole, and recovery will not take it. When anything later failed, the frames
+  // may be on the disk: this process rolls them back and writes over them next, but a crash before that may bring them
+  // back. (walFrames in SQLite's wal.c)
+  const int code = database_.ExtendedErrorCode();
+  const bool not_written = code == SQLITE_FULL || code == SQLITE_IOERR_WRITE || (code & 0xFF) == SQLITE_BUSY;
+  Error error = done.error();
+  error.reason = not_written ? Reason::kWritesUnavailable : Reason::kOutcomeUnknown;
+  Rollback();
+  return std::unexpected(std::move(error));
+}
+
+void FileTransaction::Rollback() {
+  counters_ = committed_;
+  // Some failures roll back by themselves. A rollback in memory cannot fail in a way that leaves the transaction open.
+  if (database_.InTransaction()) static_cast<void>(rollback_.Run());
+  MUSTER_CHECK(!database_.InTransaction());
+}
+
+Result<bool> FileTransaction::RunCheckpoint(Database::Checkpoint kind) {
+  MUSTER_ASSIGN(const bool whole, database_.RunCheckpoint(kind));
+  if (whole) wal_pages_ = 0;
+  return whole;
+}
+
+}  // namespace muster

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "domain/ports/shard_store.h"
+#include "store/member_codec.h"
+#include "store/sqlite_database.h"
+
+namespace muster {
+
+// The one connection that writes a file, as the transaction of whoever's turn it is. Several callers' transactions share
+// one SQLite transaction; what they touched together is what the commit has to tell caches of.
+//
+//   Begin → [run, run, …] → Commit     or     Begin → … → Rollback
+//
+// Used by the file's writer thread alone.
+class FileTransaction final : public ShardTransaction {
+ public:
+  // `file` of `file_count` says which rows may be touched: others belong to another file, and touching them aborts.
+  static Result<std::unique_ptr<FileTransaction>> Open(Database database, MemberCodec codec, const Clock& clock,
+                                                       std::uint32_t file, std::uint32_t file_count);
+
+  Result<std::optional<Member>> ReadMember(MemberId id) override;
+  Result<void> WriteMember(const Member& member, const Change& change) override;
+  Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override;
+  Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override;
+  Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
+  Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
+
+  // Deletes up to `limit` of the oldest outcomes that were recorded before `before`; answers how many.
+  Result<std::uint64_t> ForgetOperations(Timestamp before, std::int64_t limit);
+  // Writes a row that means nothing: whether the file can be written.
+  Result<void> WriteProbe();
+
+  Result<void> Begin();
+  // After an error nothing is committed (WRITES_UNAVAILABLE), or nobody knows what a crash would bring back
+  // (OUTCOME_UNKNOWN); either way the transaction has been rolled back for this process.
+  Result<void> Commit();
+  void Rollback();
+
+  // True once a verb that writes was called since the last ClearWrote.
+  bool wrote() const { return wrote_; }
+  void ClearWrote() { wrote_ = false; }
+  // The first failure of the engine since Begin, after which the transaction must not be committed.
+  const std::optional<Error>& failure() const { return failure_; }
+  // True when that failure is of the file (full, I/O error), so that trying again at once is pointless.
+  bool failure_is_of_file() const { return failure_ && failure_->reason == Reason::kWritesUnavailable; }
+
+  // What was written since Begin, with repetitions.
+  const std::vector<MemberId>& touched_members() const { return touched_members_; }
+  const std::vector<IdentityKey>& touched_keys() const { return touched_keys_; }
+
+  // As of the last commit.
+  std::int64_t member_count() const { return committed_.members; }
+  // Pages in the write-ahead log after the last commit.
+  std::int64_t wal_pages() const { return wal_pages_; }
+  // False: not all could be moved, try again later.
+  Result<bool> RunCheckpoint(Database::Checkpoint kind);
+
+ private:
+  struct Counters {
+    std::int64_t position = 0;  // of the last change
+    std::int64_t members = 0;
+  };
+
+  FileTransaction(Database database, MemberCodec codec, const Clock& clock, std::uint32_t file, std::uint32_t file_count);
+  Result<void> Prepare();
+  Result<void> UpsertMember(const Member& member, bool probably_new);
+  bool Owns(MemberId id) const { return ShardOf(id).value() % file_count_ == file_; }
+  bool Owns(const IdentityKey& key) const { return ShardOf(key).value() % file_count_ == file_; }
+  // Remembers an engine's failure on its way to the caller.
+  template <typename T>
+  Result<T> Note(Result<T> result);
+
+  Database database_;
+  MemberCodec codec_;
+  const Clock& clock_;
+  const std::uint32_t file_;
+  const std::uint32_t file_count_;
+
+  Statement begin_, commit_, rollback_;
+  Statement select_member_, insert_member_, update_member_;
+  Statement insert_change_, insert_history_;
+  Statement select_lookup_, replace_lookup_, delete_lookup_;
+  Statement select_operation_, replace_operation_, forget_operations_, replace_probe_;
+
+  Counters counters_;   // with what is not committed yet
+  Counters committed_;
+  std::int64_t wal_pages_ = 0;
+  bool wrote_ = false;
+  std::optional<Error> failure_;
+  std::vector<MemberId> touched_members_;
+  std::vector<IdentityKey> touched_keys_;
+  std::string record_;
+  std::string detail_;
+};
+
+}  // namespace muster

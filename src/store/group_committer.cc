@@ -1,0 +1,182 @@
+#include "store/group_committer.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+
+namespace muster {
+
+WriterMetrics::WriterMetrics(MetricRegistry& registry, const MetricLabels& labels)
+    : groups(registry.AddCounter("muster_store_commit_groups_total",
+                                 "Commits: groups of transactions made durable by one flush.", labels)),
+      transactions(registry.AddCounter("muster_store_transactions_total",
+                                       "Transactions that were run; divided by commit groups, the size of a group.", labels)),
+      failures(registry.AddCounter("muster_store_commit_failures_total",
+                                   "Groups that could not be committed: full disk, I/O error.", labels)),
+      reruns(registry.AddCounter("muster_store_group_reruns_total",
+                                 "Groups that were rolled back and run one by one, because a transaction failed after it wrote.",
+                                 labels)),
+      commit_seconds(registry.AddHistogram("muster_store_commit_seconds",
+                                           "Time to make a group durable, without running its transactions.", labels)),
+      checkpoint_seconds(registry.AddHistogram("muster_store_checkpoint_seconds",
+                                               "Time to move the write-ahead log into its file.", labels)) {}
+
+GroupCommitter::GroupCommitter(std::unique_ptr<FileTransaction> file, std::string name, const Settings& settings,
+                               const Dependencies& dependencies)
+    : file_(std::move(file)),
+      name_(std::move(name)),
+      settings_(settings),
+      clock_(dependencies.clock),
+      logger_(dependencies.logger),
+      floor_(dependencies.floor),
+      cache_(dependencies.cache),
+      metrics_(dependencies.metrics, {{"file", name_}}),
+      shared_(std::make_shared<Shared>(settings.queue_max)) {
+  shared_->members.store(file_->member_count());
+  const MetricLabels labels = {{"file", name_}};
+  dependencies.metrics.AddGauge(
+      "muster_store_queue_length", "Transactions that wait for the writer.",
+      [shared = shared_] { return static_cast<double>(shared->queue.size()); }, labels);
+  dependencies.metrics.AddGauge(
+      "muster_store_wal_bytes", "Length of the write-ahead log after the last commit.",
+      [shared = shared_] { return static_cast<double>(shared->wal_pages.load(std::memory_order_relaxed)) * kPageBytes; },
+      labels);
+  dependencies.metrics.AddGauge(
+      "muster_store_members", "Members in the file.",
+      [shared = shared_] { return static_cast<double>(shared->members.load(std::memory_order_relaxed)); }, labels);
+  thread_ = std::thread([this] { Loop(); });
+}
+
+GroupCommitter::~GroupCommitter() { MUSTER_CHECK(!thread_.joinable()); }
+
+void GroupCommitter::Run(Transaction transaction, ShardStore::Done done) {
+  Item item{.run = std::move(transaction), .done = std::move(done), .result = {}};
+  if (shared_->queue.TryPush(std::move(item))) return;
+  if (closing_.load(std::memory_order_acquire)) {
+    item.done(Fail(Reason::kWritesUnavailable, "the store is closing; send the request again to the server that follows"));
+    return;
+  }
+  Error error{Reason::kOverloaded, "too many writes are waiting; try again later, or raise store.sqlite.queue_max"};
+  error.retry_after_ms = 1000;
+  item.done(std::unexpected(std::move(error)));
+}
+
+void GroupCommitter::Loop() {
+  for (;;) {
+    std::vector<Item> group = shared_->queue.PopGroup(settings_.group_max, expected_, patience_);
+    if (group.empty()) break;
+    const Instant started = clock_.Monotonic();
+    RunGroup(group);
+    shared_->members.store(file_->member_count(), std::memory_order_relaxed);
+    shared_->wal_pages.store(file_->wal_pages(), std::memory_order_relaxed);
+    patience_ = std::min(clock_.Monotonic() - started, kGatherPatienceMax);
+    expected_ = std::min(group.size() + shared_->queue.size(), settings_.group_max);
+    for (Item& item : group) item.done(std::move(item.result));
+    MaybeCheckpoint(checkpoint_at_, Database::Checkpoint::kRestart);
+  }
+  MaybeCheckpoint(0, Database::Checkpoint::kTruncate);
+}
+
+void GroupCommitter::RunGroup(std::vector<Item>& group) {
+  metrics_.transactions.Add(group.size());
+  if (TryGroup(group)) return;
+  metrics_.reruns.Add();
+  for (Item& item : group) MUSTER_CHECK(TryGroup({&item, 1}));
+}
+
+bool GroupCommitter::TryGroup(std::span<Item> group) {
+  if (Result<void> begun = file_->Begin(); !begun) {
+    NoteHealth(begun);
+    FailAll(group, begun.error());
+    return true;
+  }
+  bool wrote = false;
+  for (Item& item : group) {
+    file_->ClearWrote();
+    item.result = item.run(*file_);
+    if (file_->failure_is_of_file()) {
+      const Error error = *file_->failure();
+      file_->Rollback();
+      NoteHealth(std::unexpected(error));
+      FailAll(group, error);
+      return true;
+    }
+    // A verb that failed must not be committed, even if the transaction made nothing of it.
+    if (item.result && file_->failure()) item.result = std::unexpected(*file_->failure());
+    if (!item.result && file_->wrote()) {
+      file_->Rollback();
+      return group.size() == 1;
+    }
+    wrote = wrote || file_->wrote();
+  }
+  Result<void> committed = CommitTouched();
+  if (wrote) NoteHealth(committed);
+  if (!committed) FailAll(group, committed.error());
+  return true;
+}
+
+Result<void> GroupCommitter::CommitTouched() {
+  const std::vector<MemberId>& members = file_->touched_members();
+  const std::vector<IdentityKey>& keys = file_->touched_keys();
+  const Instant started = clock_.Monotonic();
+  floor_.Begin(members, keys);
+  if (cache_) cache_->Erase(members, keys);
+  Result<void> committed = file_->Commit();
+  floor_.End(members, keys);
+  metrics_.commit_seconds.Record(clock_.Monotonic() - started);
+  metrics_.groups.Add();
+  return committed;
+}
+
+void GroupCommitter::FailAll(std::span<Item> group, const Error& error) {
+  for (Item& item : group) item.result = std::unexpected(error);
+}
+
+void GroupCommitter::NoteHealth(const Result<void>& commit) {
+  if (!commit) metrics_.failures.Add();
+  if (commit.has_value() != failing_.load(std::memory_order_relaxed)) return;
+  if (commit) {
+    logger_.Info("writes resumed", {{"file", name_}});
+  } else {
+    logger_.Error("writes failed", {{"file", name_}, {"reason", commit.error().message}});
+  }
+  std::lock_guard lock(health_mutex_);
+  unhealthy_ = commit ? std::nullopt : std::optional(commit.error());
+  failing_.store(!commit, std::memory_order_relaxed);
+}
+
+Result<void> GroupCommitter::Health() {
+  if (!failing_.load(std::memory_order_relaxed)) return {};
+  if (!probing_.exchange(true)) {
+    Run([](FileTransaction& file) { return file.WriteProbe(); },
+        [this](const Result<void>&) { probing_.store(false); });
+  }
+  std::lock_guard lock(health_mutex_);
+  if (unhealthy_) return std::unexpected(*unhealthy_);
+  return {};
+}
+
+void GroupCommitter::MaybeCheckpoint(std::int64_t pages_max, Database::Checkpoint kind) {
+  if (file_->wal_pages() < pages_max) return;
+  const Instant started = clock_.Monotonic();
+  const Result<bool> done = file_->RunCheckpoint(kind);
+  metrics_.checkpoint_seconds.Record(clock_.Monotonic() - started);
+  if (done && *done) {
+    checkpoint_at_ = kWalPagesMax;
+    shared_->wal_pages.store(0, std::memory_order_relaxed);
+    return;
+  }
+  // Readers or a full disk are in the way. Each further try costs a wait, so it comes when the log has doubled.
+  checkpoint_at_ = std::max(kWalPagesMax, file_->wal_pages() * 2);
+  if (!done) logger_.Warning("the write-ahead log could not be moved into its file", {{"file", name_}, {"reason", done.error().message}});
+}
+
+void GroupCommitter::Close() {
+  closing_.store(true, std::memory_order_release);
+  shared_->queue.Close();
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace muster

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "domain/commit_floor.h"
+#include "domain/ports/member_cache.h"
+#include "domain/ports/shard_store.h"
+#include "store/file_transaction.h"
+
+namespace muster {
+
+// A log that has grown this long is moved into its file, between two groups. While readers or a full disk hold that up it
+// grows further, and each doubling waits for readers (kBusyTimeoutMs of sqlite_database.cc).
+inline constexpr std::int64_t kWalPagesMax = 4096;
+inline constexpr std::int64_t kPageBytes = 4096;
+// The longest that a group waits for the transactions it expects.
+inline constexpr Duration kGatherPatienceMax = std::chrono::milliseconds(4);
+// Outcomes that one call of ForgetOperations deletes at most.
+inline constexpr std::int64_t kForgetMax = 10'000;
+
+struct WriterMetrics {
+  WriterMetrics(MetricRegistry& registry, const MetricLabels& labels);
+  Counter& groups;
+  Counter& transactions;
+  Counter& failures;
+  Counter& reruns;
+  Histogram& commit_seconds;
+  Histogram& checkpoint_seconds;
+};
+
+// The one thread that writes a file. It takes what is queued, runs it in one SQLite transaction, makes that durable with
+// one flush, and answers everybody:
+//
+//   pop a group → BEGIN → run each → floor.Begin, cache.Erase → COMMIT → floor.End → answer each → maybe checkpoint
+//
+// A transaction decides before it writes, so one that refuses has nothing to undo and leaves the group. One that fails
+// after it wrote makes the group roll back and run again one by one.
+//
+// How long a group waits to fill: as many transactions are expected as the last group answered and left queued, since
+// clients that were answered together come back together; they are waited for at most as long as the last group took. A lone
+// client is expected to be one, and never waits.
+class GroupCommitter {
+ public:
+  struct Settings {
+    std::size_t group_max;
+    std::size_t queue_max;
+  };
+  struct Dependencies {
+    const Clock& clock;
+    Logger& logger;
+    MetricRegistry& metrics;
+    CommitFloor& floor;
+    MemberCache* cache;  // may be null
+  };
+
+  GroupCommitter(std::unique_ptr<FileTransaction> file, std::string name, const Settings& settings,
+                 const Dependencies& dependencies);
+  ~GroupCommitter();  // Close() must have been called
+  GroupCommitter(const GroupCommitter&) = delete;
+
+  using Transaction = std::move_only_function<Result<void>(FileTransaction&)>;
+
+  // Thread-safe. `done` is called on the writer's thread; at once, on the caller's, when the queue is full or closed.
+  void Run(Transaction transaction, ShardStore::Done done);
+
+  // The error of the last commit if it failed. Then also tries, in the background and once at a time, whether writing works
+  // again, so that whoever asks until it does need not write.
+  Result<void> Health();
+
+  std::int64_t member_count() const { return shared_->members.load(std::memory_order_relaxed); }
+  std::int64_t wal_pages() const { return shared_->wal_pages.load(std::memory_order_relaxed); }
+
+  // Runs what is queued, refuses the rest, empties the log into the file, ends the thread. Not on the writer's thread.
+  void Close();
+
+ private:
+  struct Item {
+    Transaction run;
+    ShardStore::Done done;
+    Result<void> result;
+  };
+  // What gauges read; they may outlive this object.
+  struct Shared {
+    explicit Shared(std::size_t queue_max) : queue(queue_max) {}
+    BoundedQueue<Item> queue;
+    std::atomic<std::int64_t> members{0};
+    std::atomic<std::int64_t> wal_pages{0};
+  };
+
+  void Loop();
+  void RunGroup(std::vector<Item>& group);
+  // False: the group was rolled back and has to run one by one. Never false for a group of one.
+  bool TryGroup(std::span<Item> group);
+  Result<void> CommitTouched();
+  void FailAll(std::span<Item> group, const Error& error);
+  void NoteHealth(const Result<void>& commit);
+  void MaybeCheckpoint(std::int64_t pages_max, Database::Checkpoint kind);
+
+  const std::unique_ptr<FileTransaction> file_;
+  const std::string name_;
+  const Settings settings_;
+  const Clock& clock_;
+  Logger& logger_;
+  CommitFloor& floor_;
+  MemberCache* const cache_;
+  WriterMetrics metrics_;
+  const std::shared_ptr<Shared> shared_;
+
+  std::size_t expected_ = 1;
+  Duration patience_{0};
+  std::int64_t checkpoint_at_ = kWalPagesMax;
+
+  mutable std::mutex health_mutex_;
+  std::optional<Error> unhealthy_;
+  std::atomic<bool> failing_{false};
+  std::atomic<bool> probing_{false};
+  std::atomic<bool> closing_{false};
+
+  std::thread thread_;
+};
+
+}  // namespace muster

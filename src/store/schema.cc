@@ -1,0 +1,164 @@
+#include "store/schema.h"
+
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "base/check.h"
+#include "base/encoding.h"
+
+namespace muster {
+namespace {
+
+// "MSTR" in the header of each file, so that `file` and we can tell it from any other SQLite database.
+constexpr std::int64_t kApplicationId = 0x4D535452;
+
+// Integer columns are what the strong types of domain/ids.h hold; times are microseconds since 1970.
+//   member     the truth, with `record` as in proto/muster/storage/v1/record.proto
+//   identity   lookup rows: for whom an identity is reserved, and by which operation
+//   change     the stream, in the order of commits; `members` is how many the file holds after the change
+//   history    the same changes by member, with what the API tells of them
+//   operation  outcomes that decide races of the binding protocol
+constexpr std::string_view kVersion1 = R"sql(
+  CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE member(id INTEGER PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
+  CREATE TABLE identity(key BLOB PRIMARY KEY, member_id INTEGER NOT NULL, operation_id INTEGER NOT NULL)
+    STRICT, WITHOUT ROWID;
+  CREATE TABLE change(position INTEGER PRIMARY KEY, member_id INTEGER NOT NULL, version INTEGER NOT NULL,
+    type INTEGER NOT NULL, time INTEGER NOT NULL, members INTEGER NOT NULL) STRICT;
+  CREATE TABLE history(member_id INTEGER NOT NULL, version INTEGER NOT NULL, type INTEGER NOT NULL,
+    time INTEGER NOT NULL, detail BLOB NOT NULL, PRIMARY KEY(member_id, version)) STRICT, WITHOUT ROWID;
+  CREATE TABLE operation(id INTEGER PRIMARY KEY, outcome INTEGER NOT NULL, time INTEGER NOT NULL) STRICT;
+)sql";
+
+constexpr std::array kMigrations = {Migration{1, kVersion1}};
+
+Result<std::optional<std::string>> ReadMeta(Database& database, const std::string& name) {
+  MUSTER_ASSIGN(Statement select, database.Prepare("SELECT value FROM meta WHERE name = ?1"));
+  select.BindText(1, name);
+  MUSTER_ASSIGN(const bool found, select.Step());
+  if (!found) return std::optional<std::string>();
+  return std::optional(select.Text(0));
+}
+
+Result<void> WriteMeta(Database& database, const std::string& name, const std::string& value) {
+  MUSTER_ASSIGN(Statement insert, database.Prepare("INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)"));
+  return insert.BindText(1, name).BindText(2, value).Run();
+}
+
+Result<std::int64_t> ReadMetaNumber(Database& database, const std::string& name) {
+  MUSTER_ASSIGN(const std::optional<std::string> text, ReadMeta(database, name));
+  std::int64_t number = -1;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), number);
+  if (number < 0) {
+    return Fail(Reason::kInternal, database.path() + ": its meta table lacks " + name +
+                                       ": the file is damaged; restore all files from one backup");
+  }
+  return number;
+}
+
+std::unexpected<Error> NotOurs(const Database& database) {
+  return Fail(Reason::kInternal, database.path() + " is not a data file of muster: move it away, or choose another --data directory");
+}
+
+std::string NormaliserText(Normaliser normaliser) {
+  switch (normaliser) {
+    case Normaliser::kPhone:
+      return "phone";
+    case Normaliser::kEmail:
+      return "email";
+    case Normaliser::kOpaque:
+      return "opaque";
+    case Normaliser::kCard:
+      return "card";
+    case Normaliser::kAccount:
+      return "account";
+    case Normaliser::kDocument:
+      return "document";
+  }
+  MUSTER_UNREACHABLE("a normaliser outside its enumeration");
+}
+
+}  // namespace
+
+std::span<const Migration> AllMigrations() { return kMigrations; }
+
+Result<std::int64_t> ReadSchemaVersion(Database& database) {
+  MUSTER_ASSIGN(const std::int64_t application_id, database.ReadInteger("PRAGMA application_id"));
+  if (application_id != kApplicationId) {
+    MUSTER_ASSIGN(const std::int64_t tables, database.ReadInteger("SELECT count(*) FROM sqlite_schema"));
+    if (application_id != 0 || tables != 0) return NotOurs(database);
+    return 0;
+  }
+  return ReadMetaNumber(database, "schema_version");
+}
+
+Result<void> Migrate(Database& database, std::span<const Migration> migrations) {
+  MUSTER_ASSIGN(const std::int64_t version, ReadSchemaVersion(database));
+  const std::int64_t newest = migrations.empty() ? 0 : migrations.back().version;
+  if (version > newest) {
+    return Fail(Reason::kInternal, database.path() + " has schema version " + std::to_string(version) +
+                                       ", and this muster knows versions up to " + std::to_string(newest) +
+                                       ": start the newer muster that wrote it, or restore a backup made before the upgrade");
+  }
+  for (const Migration& migration : migrations) {
+    if (migration.version <= version) continue;
+    MUSTER_TRY(database.Execute("BEGIN IMMEDIATE"));
+    const auto apply = [&]() -> Result<void> {
+      MUSTER_TRY(database.Execute(std::string(migration.sql)));
+      MUSTER_TRY(database.Execute("PRAGMA application_id = " + std::to_string(kApplicationId)));
+      MUSTER_TRY(WriteMeta(database, "schema_version", std::to_string(migration.version)));
+      return database.Execute("COMMIT");
+    };
+    if (Result<void> applied = apply(); !applied) {
+      if (database.InTransaction()) MUSTER_TRY(database.Execute("ROLLBACK"));
+      return applied;
+    }
+  }
+  return {};
+}
+
+Result<void> WriteFileIdentity(Database& database, const FileIdentity& identity) {
+  MUSTER_TRY(WriteMeta(database, "installation_id", identity.installation_id));
+  MUSTER_TRY(WriteMeta(database, "file_index", std::to_string(identity.index)));
+  return WriteMeta(database, "file_count", std::to_string(identity.count));
+}
+
+Result<FileIdentity> ReadFileIdentity(Database& database) {
+  MUSTER_ASSIGN(std::optional<std::string> installation_id, ReadMeta(database, "installation_id"));
+  if (!installation_id) return NotOurs(database);
+  MUSTER_ASSIGN(const std::int64_t index, ReadMetaNumber(database, "file_index"));
+  MUSTER_ASSIGN(const std::int64_t count, ReadMetaNumber(database, "file_count"));
+  return FileIdentity{.installation_id = *std::move(installation_id), .index = index, .count = count};
+}
+
+Result<void> CheckKeyring(Database& database, const Keyring& keyring) {
+  // A hash of a constant: tells keys apart and tells nothing of them.
+  const std::array<std::string_view, 1> message = {"muster keyring"};
+  const std::string mark = ToHex(KeyedHash(keyring.hash_key()).Hash(message));
+  MUSTER_ASSIGN(const std::optional<std::string> stored, ReadMeta(database, "keyring"));
+  if (!stored) return WriteMeta(database, "keyring", mark);
+  if (*stored == mark) return {};
+  return Fail(Reason::kInternal, database.path() +
+                                     " was made with another keyring, under which alone its identities can be found: "
+                                     "put back the keyring file that belongs to this data");
+}
+
+Result<void> CheckCatalog(Database& database, const IdentityCatalog& catalog) {
+  for (const IdentityKind& kind : catalog.kinds()) {
+    const std::string name = "kind." + kind.name;
+    const std::string declared =
+        NormaliserText(kind.normaliser) + (kind.scope == UniquenessScope::kGlobal ? " global" : " platform");
+    MUSTER_ASSIGN(const std::optional<std::string> stored, ReadMeta(database, name));
+    if (!stored) {
+      MUSTER_TRY(WriteMeta(database, name, declared));
+    } else if (*stored != declared) {
+      return Fail(Reason::kInternal, database.path() + ": the identity kind \"" + kind.name + "\" was declared as \"" + *stored +
+                                         "\" and is now \"" + declared +
+                                         "\", under which its identities would not be found: declare it as it was, or choose a new name");
+    }
+  }
+  return {};
+}
+
+}  // namespace muster

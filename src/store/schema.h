@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "domain/identity_catalog.h"
+#include "domain/keyring.h"
+#include "store/sqlite_database.h"
+
+namespace muster {
+
+// The tables of one file, their versions, and what a file knows of the installation it belongs to.
+
+// One step forward. Steps are only ever added; what has been released never changes.
+struct Migration {
+  std::int64_t version;  // that the file has after it
+  std::string_view sql;
+};
+std::span<const Migration> AllMigrations();
+
+// Brings a file to the version of the last migration, each step in a transaction of its own. A file without tables has
+// version 0. INTERNAL: the file is newer than this program.
+Result<void> Migrate(Database& database, std::span<const Migration> migrations);
+// The version of a file; INTERNAL when it is not a data file of muster.
+Result<std::int64_t> ReadSchemaVersion(Database& database);
+
+// Where a file belongs.
+struct FileIdentity {
+  std::string installation_id;  // 32 hex digits, shared by the files that were made together
+  std::int64_t index = 0;
+  std::int64_t count = 0;
+};
+Result<void> WriteFileIdentity(Database& database, const FileIdentity& identity);
+Result<FileIdentity> ReadFileIdentity(Database& database);
+
+// Refuses (INTERNAL) a keyring whose hash key is not the one the identities were hashed with; remembers it the first time.
+Result<void> CheckKeyring(Database& database, const Keyring& keyring);
+// Refuses (INTERNAL) a kind whose scope or normaliser is not what it was; remembers kinds that are new.
+Result<void> CheckCatalog(Database& database, const IdentityCatalog& catalog);
+
+}  // namespace muster

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "domain/ports/member_archive.h"
+#include "domain/ports/shard_store.h"
+#include "store/member_codec.h"
+#include "store/sqlite_database.h"
+
+namespace muster {
+
+// Reads of many rows, with a connection a file of their own. One call runs at a time; each is bounded by its limit.
+class SqliteArchive final : public MemberArchive {
+ public:
+  static Result<std::unique_ptr<SqliteArchive>> Open(const std::vector<std::string>& paths, const Keyring& keyring,
+                                                     Random& random);
+
+  Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override;
+  Result<std::vector<Member>> ScanMembers(MemberId after, std::size_t limit) override;
+  // Lookup rows of one file with a key above `after`, in key order.
+  Result<std::vector<ShardStore::LookupEntry>> ScanLookups(std::uint32_t file, const IdentityKey& after, std::size_t limit);
+
+ private:
+  struct File {
+    explicit File(Database opened) : database(std::move(opened)) {}
+    Database database;
+    Statement select_history, scan_members, scan_lookups;
+  };
+
+  SqliteArchive(MemberCodec codec) : codec_(std::move(codec)) {}
+
+  std::mutex mutex_;
+  MemberCodec codec_;
+  std::vector<std::unique_ptr<File>> files_;
+};
+
+}  // namespace muster

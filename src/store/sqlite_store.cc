@@ -1,0 +1,204 @@
+#include "store/sqlite_store.h"
+
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "store/data_directory.h"
+#include "store/file_transaction.h"
+#include "store/group_committer.h"
+#include "store/sqlite_archive.h"
+#include "store/sqlite_reader.h"
+
+namespace muster {
+namespace {
+
+class SqliteStoreImpl final : public SqliteStore, public ShardStore {
+ public:
+  SqliteStoreImpl(DirectoryLock lock, std::vector<std::string> paths, const SqliteOptions& options,
+                  const SqliteDependencies& dependencies, std::unique_ptr<SqliteArchive> archive,
+                  std::vector<std::unique_ptr<GroupCommitter>> writers)
+      : lock_(std::move(lock)),
+        paths_(std::move(paths)),
+        options_(options),
+        dependencies_(dependencies),
+        reader_metrics_(*dependencies.metrics),
+        archive_(std::move(archive)),
+        writers_(std::move(writers)) {}
+
+  ~SqliteStoreImpl() override { Close(); }
+
+  ShardStore& shards() override { return *this; }
+  MemberArchive& archive() override { return *archive_; }
+
+  Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) override {
+    return OpenSqliteReader(paths_, options_.mmap_bytes,
+                            {.loop = loop,
+                             .keyring = *dependencies_.keyring,
+                             .clock = *dependencies_.clock,
+                             .random = *dependencies_.random,
+                             .floor = *dependencies_.floor,
+                             .metrics = reader_metrics_});
+  }
+
+  Result<void> Health() const override {
+    for (const auto& writer : writers_) MUSTER_TRY(writer->Health());
+    return {};
+  }
+
+  std::int64_t CountMembers() const override {
+    std::int64_t count = 0;
+    for (const auto& writer : writers_) count += writer->member_count();
+    return count;
+  }
+
+  void Close() override {
+    for (const auto& writer : writers_) writer->Close();
+  }
+
+  using ShardStore::DatabaseOf;
+  std::uint32_t DatabaseOf(ShardId shard) const override {
+    return static_cast<std::uint32_t>(shard.value() % writers_.size());
+  }
+
+  void Run(std::uint32_t database, Transaction transaction, Done done) override {
+    MUSTER_CHECK(database < writers_.size());
+    writers_[database]->Run([transaction = std::move(transaction)](FileTransaction& file) mutable { return transaction(file); },
+                            std::move(done));
+  }
+
+  Timestamp Now(std::uint32_t database) const override {
+    MUSTER_CHECK(database < writers_.size());
+    return dependencies_.clock->Now();
+  }
+
+  Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after, std::size_t limit) override {
+    MUSTER_CHECK(database < writers_.size());
+    return archive_->ScanLookups(database, after, limit);
+  }
+
+  void ForgetOperations(std::uint32_t database, Timestamp before,
+                        std::move_only_function<void(Result<std::uint64_t>)> done) override {
+    MUSTER_CHECK(database < writers_.size());
+    auto forgotten = std::make_shared<std::uint64_t>(0);
+    writers_[database]->Run(
+        [forgotten, before](FileTransaction& file) -> Result<void> {
+          MUSTER_ASSIGN(*forgotten, file.ForgetOperations(before, kForgetMax));
+          return {};
+        },
+        [forgotten, done = std::move(done)](Result<void> result) mutable {
+          if (!result) return done(std::unexpected(std::move(result).error()));
+          done(*forgotten);
+        });
+  }
+
+ private:
+  const DirectoryLock lock_;
+  const std::vector<std::string> paths_;
+  const SqliteOptions options_;
+  const SqliteDependencies dependencies_;
+  const ReaderMetrics reader_metrics_;
+  const std::unique_ptr<SqliteArchive> archive_;
+  const std::vector<std::unique_ptr<GroupCommitter>> writers_;
+};
+
+// The files of `directory`, made if there are none.
+Result<std::vector<std::string>> EnsureFiles(const std::string& directory, std::int64_t count, Random& random) {
+  MUSTER_TRY(FinishCreation(directory));
+  MUSTER_ASSIGN(std::int64_t found, CountDataFiles(directory));
+  if (found == 0) {
+    MUSTER_TRY(CreateDataFiles(directory, count, random));
+    found = count;
+  }
+  std::vector<std::string> paths;
+  for (std::int64_t index = 0; index < found; ++index) paths.push_back(DataFilePath(directory, index));
+  return paths;
+}
+
+Result<Database> OpenForWriting(const std::string& path, const SqliteOptions& options) {
+  MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kWrite));
+  // Asked first, so that a file that is none of ours is refused before anything is written to it.
+  MUSTER_TRY(ReadSchemaVersion(database));
+  const std::int64_t cache_kib = options.writer_cache_bytes / options.files / 1024;
+  MUSTER_TRY(database.Execute("PRAGMA journal_mode = WAL; PRAGMA cache_size = -" + std::to_string(cache_kib) +
+                              "; PRAGMA journal_size_limit = " + std::to_string(kWalPagesMax * kPageBytes) +
+                              "; PRAGMA synchronous = " + (options.durable ? "FULL" : "OFF")));
+  MUSTER_TRY(Migrate(database, AllMigrations()));
+  return database;
+}
+
+}  // namespace
+
+void SqliteOptions::Declare(OptionRegistry& registry) {
+  registry.AddInteger("store.sqlite.files", &files,
+                      "Files over which the 1,024 shards are spread, each with a writer of its own; fixed when the data is made",
+                      {.min = 1, .max = 64});
+  registry.AddInteger("store.sqlite.group_commit_max", &group_commit_max, "Transactions that share one commit at most",
+                      {.min = 1, .max = 65536});
+  registry.AddInteger("store.sqlite.queue_max", &queue_max,
+                      "Transactions that may wait for a writer; beyond it writes answer OVERLOADED", {.min = 1, .max = 1 << 20});
+  registry.AddBytes("store.sqlite.writer_cache_bytes", &writer_cache_bytes, "Page cache of all writers together",
+                    {.min = 1 << 20, .max = std::int64_t{1} << 40});
+  registry.AddBytes("store.sqlite.mmap_bytes", &mmap_bytes, "How much of each file a reader maps into memory at most",
+                    {.min = 0, .max = std::int64_t{1} << 46});
+  registry.AddBoolean("store.sqlite.durable", &durable,
+                      "Whether an answered write survives a power failure; false only for throw-away data");
+}
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& directory, const SqliteOptions& options,
+                                                       const SqliteDependencies& dependencies) {
+  MUSTER_CHECK(dependencies.keyring && dependencies.clock && dependencies.random && dependencies.logger &&
+               dependencies.metrics && dependencies.floor);
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) {
+    return Fail(Reason::kInternal, "cannot make the data directory " + directory + ": " + error.message() +
+                                       ". Make its parent writable for this user, or choose another --data directory");
+  }
+  MUSTER_ASSIGN(DirectoryLock lock, DirectoryLock::Acquire(directory));
+  MUSTER_ASSIGN(const std::vector<std::string> paths, EnsureFiles(directory, options.files, *dependencies.random));
+
+  // All files are looked at before any is changed for good.
+  std::vector<Database> databases;
+  std::string installation_id;
+  for (std::size_t index = 0; index < paths.size(); ++index) {
+    MUSTER_ASSIGN(Database database, OpenForWriting(paths[index], options));
+    MUSTER_TRY(CheckFileIdentity(database, static_cast<std::int64_t>(index), options.files, installation_id));
+    databases.push_back(std::move(database));
+  }
+  if (paths.size() != static_cast<std::size_t>(options.files)) {
+    return Fail(Reason::kInternal, DataFilePath(directory, static_cast<std::int64_t>(paths.size())) +
+                                       " is missing: restore all files from one backup");
+  }
+  for (Database& database : databases) {
+    MUSTER_TRY(CheckKeyring(database, *dependencies.keyring));
+    if (dependencies.catalog) MUSTER_TRY(CheckCatalog(database, *dependencies.catalog));
+  }
+  MUSTER_ASSIGN(std::unique_ptr<SqliteArchive> archive,
+                SqliteArchive::Open(paths, *dependencies.keyring, *dependencies.random));
+  std::vector<std::unique_ptr<FileTransaction>> files;
+  for (std::size_t index = 0; index < paths.size(); ++index) {
+    MUSTER_ASSIGN(files.emplace_back(),
+                  FileTransaction::Open(std::move(databases[index]), MemberCodec(*dependencies.keyring, *dependencies.random),
+                                        *dependencies.clock, static_cast<std::uint32_t>(index),
+                                        static_cast<std::uint32_t>(paths.size())));
+  }
+  // Nothing can fail from here on: threads start.
+  std::vector<std::unique_ptr<GroupCommitter>> writers;
+  for (std::size_t index = 0; index < paths.size(); ++index) {
+    writers.push_back(std::make_unique<GroupCommitter>(
+        std::move(files[index]), std::filesystem::path(paths[index]).filename().string(),
+        GroupCommitter::Settings{.group_max = static_cast<std::size_t>(options.group_commit_max),
+                                 .queue_max = static_cast<std::size_t>(options.queue_max)},
+        GroupCommitter::Dependencies{.clock = *dependencies.clock,
+                                     .logger = *dependencies.logger,
+                                     .metrics = *dependencies.metrics,
+                                     .floor = *dependencies.floor,
+                                     .cache = dependencies.cache}));
+  }
+  return std::make_unique<SqliteStoreImpl>(std::move(lock), paths, options, dependencies, std::move(archive),
+                                           std::move(writers));
+}
+
+}  // namespace muster
