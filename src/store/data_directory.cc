@@ -4,8 +4,11 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -61,7 +64,8 @@ std::optional<std::int64_t> ParseFileName(const std::string& name, std::string_v
 Result<std::vector<std::int64_t>> ListFiles(const std::string& directory, std::string_view suffix) {
   std::vector<std::int64_t> indexes;
   std::error_code error;
-  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
     if (const auto index = ParseFileName(entry->path().filename().string(), suffix)) indexes.push_back(*index);
   }
   if (error) {
@@ -88,7 +92,8 @@ Result<void> CreateDataFile(const std::string& path, const FileIdentity& identit
   if (descriptor < 0) return CannotWrite(std::filesystem::path(path).parent_path().string(), errno);
   close(descriptor);
   MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kWrite));
-  MUSTER_TRY(database.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"));
+  // NORMAL flushes once, at the checkpoint below, before the file gets its name.
+  MUSTER_TRY(database.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"));
   MUSTER_TRY(Migrate(database, AllMigrations()));
   MUSTER_TRY(WriteFileIdentity(database, identity));
   MUSTER_ASSIGN(const bool whole, database.RunCheckpoint(Database::Checkpoint::kTruncate));
@@ -172,22 +177,24 @@ Result<void> FinishCreation(const std::string& directory) {
   return SyncDirectory(directory);
 }
 
-Result<void> CheckFileIdentity(Database& database, std::int64_t index, std::int64_t count, std::string& installation_id) {
+Result<void> CheckFileIdentity(Database& database, std::int64_t index, std::int64_t count,
+                               std::string& installation_id) {
   MUSTER_ASSIGN(const FileIdentity identity, ReadFileIdentity(database));
   if (installation_id.empty()) installation_id = identity.installation_id;
   if (identity.installation_id != installation_id) {
-    return Fail(Reason::kInternal, database.path() + " belongs to another installation than muster-0.db beside it: "
-                                                     "restore all files from one backup");
+    return Fail(Reason::kInternal, database.path() +
+                                       " belongs to another installation than muster-0.db beside it: "
+                                       "restore all files from one backup");
   }
   if (identity.count != count) {
-    return Fail(Reason::kInternal, database.path() + " is one of " + std::to_string(identity.count) + " files, not of " +
-                                       std::to_string(count) + ": set store.sqlite.files to " +
-                                       std::to_string(identity.count) +
-                                       ", and make sure that all of them are there");
+    return Fail(Reason::kInternal, database.path() + " is one of " + std::to_string(identity.count) +
+                                       " files, not of " + std::to_string(count) + ": set store.sqlite.files to " +
+                                       std::to_string(identity.count) + ", and make sure that all of them are there");
   }
   if (identity.index != index) {
     return Fail(Reason::kInternal, database.path() + " is file " + std::to_string(identity.index) +
-                                       " under another name: name it muster-" + std::to_string(identity.index) + ".db again");
+                                       " under another name: name it muster-" + std::to_string(identity.index) +
+                                       ".db again");
   }
   return {};
 }

@@ -26,16 +26,19 @@ class DirectoryLock {
 
 std::string DataFilePath(const std::string& directory, std::int64_t index);
 
-// How many data files the directory has, or 0. INTERNAL when it has some but not muster-0.db up to the last without a gap.
+// How many data files the directory has, or 0. INTERNAL when it has some but not muster-0.db up to the last without a
+// gap.
 Result<std::int64_t> CountDataFiles(const std::string& directory);
 
-// Makes `count` new data files, all or none: a crash leaves nothing, or something that the next FinishCreation completes.
+// Makes `count` new data files, all or none: a crash leaves nothing, or something that the next FinishCreation
+// completes.
 Result<void> CreateDataFiles(const std::string& directory, std::int64_t count, Random& random);
 // Completes or removes what an interrupted CreateDataFiles left.
 Result<void> FinishCreation(const std::string& directory);
 
-// INTERNAL unless file `index` of `count` says that it is that, and of the installation of the others. `installation_id` is
-// set by the first file.
-Result<void> CheckFileIdentity(Database& database, std::int64_t index, std::int64_t count, std::string& installation_id);
+// INTERNAL unless file `index` of `count` says that it is that, and of the installation of the others.
+// `installation_id` is set by the first file.
+Result<void> CheckFileIdentity(Database& database, std::int64_t index, std::int64_t count,
+                               std::string& installation_id);
 
 }  // namespace muster

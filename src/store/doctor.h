@@ -24,8 +24,9 @@ struct Examination {
   std::vector<Finding> findings;  // the first 1,000
 };
 
-// Reads a data directory that no server uses, and compares all with all: every lookup row with its owner and back, every
-// identity held once, every key with its value, history and change rows with versions, SQLite's own check. Changes nothing.
+// Reads a data directory that no server uses, and compares all with all: every lookup row with its owner and back,
+// every identity held once, every key with its value, history and change rows with versions, SQLite's own check.
+// Changes nothing.
 Result<Examination> ExamineStore(const std::string& directory, const Keyring& keyring,
                                  const std::function<void(std::uint64_t done, std::uint64_t total)>& progress);
 

@@ -18,8 +18,8 @@ Result<std::unique_ptr<FileSnapshot>> FileSnapshot::Open(const std::string& path
 }
 
 Result<void> FileSnapshot::Prepare(std::int64_t mmap_bytes) {
-  MUSTER_TRY(database_.Execute("PRAGMA mmap_size = " + std::to_string(mmap_bytes) +
-                               "; PRAGMA cache_size = -" + std::to_string(kReaderCacheKib)));
+  MUSTER_TRY(database_.Execute("PRAGMA mmap_size = " + std::to_string(mmap_bytes) + "; PRAGMA cache_size = -" +
+                               std::to_string(kReaderCacheKib)));
   MUSTER_ASSIGN(begin_, database_.Prepare("BEGIN"));
   MUSTER_ASSIGN(commit_, database_.Prepare("COMMIT"));
   MUSTER_ASSIGN(select_member_, database_.Prepare("SELECT version, record FROM member WHERE id = ?1"));

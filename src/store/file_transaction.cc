@@ -33,7 +33,8 @@ Result<void> FileTransaction::Prepare() {
   MUSTER_ASSIGN(commit_, database_.Prepare("COMMIT"));
   MUSTER_ASSIGN(rollback_, database_.Prepare("ROLLBACK"));
   MUSTER_ASSIGN(select_member_, database_.Prepare("SELECT version, record FROM member WHERE id = ?1"));
-  MUSTER_ASSIGN(insert_member_, database_.Prepare("INSERT OR IGNORE INTO member(id, version, record) VALUES(?1, ?2, ?3)"));
+  MUSTER_ASSIGN(insert_member_,
+                database_.Prepare("INSERT OR IGNORE INTO member(id, version, record) VALUES(?1, ?2, ?3)"));
   MUSTER_ASSIGN(update_member_, database_.Prepare("UPDATE member SET version = ?2, record = ?3 WHERE id = ?1"));
   MUSTER_ASSIGN(insert_change_,
                 database_.Prepare("INSERT INTO change(position, member_id, version, type, time, members) "
@@ -48,12 +49,12 @@ Result<void> FileTransaction::Prepare() {
   MUSTER_ASSIGN(select_operation_, database_.Prepare("SELECT outcome FROM operation WHERE id = ?1"));
   MUSTER_ASSIGN(replace_operation_, database_.Prepare("INSERT INTO operation(id, outcome, time) VALUES(?1, ?2, ?3) "
                                                       "ON CONFLICT(id) DO UPDATE SET outcome = ?2, time = ?3"));
-  MUSTER_ASSIGN(forget_operations_,
-                database_.Prepare("DELETE FROM operation WHERE time < ?1 AND id IN "
-                                  "(SELECT id FROM operation ORDER BY id LIMIT ?2)"));
+  MUSTER_ASSIGN(forget_operations_, database_.Prepare("DELETE FROM operation WHERE time < ?1 AND id IN "
+                                                      "(SELECT id FROM operation ORDER BY id LIMIT ?2)"));
   MUSTER_ASSIGN(replace_probe_, database_.Prepare("INSERT INTO meta(name, value) VALUES('probe', '1') "
                                                   "ON CONFLICT(name) DO UPDATE SET value = value + 1"));
-  MUSTER_ASSIGN(Statement last, database_.Prepare("SELECT position, members FROM change ORDER BY position DESC LIMIT 1"));
+  MUSTER_ASSIGN(Statement last,
+                database_.Prepare("SELECT position, members FROM change ORDER BY position DESC LIMIT 1"));
   MUSTER_ASSIGN(const bool found, last.Step());
   if (found) committed_ = {.position = last.Integer(0), .members = last.Integer(1)};
   counters_ = committed_;
@@ -144,7 +145,8 @@ Result<std::optional<OperationOutcome>> FileTransaction::ReadOperation(Operation
   if (!found) return std::optional<OperationOutcome>();
   const std::int64_t outcome = select_operation_.Integer(0);
   select_operation_.Reset();
-  if (outcome != static_cast<int>(OperationOutcome::kCommitted) && outcome != static_cast<int>(OperationOutcome::kAborted)) {
+  if (outcome != static_cast<int>(OperationOutcome::kCommitted) &&
+      outcome != static_cast<int>(OperationOutcome::kAborted)) {
     return Fail(Reason::kInternal, database_.path() + ": operation " + std::to_string(id.value()) +
                                        " has no outcome known to this version of muster; run `muster doctor`");
   }
@@ -184,10 +186,10 @@ Result<void> FileTransaction::Commit() {
     committed_ = counters_;
     return {};
   }
-  // SQLite writes the frames of the log, the last of which makes the commit, then flushes, then makes them visible. When
-  // writing failed that last frame is not whole, and recovery will not take it. When anything later failed, the frames
-  // may be on the disk: this process rolls them back and writes over them next, but a crash before that may bring them
-  // back. (walFrames in SQLite's wal.c)
+  // SQLite writes the frames of the log, the last of which makes the commit, then flushes, then makes them visible.
+  // When writing failed that last frame is not whole, and recovery will not take it. When anything later failed, the
+  // frames may be on the disk: this process rolls them back and writes over them next, but a crash before that may
+  // bring them back. (walFrames in SQLite's wal.c)
   const int code = database_.ExtendedErrorCode();
   const bool not_written = code == SQLITE_FULL || code == SQLITE_IOERR_WRITE || (code & 0xFF) == SQLITE_BUSY;
   Error error = done.error();

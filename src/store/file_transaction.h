@@ -13,8 +13,8 @@
 
 namespace muster {
 
-// The one connection that writes a file, as the transaction of whoever's turn it is. Several callers' transactions share
-// one SQLite transaction; what they touched together is what the commit has to tell caches of.
+// The one connection that writes a file, as the transaction of whoever's turn it is. Several callers' transactions
+// share one SQLite transaction; what they touched together is what the commit has to tell caches of.
 //
 //   Begin → [run, run, …] → Commit     or     Begin → … → Rollback
 //
@@ -68,7 +68,8 @@ class FileTransaction final : public ShardTransaction {
     std::int64_t members = 0;
   };
 
-  FileTransaction(Database database, MemberCodec codec, const Clock& clock, std::uint32_t file, std::uint32_t file_count);
+  FileTransaction(Database database, MemberCodec codec, const Clock& clock, std::uint32_t file,
+                  std::uint32_t file_count);
   Result<void> Prepare();
   Result<void> UpsertMember(const Member& member, bool probably_new);
   bool Owns(MemberId id) const { return ShardOf(id).value() % file_count_ == file_; }
@@ -89,7 +90,7 @@ class FileTransaction final : public ShardTransaction {
   Statement select_lookup_, replace_lookup_, delete_lookup_;
   Statement select_operation_, replace_operation_, forget_operations_, replace_probe_;
 
-  Counters counters_;   // with what is not committed yet
+  Counters counters_;  // with what is not committed yet
   Counters committed_;
   std::int64_t wal_pages_ = 0;
   bool wrote_ = false;

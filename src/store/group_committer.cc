@@ -12,12 +12,13 @@ WriterMetrics::WriterMetrics(MetricRegistry& registry, const MetricLabels& label
     : groups(registry.AddCounter("muster_store_commit_groups_total",
                                  "Commits: groups of transactions made durable by one flush.", labels)),
       transactions(registry.AddCounter("muster_store_transactions_total",
-                                       "Transactions that were run; divided by commit groups, the size of a group.", labels)),
+                                       "Transactions that were run; divided by commit groups, the size of a group.",
+                                       labels)),
       failures(registry.AddCounter("muster_store_commit_failures_total",
                                    "Groups that could not be committed: full disk, I/O error.", labels)),
-      reruns(registry.AddCounter("muster_store_group_reruns_total",
-                                 "Groups that were rolled back and run one by one, because a transaction failed after it wrote.",
-                                 labels)),
+      reruns(registry.AddCounter(
+          "muster_store_group_reruns_total",
+          "Groups that were rolled back and run one by one, because a transaction failed after it wrote.", labels)),
       commit_seconds(registry.AddHistogram("muster_store_commit_seconds",
                                            "Time to make a group durable, without running its transactions.", labels)),
       checkpoint_seconds(registry.AddHistogram("muster_store_checkpoint_seconds",
@@ -41,7 +42,9 @@ GroupCommitter::GroupCommitter(std::unique_ptr<FileTransaction> file, std::strin
       [shared = shared_] { return static_cast<double>(shared->queue.size()); }, labels);
   dependencies.metrics.AddGauge(
       "muster_store_wal_bytes", "Length of the write-ahead log after the last commit.",
-      [shared = shared_] { return static_cast<double>(shared->wal_pages.load(std::memory_order_relaxed)) * kPageBytes; },
+      [shared = shared_] {
+        return static_cast<double>(shared->wal_pages.load(std::memory_order_relaxed)) * kPageBytes;
+      },
       labels);
   dependencies.metrics.AddGauge(
       "muster_store_members", "Members in the file.",
@@ -55,7 +58,8 @@ void GroupCommitter::Run(Transaction transaction, ShardStore::Done done) {
   Item item{.run = std::move(transaction), .done = std::move(done), .result = {}};
   if (shared_->queue.TryPush(std::move(item))) return;
   if (closing_.load(std::memory_order_acquire)) {
-    item.done(Fail(Reason::kWritesUnavailable, "the store is closing; send the request again to the server that follows"));
+    item.done(
+        Fail(Reason::kWritesUnavailable, "the store is closing; send the request again to the server that follows"));
     return;
   }
   Error error{Reason::kOverloaded, "too many writes are waiting; try again later, or raise store.sqlite.queue_max"};
@@ -170,7 +174,9 @@ void GroupCommitter::MaybeCheckpoint(std::int64_t pages_max, Database::Checkpoin
   }
   // Readers or a full disk are in the way. Each further try costs a wait, so it comes when the log has doubled.
   checkpoint_at_ = std::max(kWalPagesMax, file_->wal_pages() * 2);
-  if (!done) logger_.Warning("the write-ahead log could not be moved into its file", {{"file", name_}, {"reason", done.error().message}});
+  if (!done)
+    logger_.Warning("the write-ahead log could not be moved into its file",
+                    {{"file", name_}, {"reason", done.error().message}});
 }
 
 void GroupCommitter::Close() {

@@ -22,8 +22,8 @@
 
 namespace muster {
 
-// A log that has grown this long is moved into its file, between two groups. While readers or a full disk hold that up it
-// grows further, and each doubling waits for readers (kBusyTimeoutMs of sqlite_database.cc).
+// A log that has grown this long is moved into its file, between two groups. While readers or a full disk hold that up
+// it grows further, and each doubling waits for readers (kBusyTimeoutMs of sqlite_database.cc).
 inline constexpr std::int64_t kWalPagesMax = 4096;
 inline constexpr std::int64_t kPageBytes = 4096;
 // The longest that a group waits for the transactions it expects.
@@ -41,8 +41,8 @@ struct WriterMetrics {
   Histogram& checkpoint_seconds;
 };
 
-// The one thread that writes a file. It takes what is queued, runs it in one SQLite transaction, makes that durable with
-// one flush, and answers everybody:
+// The one thread that writes a file. It takes what is queued, runs it in one SQLite transaction, makes that durable
+// with one flush, and answers everybody:
 //
 //   pop a group → BEGIN → run each → floor.Begin, cache.Erase → COMMIT → floor.End → answer each → maybe checkpoint
 //
@@ -50,8 +50,8 @@ struct WriterMetrics {
 // after it wrote makes the group roll back and run again one by one.
 //
 // How long a group waits to fill: as many transactions are expected as the last group answered and left queued, since
-// clients that were answered together come back together; they are waited for at most as long as the last group took. A lone
-// client is expected to be one, and never waits.
+// clients that were answered together come back together; they are waited for at most as long as the last group took. A
+// lone client is expected to be one, and never waits.
 class GroupCommitter {
  public:
   struct Settings {
@@ -76,8 +76,8 @@ class GroupCommitter {
   // Thread-safe. `done` is called on the writer's thread; at once, on the caller's, when the queue is full or closed.
   void Run(Transaction transaction, ShardStore::Done done);
 
-  // The error of the last commit if it failed. Then also tries, in the background and once at a time, whether writing works
-  // again, so that whoever asks until it does need not write.
+  // The error of the last commit if it failed. Then also tries, in the background and once at a time, whether writing
+  // works again, so that whoever asks until it does need not write.
   Result<void> Health();
 
   std::int64_t member_count() const { return shared_->members.load(std::memory_order_relaxed); }

@@ -12,8 +12,9 @@ namespace muster {
 namespace {
 
 std::unexpected<Error> Unreadable(MemberId id, std::string_view why) {
-  return Fail(Reason::kInternal, "the stored record of member " + std::to_string(id.value()) + " cannot be read: " +
-                                     std::string(why) + ". Run `muster doctor`, and restore a backup if it finds damage");
+  return Fail(Reason::kInternal, "the stored record of member " + std::to_string(id.value()) +
+                                     " cannot be read: " + std::string(why) +
+                                     ". Run `muster doctor`, and restore a backup if it finds damage");
 }
 
 std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
@@ -39,7 +40,8 @@ struct SealContext {
   std::array<char, 8> bytes;
 };
 
-// Protobuf writes text that is not UTF-8 but refuses to read it again: what could not be read back must not be acknowledged.
+// Protobuf writes text that is not UTF-8 but refuses to read it again: what could not be read back must not be
+// acknowledged.
 bool IsStorable(const Member& member) {
   const auto is_text = [](const std::string& text) { return IsValidUtf8(text); };
   return is_text(member.display_name) && is_text(member.real_name.Reveal()) && is_text(member.birth_date) &&
@@ -61,8 +63,8 @@ bool IsStorable(const Change& change) {
 }
 
 std::unexpected<Error> NotText(MemberId id) {
-  return Fail(Reason::kInvalidArgument,
-              "member " + std::to_string(id.value()) + ": a text of it or of its change is not UTF-8: send valid UTF-8");
+  return Fail(Reason::kInvalidArgument, "member " + std::to_string(id.value()) +
+                                            ": a text of it or of its change is not UTF-8: send valid UTF-8");
 }
 
 bool HasPersonalValues(const Member& member) {

@@ -58,7 +58,8 @@ Result<std::int64_t> ReadMetaNumber(Database& database, const std::string& name)
 }
 
 std::unexpected<Error> NotOurs(const Database& database) {
-  return Fail(Reason::kInternal, database.path() + " is not a data file of muster: move it away, or choose another --data directory");
+  return Fail(Reason::kInternal,
+              database.path() + " is not a data file of muster: move it away, or choose another --data directory");
 }
 
 std::string NormaliserText(Normaliser normaliser) {
@@ -97,9 +98,10 @@ Result<void> Migrate(Database& database, std::span<const Migration> migrations) 
   MUSTER_ASSIGN(const std::int64_t version, ReadSchemaVersion(database));
   const std::int64_t newest = migrations.empty() ? 0 : migrations.back().version;
   if (version > newest) {
-    return Fail(Reason::kInternal, database.path() + " has schema version " + std::to_string(version) +
-                                       ", and this muster knows versions up to " + std::to_string(newest) +
-                                       ": start the newer muster that wrote it, or restore a backup made before the upgrade");
+    return Fail(Reason::kInternal,
+                database.path() + " has schema version " + std::to_string(version) +
+                    ", and this muster knows versions up to " + std::to_string(newest) +
+                    ": start the newer muster that wrote it, or restore a backup made before the upgrade");
   }
   for (const Migration& migration : migrations) {
     if (migration.version <= version) continue;
@@ -153,9 +155,10 @@ Result<void> CheckCatalog(Database& database, const IdentityCatalog& catalog) {
     if (!stored) {
       MUSTER_TRY(WriteMeta(database, name, declared));
     } else if (*stored != declared) {
-      return Fail(Reason::kInternal, database.path() + ": the identity kind \"" + kind.name + "\" was declared as \"" + *stored +
-                                         "\" and is now \"" + declared +
-                                         "\", under which its identities would not be found: declare it as it was, or choose a new name");
+      return Fail(Reason::kInternal,
+                  database.path() + ": the identity kind \"" + kind.name + "\" was declared as \"" + *stored +
+                      "\" and is now \"" + declared +
+                      "\", under which its identities would not be found: declare it as it was, or choose a new name");
     }
   }
   return {};

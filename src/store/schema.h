@@ -36,7 +36,8 @@ struct FileIdentity {
 Result<void> WriteFileIdentity(Database& database, const FileIdentity& identity);
 Result<FileIdentity> ReadFileIdentity(Database& database);
 
-// Refuses (INTERNAL) a keyring whose hash key is not the one the identities were hashed with; remembers it the first time.
+// Refuses (INTERNAL) a keyring whose hash key is not the one the identities were hashed with; remembers it the first
+// time.
 Result<void> CheckKeyring(Database& database, const Keyring& keyring);
 // Refuses (INTERNAL) a kind whose scope or normaliser is not what it was; remembers kinds that are new.
 Result<void> CheckCatalog(Database& database, const IdentityCatalog& catalog);

@@ -6,9 +6,7 @@
 namespace muster {
 namespace {
 
-std::int64_t AsLimit(std::size_t limit) {
-  return static_cast<std::int64_t>(std::min(limit, std::size_t{INT64_MAX}));
-}
+std::int64_t AsLimit(std::size_t limit) { return static_cast<std::int64_t>(std::min(limit, std::size_t{INT64_MAX})); }
 
 // Ends the statements of a call however it is left: a row that waits to be read holds a snapshot, and with it the log.
 class ResetAtEnd {
@@ -34,9 +32,7 @@ class MemberCursor {
     return {};
   }
   const std::optional<MemberId>& id() const { return id_; }
-  Result<Member> Read(MemberCodec& codec) const {
-    return codec.Decode(*id_, Version(scan_.Integer(1)), scan_.Blob(2));
-  }
+  Result<Member> Read(MemberCodec& codec) const { return codec.Decode(*id_, Version(scan_.Integer(1)), scan_.Blob(2)); }
 
  private:
   Statement& scan_;
@@ -46,8 +42,8 @@ class MemberCursor {
 
 }  // namespace
 
-Result<std::unique_ptr<SqliteArchive>> SqliteArchive::Open(const std::vector<std::string>& paths, const Keyring& keyring,
-                                                           Random& random) {
+Result<std::unique_ptr<SqliteArchive>> SqliteArchive::Open(const std::vector<std::string>& paths,
+                                                           const Keyring& keyring, Random& random) {
   std::unique_ptr<SqliteArchive> archive(new SqliteArchive(MemberCodec(keyring, random)));
   for (const std::string& path : paths) {
     MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kRead));
@@ -116,7 +112,8 @@ Result<std::vector<ShardStore::LookupEntry>> SqliteArchive::ScanLookups(std::uin
     const std::string_view key = scan.Blob(0);
     ShardStore::LookupEntry entry{.key = {}, .row = {MemberId(scan.Integer(1)), OperationId(scan.Integer(2))}};
     if (key.size() != entry.key.bytes.size()) {
-      return Fail(Reason::kInternal, files_[file]->database.path() + ": a lookup row has a key that is not 16 bytes; run `muster doctor`");
+      return Fail(Reason::kInternal,
+                  files_[file]->database.path() + ": a lookup row has a key that is not 16 bytes; run `muster doctor`");
     }
     std::memcpy(entry.key.bytes.data(), key.data(), key.size());
     entries.push_back(entry);

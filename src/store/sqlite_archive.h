@@ -23,7 +23,8 @@ class SqliteArchive final : public MemberArchive {
   Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override;
   Result<std::vector<Member>> ScanMembers(MemberId after, std::size_t limit) override;
   // Lookup rows of one file with a key above `after`, in key order.
-  Result<std::vector<ShardStore::LookupEntry>> ScanLookups(std::uint32_t file, const IdentityKey& after, std::size_t limit);
+  Result<std::vector<ShardStore::LookupEntry>> ScanLookups(std::uint32_t file, const IdentityKey& after,
+                                                           std::size_t limit);
 
  private:
   struct File {

@@ -9,8 +9,8 @@
 namespace muster {
 namespace {
 
-// How long a statement waits for a lock that another connection holds: a checkpoint for readers to move on, a reader while
-// a log is being recovered.
+// How long a statement waits for a lock that another connection holds: a checkpoint for readers to move on, a reader
+// while a log is being recovered.
 constexpr int kBusyTimeoutMs = 250;
 
 Error Describe(int code, const std::string& path, const char* message) {
@@ -19,7 +19,8 @@ Error Describe(int code, const std::string& path, const char* message) {
     case SQLITE_FULL:
       return {Reason::kWritesUnavailable, what + ". Free space on its file system; writes resume by themselves"};
     case SQLITE_READONLY_DBMOVED:
-      return {Reason::kWritesUnavailable, what + ". The file was moved or deleted while in use: put it back and restart"};
+      return {Reason::kWritesUnavailable,
+              what + ". The file was moved or deleted while in use: put it back and restart"};
     case SQLITE_IOERR_WRITE:
     case SQLITE_IOERR_FSYNC:
     case SQLITE_IOERR_TRUNCATE:
@@ -129,7 +130,8 @@ Result<Database> Database::Open(std::string path, Mode mode) {
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
   Database database(handle, std::move(path));
-  if (code != SQLITE_OK) return std::unexpected(Describe(code, database.path_, handle ? sqlite3_errmsg(handle) : nullptr));
+  if (code != SQLITE_OK)
+    return std::unexpected(Describe(code, database.path_, handle ? sqlite3_errmsg(handle) : nullptr));
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
   return database;
 }

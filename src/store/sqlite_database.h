@@ -51,11 +51,11 @@ class Statement {
   const std::string* path_ = nullptr;
 };
 
-// One connection to one SQLite file, without SQLite's own locking: used by one thread at a time. Movable until the first
-// Prepare or CountWalPages.
+// One connection to one SQLite file, without SQLite's own locking: used by one thread at a time. Movable until the
+// first Prepare or CountWalPages.
 //
-// Errors: WRITES_UNAVAILABLE when the file cannot be written now (full, read-only, I/O error on writing, locked); INTERNAL
-// for all else. Messages name the file and what to do, and hold no value of any row.
+// Errors: WRITES_UNAVAILABLE when the file cannot be written now (full, read-only, I/O error on writing, locked);
+// INTERNAL for all else. Messages name the file and what to do, and hold no value of any row.
 class Database {
  public:
   enum class Mode { kRead, kWrite, kCreate };
@@ -79,11 +79,12 @@ class Database {
   int ExtendedErrorCode() const;
   std::unexpected<Error> Failure() const;
 
-  // From now on SQLite does no checkpoint by itself, and `*pages` is the length of the write-ahead log after each commit.
+  // From now on SQLite does no checkpoint by itself, and `*pages` is the length of the write-ahead log after each
+  // commit.
   void CountWalPages(std::int64_t* pages);
   enum class Checkpoint { kRestart, kTruncate };
-  // Moves the write-ahead log into the file and lets it begin anew. False: a reader or a lock was in the way for longer than
-  // the connection's time-out, and as much as possible was moved.
+  // Moves the write-ahead log into the file and lets it begin anew. False: a reader or a lock was in the way for longer
+  // than the connection's time-out, and as much as possible was moved.
   Result<bool> RunCheckpoint(Checkpoint kind);
 
  private:

@@ -144,9 +144,9 @@ class SqliteReader final : public MemberReader {
 
   // The member that holds `key`, or null.
   //
-  // An owner that lists the key was its holder when its row was read: that answer is always right. "Nobody" is right when
-  // the lookup row is absent, when one snapshot shows both rows, and else only when the lookup row is the same before and
-  // after the owner's row was read: nobody else can have held the key meanwhile. (protocols.md, section 2)
+  // An owner that lists the key was its holder when its row was read: that answer is always right. "Nobody" is right
+  // when the lookup row is absent, when one snapshot shows both rows, and else only when the lookup row is the same
+  // before and after the owner's row was read: nobody else can have held the key meanwhile. (protocols.md, section 2)
   Found ReadHolder(const IdentityKey& key) {
     FileSnapshot& home = FileOf(ShardOf(key));
     metrics_.rows.Add();

@@ -64,8 +64,9 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore {
 
   void Run(std::uint32_t database, Transaction transaction, Done done) override {
     MUSTER_CHECK(database < writers_.size());
-    writers_[database]->Run([transaction = std::move(transaction)](FileTransaction& file) mutable { return transaction(file); },
-                            std::move(done));
+    writers_[database]->Run(
+        [transaction = std::move(transaction)](FileTransaction& file) mutable { return transaction(file); },
+        std::move(done));
   }
 
   Timestamp Now(std::uint32_t database) const override {
@@ -73,7 +74,8 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore {
     return dependencies_.clock->Now();
   }
 
-  Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after, std::size_t limit) override {
+  Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
+                                               std::size_t limit) override {
     MUSTER_CHECK(database < writers_.size());
     return archive_->ScanLookups(database, after, limit);
   }
@@ -131,13 +133,15 @@ Result<Database> OpenForWriting(const std::string& path, const SqliteOptions& op
 }  // namespace
 
 void SqliteOptions::Declare(OptionRegistry& registry) {
-  registry.AddInteger("store.sqlite.files", &files,
-                      "Files over which the 1,024 shards are spread, each with a writer of its own; fixed when the data is made",
-                      {.min = 1, .max = 64});
+  registry.AddInteger(
+      "store.sqlite.files", &files,
+      "Files over which the 1,024 shards are spread, each with a writer of its own; fixed when the data is made",
+      {.min = 1, .max = 64});
   registry.AddInteger("store.sqlite.group_commit_max", &group_commit_max, "Transactions that share one commit at most",
                       {.min = 1, .max = 65536});
   registry.AddInteger("store.sqlite.queue_max", &queue_max,
-                      "Transactions that may wait for a writer; beyond it writes answer OVERLOADED", {.min = 1, .max = 1 << 20});
+                      "Transactions that may wait for a writer; beyond it writes answer OVERLOADED",
+                      {.min = 1, .max = 1 << 20});
   registry.AddBytes("store.sqlite.writer_cache_bytes", &writer_cache_bytes, "Page cache of all writers together",
                     {.min = 1 << 20, .max = std::int64_t{1} << 40});
   registry.AddBytes("store.sqlite.mmap_bytes", &mmap_bytes, "How much of each file a reader maps into memory at most",
@@ -172,17 +176,19 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
                                        " is missing: restore all files from one backup");
   }
   for (Database& database : databases) {
+    MUSTER_TRY(database.Execute("BEGIN IMMEDIATE"));
     MUSTER_TRY(CheckKeyring(database, *dependencies.keyring));
     if (dependencies.catalog) MUSTER_TRY(CheckCatalog(database, *dependencies.catalog));
+    MUSTER_TRY(database.Execute("COMMIT"));
   }
   MUSTER_ASSIGN(std::unique_ptr<SqliteArchive> archive,
                 SqliteArchive::Open(paths, *dependencies.keyring, *dependencies.random));
   std::vector<std::unique_ptr<FileTransaction>> files;
   for (std::size_t index = 0; index < paths.size(); ++index) {
     MUSTER_ASSIGN(files.emplace_back(),
-                  FileTransaction::Open(std::move(databases[index]), MemberCodec(*dependencies.keyring, *dependencies.random),
-                                        *dependencies.clock, static_cast<std::uint32_t>(index),
-                                        static_cast<std::uint32_t>(paths.size())));
+                  FileTransaction::Open(std::move(databases[index]),
+                                        MemberCodec(*dependencies.keyring, *dependencies.random), *dependencies.clock,
+                                        static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(paths.size())));
   }
   // Nothing can fail from here on: threads start.
   std::vector<std::unique_ptr<GroupCommitter>> writers;

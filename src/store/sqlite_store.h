@@ -22,12 +22,12 @@
 namespace muster {
 
 struct SqliteOptions {
-  std::int64_t files = 1;                                // over which the 1,024 shards are spread; fixed when the data is made
-  std::int64_t group_commit_max = 1024;                  // transactions in one commit
-  std::int64_t queue_max = 16384;                        // transactions waiting for a writer; beyond: OVERLOADED
+  std::int64_t files = 1;                // over which the 1,024 shards are spread; fixed when the data is made
+  std::int64_t group_commit_max = 1024;  // transactions in one commit
+  std::int64_t queue_max = 16384;        // transactions waiting for a writer; beyond: OVERLOADED
   std::int64_t writer_cache_bytes = std::int64_t{64} << 20;
-  std::int64_t mmap_bytes = std::int64_t{1} << 36;       // of each file, for readers
-  bool durable = true;                                   // synchronous=FULL; false only for tests and throw-away demos
+  std::int64_t mmap_bytes = std::int64_t{1} << 36;  // of each file, for readers
+  bool durable = true;                              // synchronous=FULL; false only for tests and throw-away demos
 
   void Declare(OptionRegistry& options);  // store.sqlite.*
 };
@@ -39,16 +39,16 @@ struct SqliteDependencies {
   Logger* logger = nullptr;
   MetricRegistry* metrics = nullptr;
   CommitFloor* floor = nullptr;
-  MemberCache* cache = nullptr;  // erased from before each commit; may be null
-  const IdentityCatalog* catalog = nullptr;  // kept with the data, which refuses another scope or normaliser of a kind; may
-                                             // be null
+  MemberCache* cache = nullptr;              // erased from before each commit; may be null
+  const IdentityCatalog* catalog = nullptr;  // kept with the data, which refuses another scope or normaliser of a kind;
+                                             // may be null
 };
 
 // All members in SQLite files in one directory. One writer thread a file commits in groups; readers are one a loop.
 class SqliteStore {
  public:
-  // Makes the files when the directory has none. Errors say what to do: a newer schema, another number of files, a read-only
-  // or full disk, a file that is not a database or is corrupted, a directory that another server uses.
+  // Makes the files when the directory has none. Errors say what to do: a newer schema, another number of files, a
+  // read-only or full disk, a file that is not a database or is corrupted, a directory that another server uses.
   static Result<std::unique_ptr<SqliteStore>> Open(const std::string& directory, const SqliteOptions& options,
                                                    const SqliteDependencies& dependencies);
   virtual ~SqliteStore() = default;
@@ -58,7 +58,8 @@ class SqliteStore {
   // The leaf of a route tree: gathers the reads of a turn into one read transaction. Source: primary.
   virtual Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) = 0;
 
-  // INTERNAL or WRITES_UNAVAILABLE when the last commit failed (disk full, I/O error) and none has succeeded since: /readyz.
+  // INTERNAL or WRITES_UNAVAILABLE when the last commit failed (disk full, I/O error) and none has succeeded since:
+  // /readyz.
   virtual Result<void> Health() const = 0;
   virtual std::int64_t CountMembers() const = 0;  // an estimate that is cheap
 

@@ -1,0 +1,66 @@
+// The contract of ShardStore on SQLite, with one file and with four.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "domain/ports/shard_store_contract.h"
+#include "store/data_directory.h"
+#include "store/sqlite_database.h"
+#include "store/sqlite_store.h"
+#include "store/sqlite_test_support.h"
+
+namespace muster {
+namespace {
+
+template <int kFiles>
+class SqliteFactory {
+ public:
+  SqliteFactory() : harness_({.files = kFiles}, &clock_) {
+    const Result<void> opened = harness_.Open();
+    EXPECT_TRUE(opened) << opened.error().message;
+    MUSTER_CHECK(opened.has_value());
+  }
+
+  ShardStore& shards() { return harness_.store->shards(); }
+  ManualClock& clock() { return clock_; }
+  std::uint32_t database_count() { return kFiles; }
+
+  std::vector<Change> History(MemberId id) {
+    auto changes = harness_.store->archive().ListHistory(id, Version(INT64_MAX), 1000);
+    EXPECT_TRUE(changes);
+    std::ranges::reverse(*changes);
+    return *changes;
+  }
+
+  std::vector<Change> Stream(std::uint32_t database) {
+    auto file = Database::Open(DataFilePath(harness_.directory.path(), database), Database::Mode::kRead);
+    auto select = file->Prepare("SELECT member_id, version, type, time FROM change ORDER BY position");
+    std::vector<Change> changes;
+    while (*select->Step()) {
+      // A change row says which row of the history it is; the rest is there.
+      const Version version(select->Integer(1));
+      const auto history =
+          harness_.store->archive().ListHistory(MemberId(select->Integer(0)), Version(version.value() + 1), 1);
+      EXPECT_TRUE(history && history->size() == 1);
+      const Change& change = changes.emplace_back(history->front());
+      EXPECT_EQ(change.version, version);
+      EXPECT_EQ(static_cast<std::int64_t>(change.type), select->Integer(2));
+      EXPECT_EQ(change.time.time_since_epoch().count(), select->Integer(3));
+    }
+    return changes;
+  }
+
+ private:
+  ManualClock clock_;
+  testing::StoreHarness harness_;
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteOneFile, ShardStoreContract, SqliteFactory<1>);
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteFourFiles, ShardStoreContract, SqliteFactory<4>);
+
+}  // namespace
+}  // namespace muster
