@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/http.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "domain/ids.h"
+
+namespace muster {
+
+// The headers that the API reads, gathered in one pass. Views into the request; empty when absent.
+struct RequestHeaders {
+  std::string_view authorization;
+  std::string_view content_type;
+  std::string_view if_match;
+  std::string_view if_none_match;
+  std::string_view request_id;
+  std::string_view trace_parent;
+  std::string_view timeout_ms;
+  bool no_cache = false;  // Cache-Control: no-cache, anywhere in the list
+
+  static RequestHeaders Scan(std::span<const HttpHeader> headers);
+};
+
+inline constexpr Duration kTimeoutDefault = std::chrono::seconds(30);
+inline constexpr std::int64_t kTimeoutMsMax = 600'000;
+
+// X-Request-Timeout-Ms: 1 to kTimeoutMsMax, kTimeoutDefault when absent. INVALID_ARGUMENT otherwise.
+Result<Duration> ParseTimeout(std::string_view timeout_ms);
+
+// A Request-Id as a caller may choose it: 1 to 64 of [A-Za-z0-9_.-].
+bool IsRequestId(std::string_view text);
+
+// W3C Trace Context: the 55 characters of version, trace id, parent id and flags; empty when `text` is malformed, which
+// the recommendation tells to ignore.
+std::string_view ValidTraceParent(std::string_view text);
+// The trace id in a valid traceparent.
+inline std::string_view TraceIdOf(std::string_view trace_parent) {
+  return trace_parent.empty() ? trace_parent : trace_parent.substr(3, 32);
+}
+
+// Whether If-None-Match names `version` (weak comparison, lists, "*"), so that the answer is 304. A malformed one names
+// nothing.
+bool NamesVersion(std::string_view if_none_match, Version version);
+
+// What If-Match demands of a member's version.
+struct VersionCondition {
+  bool any = true;                // no header, or "*"
+  std::vector<Version> versions;  // else: one of these (strong comparison); none means nothing can match
+};
+// INVALID_ARGUMENT when it is neither "*" nor a list of entity tags.
+Result<VersionCondition> ParseIfMatch(std::string_view if_match);
+
+// UNSUPPORTED_MEDIA_TYPE unless `content_type` is one of `accepted` (with charset=utf-8 at most), or absent.
+Result<void> CheckContentType(std::string_view content_type, std::initializer_list<std::string_view> accepted);
+// Whether `content_type` is `type`, parameters aside.
+bool IsMediaType(std::string_view content_type, std::string_view type);
+
+}  // namespace muster
