@@ -1,0 +1,86 @@
+#include "api/member_api.h"
+
+#include <utility>
+
+#include "api/member_handler.h"
+#include "api/problem.h"
+
+namespace muster {
+
+std::unique_ptr<HttpHandler> MakeMemberApi(EventLoop& loop, std::unique_ptr<MemberReader> reader,
+                                           const ApiDependencies& dependencies) {
+  return std::make_unique<MemberHandler>(loop, std::move(reader), dependencies);
+}
+
+MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies)
+    : writer_(*dependencies.writer),
+      archive_(*dependencies.archive),
+      clock_(*dependencies.clock),
+      server_(dependencies.server),
+      probes_(dependencies),
+      token_hash_(dependencies.keyring->hash_key()),
+      json_(*dependencies.catalog, dependencies.keyring->hash_key()),
+      calls_(loop, dependencies),
+      reader_(std::move(reader)) {}
+
+void MemberHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
+  const RequestHeaders headers = RequestHeaders::Scan(request.headers);
+  Route route;
+  if (request.path.find('%') == std::string_view::npos) {
+    route = RouteMemberPath(request.method, request.path);
+  } else {
+    path_.clear();
+    if (PercentDecode(request.path, path_)) route = RouteMemberPath(request.method, path_);
+  }
+  Call* call = calls_.Begin(route.rpc, headers, std::move(exchange));
+  if (call == nullptr) return;
+  call->member = route.member;
+  if (route.rpc == Rpc::kNone) return calls_.Fail(*call, RefusalOf(route), route.allow);
+  if (Probes::Serves(route.rpc)) return probes_.Answer(calls_, *call, request.query);
+  if (auto begun = Dispatch(*call, {request, headers}); !begun) calls_.Fail(*call, begun.error());
+}
+
+Result<void> MemberHandler::Dispatch(Call& call, const Input& input) {
+  switch (call.rpc) {
+    case Rpc::kGetMember:
+      return Get(call, input);
+    case Rpc::kResolveMember:
+      return Resolve(call, input);
+    case Rpc::kBatchGetMembers:
+      return BatchGet(call, input);
+    case Rpc::kBatchResolveMembers:
+      return BatchResolve(call, input);
+    case Rpc::kListMemberHistory:
+      return ListHistory(call, input);
+    case Rpc::kGetServer:
+      return GetServer(call, input);
+    case Rpc::kRegisterMember:
+      return Register(call, input);
+    case Rpc::kUpdateMember:
+      return Update(call, input);
+    case Rpc::kBindIdentity:
+      return Bind(call, input);
+    case Rpc::kUnbindIdentity:
+      return Unbind(call, input);
+    case Rpc::kCloseMember:
+      return Close(call, input);
+    default:
+      return Fail(Reason::kNotFound, "there is nothing at this path");
+  }
+}
+
+std::string MemberHandler::DescribeRejection(int status, std::string_view detail) {
+  std::string problem;
+  AppendProblem(problem, RejectionError(status, detail), calls_.NextRequestId(), status);
+  return problem;
+}
+
+void MemberHandler::AppendMember(std::string& out, const Call& call, const MemberDocument& document) {
+  if (call.caller->Has(Scope::kPersonalRead)) {
+    out.append(document.json());
+  } else {
+    document.AppendMasked(out);
+  }
+}
+
+}  // namespace muster
