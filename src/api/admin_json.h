@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/json_reader.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "domain/json_writer.h"
+#include "domain/ports/member_reader.h"
+#include "topology/topology.h"
+#include "traffic/callers.h"
+
+namespace muster {
+
+// The bodies of the admin API, read as strictly as those of the member API. Names, scopes and times are the caller
+// directory's to judge.
+
+struct CallerBody {
+  std::string name;
+  std::string purpose;
+  std::vector<std::string> scopes;
+  Duration key_lifetime{0};  // zero: for ever
+};
+Result<CallerBody> ReadCallerBody(JsonReader& reader, std::string_view json);
+
+inline constexpr Duration kOverlapDefault = std::chrono::days(1);
+struct RotationBody {
+  Duration overlap = kOverlapDefault;
+  Duration key_lifetime{0};
+};
+// An empty body is one without fields.
+Result<RotationBody> ReadRotationBody(JsonReader& reader, std::string_view json);
+
+// How many lines a file that is imported may have.
+inline constexpr std::int64_t kImportFileLinesMax = 100'000'000;
+// {"lines":N}
+Result<std::uint64_t> ReadReservationBody(JsonReader& reader, std::string_view json);
+
+void WriteNewKey(JsonWriter& json, const NewKey& key);
+void WriteCallers(JsonWriter& json, const std::vector<CallerRecord>& callers);
+void WriteRoutes(JsonWriter& json, const RouteDescription& route);
+
+}  // namespace muster

@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "api/admin_handler.h"
+#include "api/admin_json.h"
+#include "domain/json_writer.h"
+#include "domain/member_document.h"
+
+namespace muster {
+
+namespace {
+
+constexpr std::array<std::string_view, 2> kImportParameters = {"rangeStart", "firstLine"};
+constexpr std::array<std::string_view, 2> kExportParameters = {"after", "limit"};
+constexpr std::string_view kJsonLines = "application/x-ndjson";
+
+// How many members are taken from the store at a time.
+constexpr std::size_t kScanStep = 100;
+
+// Numbers of a range may run ahead of the clock, by 4,096 a millisecond.
+constexpr Duration kRangeAheadMax = std::chrono::hours(1);
+
+}  // namespace
+
+Result<void> AdminHandler::ReserveImport(Call& call, const Input& input) {
+  MUSTER_TRY(Admit(call, input, Scope::kMembersImport));
+  MUSTER_ASSIGN(const std::uint64_t lines, ReadReservationBody(json_.reader(), input.request.body));
+  std::string& body = calls_.StartBody();
+  JsonWriter json(body);
+  json.BeginObject();
+  json.Key("rangeStart").Number64(admin_.ids->ReserveRange(lines));
+  json.EndObject();
+  calls_.StartHead(call);
+  calls_.Answer(call, 200, "application/json", body);
+  return {};
+}
+
+Result<void> AdminHandler::ImportMembers(Call& call, const Input& input) {
+  MUSTER_TRY(Admit(call, input, Scope::kMembersImport, kImportParameters, {kJsonLines, "application/json"}));
+  MUSTER_ASSIGN(const std::int64_t start, query_.Integer("rangeStart", 0, 1, INT64_MAX));
+  MUSTER_ASSIGN(const std::int64_t line, query_.Integer("firstLine", 1, 1, kImportFileLinesMax));
+  if (start == 0) return FailField("rangeStart", "is required: what /admin/v1/imports:reserve answered for the file");
+  if (IdAllocator::TimeOf(start) > clock_.Now() + kRangeAheadMax) {
+    return FailField("rangeStart", "was not given by /admin/v1/imports:reserve");
+  }
+  const std::string_view lines = input.request.body;
+  if (std::ranges::count(lines, '\n') >= static_cast<std::ptrdiff_t>(ImportBatch::kLinesMax)) {
+    return FailField("", "a batch has at most 10,000 lines; send the file in smaller ones");
+  }
+  MUSTER_TRY(calls_.Hold(call, lines.size()));
+  imports_.push_back(std::make_unique<ImportBatch>(
+      call, lines, ImportBatch::Position{start, static_cast<std::uint64_t>(line)},
+      ImportBatch::Parts{json_, writer_, calls_}, clock_.Now(),
+      [this](Call& done, const ImportBatch::Outcome& outcome) { FinishImport(done, outcome); }));
+  imports_.back()->Start();
+  return {};
+}
+
+void AdminHandler::FinishImport(Call& call, const ImportBatch::Outcome& outcome) {
+  std::erase_if(imports_, [&](const auto& batch) { return &batch->call() == &call; });
+  if (outcome.interruption) {
+    Error error = *outcome.interruption;
+    error.message += "; some lines may not have been written, send the same batch again";
+    error.violations.clear();
+    return calls_.Fail(call, error);
+  }
+  std::string& body = calls_.StartBody();
+  JsonWriter json(body);
+  json.BeginObject();
+  json.Key("imported").Number(static_cast<std::int64_t>(outcome.imported));
+  json.Key("rejected").Number(static_cast<std::int64_t>(outcome.rejects.size()));
+  json.Key("results").BeginArray();
+  for (const ImportBatch::Reject& reject : outcome.rejects) {
+    json.BeginObject();
+    json.Key("line").Number(static_cast<std::int64_t>(reject.line));
+    json.Key("code").String(reject.error.code());
+    json.Key("detail").String(reject.error.message);
+    json.EndObject();
+  }
+  json.EndArray();
+  json.EndObject();
+  calls_.StartHead(call);
+  calls_.Answer(call, 200, "application/json", body);
+}
+
+Result<void> AdminHandler::ExportMembers(Call& call, const Input& input) {
+  MUSTER_TRY(Admit(call, input, Scope::kMembersImport, kExportParameters));
+  MUSTER_TRY(Calls::RequireScope(call, Scope::kPersonalRead));
+  MUSTER_ASSIGN(std::int64_t after, query_.Integer("after", 0, 0, INT64_MAX));
+  MUSTER_ASSIGN(const std::int64_t limit, query_.Integer("limit", kExportLinesDefault, 1, kExportLinesMax));
+  std::string& body = calls_.StartBody();
+  auto left = static_cast<std::size_t>(limit);
+  while (left > 0 && body.size() < kExportBytes) {
+    const std::size_t step = std::min(left, kScanStep);
+    MUSTER_ASSIGN(const std::vector<Member> members, archive_.ScanMembers(MemberId(after), step));
+    for (const Member& member : members) body.append(MakeMemberDocument(member)->json()).push_back('\n');
+    if (members.size() < step) break;
+    after = members.back().id.value();
+    left -= step;
+  }
+  calls_.StartHead(call);
+  calls_.Answer(call, 200, kJsonLines, body);
+  return {};
+}
+
+}  // namespace muster
