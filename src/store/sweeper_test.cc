@@ -1,0 +1,185 @@
+#include "store/sweeper.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "store/binding_fixture.h"
+
+namespace muster {
+namespace {
+
+using Fault = FaultyShardStore::Fault;
+
+class SweepTest : public ::testing::TestWithParam<Shape>, public BindingWorld {
+ protected:
+  SweepTest() : BindingWorld(GetParam()) {}
+
+  // A lookup row that a crashed process left, old enough to be swept.
+  IdentityKey LeaveBehind(MemberId id, std::uint32_t index) {
+    const IdentityKey key = IdentityAt(index % memory.database_count(), 50 + index).key;
+    PutLookup(key, LookupRow{id, ids.NextOperationId()});
+    return key;
+  }
+  void GrowOld() { clock.Advance(kOperationAgeMax + std::chrono::milliseconds(2)); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Databases, SweepTest,
+                         ::testing::Values(Shape{1, MemoryShardStore::Runs::kOnce},
+                                           Shape{1, MemoryShardStore::Runs::kTwice},
+                                           Shape{4, MemoryShardStore::Runs::kOnce},
+                                           Shape{4, MemoryShardStore::Runs::kTwice}),
+                         [](const auto& shape) {
+                           return std::to_string(shape.param.databases) +
+                                  (shape.param.runs == MemoryShardStore::Runs::kTwice ? "Twice" : "Once");
+                         });
+
+TEST_P(SweepTest, FreesWhatItsOwnerDoesNotListAndNothingElse) {
+  const std::uint32_t last = memory.database_count() - 1;
+  const Member member = Make(0, 0, {IdentityAt(0, 1), IdentityAt(last, 2)});
+  std::vector<LookupRow> left;
+  for (std::uint32_t index = 0; index < 9; ++index) {
+    const IdentityKey key = LeaveBehind(index % 2 == 0 ? member.id : IdAt(last, 40 + index), index);
+    left.push_back(*FindLookup(key));
+  }
+  EXPECT_EQ(SweepAll(), 0U) << "they are young: their operations may be under way";
+  GrowOld();
+  EXPECT_EQ(SweepAll(), 9U);
+  for (const LookupRow& row : left) EXPECT_EQ(FindOutcome(row.member_id, row.operation_id), OperationOutcome::kAborted);
+  Check(true);
+  EXPECT_EQ(SweepAll(), 0U);
+}
+
+TEST_P(SweepTest, CountsWhatItLooksAtAndStopsAtTheEnd) {
+  Make(0, 0, {IdentityAt(0, 1), IdentityAt(0, 2), IdentityAt(0, 3)});
+  const Result<SweepProgress> first = Finish(SweepLookups(shards, 0, {}, 2));
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->examined, 2U);
+  EXPECT_NE(first->next, IdentityKey{});
+  const Result<SweepProgress> second = Finish(SweepLookups(shards, 0, first->next, 2));
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->examined, 1U);
+  EXPECT_EQ(second->next, IdentityKey{});
+}
+
+TEST_P(SweepTest, AFailedStepSaysSoAndALaterOneFindsWhatItLeft) {
+  const Member member = Make(0, 0);
+  LeaveBehind(member.id, memory.database_count() - 1);
+  GrowOld();
+  const std::uint32_t database = memory.database_count() - 1;
+  const std::size_t steps = memory.database_count() == 1 ? 1 : 2;  // settle, free
+  for (std::size_t step = 0; step < steps; ++step) {
+    shards.FailAt(step, Fault::kOverloaded);
+    EXPECT_EQ(ReasonOf(Finish(SweepLookups(shards, database, {}, 10))), Reason::kOverloaded);
+  }
+  shards.scan_fails = true;
+  EXPECT_EQ(ReasonOf(Finish(SweepLookups(shards, database, {}, 10))), Reason::kInternal);
+  shards.scan_fails = false;
+  EXPECT_EQ(SweepAll(), 1U);
+  Check(true);
+}
+
+TEST_P(SweepTest, WhatIsTakenBetweenSettlingAndFreeingIsNotFreed) {
+  if (memory.database_count() == 1) return;  // both are one transaction there
+  const Member member = Make(0, 0);
+  const Member rival = Make(1, 0);
+  const Identity identity = IdentityAt(3, 0);
+  PutLookup(identity.key, LookupRow{member.id, ids.NextOperationId()});
+  GrowOld();
+  const auto other = MakeBindingWriter({.shards = &memory, .catalog = &catalog, .ids = &ids, .clock = &clock});
+  shards.ActBefore(1, [&] { ASSERT_TRUE(Finish(other->Bind(rival.id, identity, Context()))); });
+  EXPECT_EQ(SweepAll(), 0U);
+  Check(true);
+}
+
+TEST_P(SweepTest, OutcomesAreForgottenAfterTheRetention) {
+  if (memory.database_count() == 1) return;  // there are none
+  const Member member = Make(0, 0);
+  ASSERT_TRUE(Finish(writer->Bind(member.id, IdentityAt(1, 0), Context())));
+  ASSERT_EQ(memory.CountOperations(0), 1U);
+  clock.Advance(kOperationRetention);
+  EXPECT_EQ(Finish(ForgetOutcomes(shards, 0)), 0U);
+  clock.Advance(Duration(1));
+  EXPECT_EQ(Finish(ForgetOutcomes(shards, 0)), 1U);
+  EXPECT_EQ(memory.CountOperations(0), 0U);
+  Check(true);
+}
+
+// ---- in the background
+
+std::uint64_t ValueOf(const MetricRegistry& metrics, const std::string& name) {
+  const std::string text = "\n" + metrics.Expose();
+  const std::size_t at = text.find("\n" + name + " ");
+  if (at == std::string::npos) return 0;
+  return static_cast<std::uint64_t>(std::stod(text.substr(at + name.size() + 2)));
+}
+
+bool Eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+TEST_P(SweepTest, TheSweeperWalksForEverAndCounts) {
+  MetricRegistry metrics;
+  const Member member = Make(0, 0, {IdentityAt(0, 1)});
+  const IdentityKey first = LeaveBehind(member.id, 0);
+  GrowOld();
+  Sweeper sweeper(memory, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
+  sweeper.Start();
+  EXPECT_TRUE(Eventually([&] { return !FindLookup(first); }));
+  const IdentityKey second = LeaveBehind(member.id, 1);
+  GrowOld();
+  EXPECT_TRUE(Eventually([&] { return !FindLookup(second); }));
+  sweeper.Stop();
+  Check(true);
+  EXPECT_EQ(ValueOf(metrics, "muster_store_sweeper_freed_total"), 2U);
+  EXPECT_GE(ValueOf(metrics, "muster_store_sweeper_examined_total"), 3U);
+}
+
+TEST(SweeperTest, StopsAtOnceWhileItRests) {
+  BindingWorld world({2, MemoryShardStore::Runs::kOnce});
+  MetricRegistry metrics;
+  const auto before = std::chrono::steady_clock::now();
+  {
+    Sweeper sweeper(world.memory, {.period_ms = 3'600'000, .pause_ms = 60'000, .batch = 1}, NullLogger(), metrics);
+    sweeper.Start();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
+}
+
+TEST(SweeperTest, NeedsNoStart) {
+  BindingWorld world({2, MemoryShardStore::Runs::kOnce});
+  MetricRegistry metrics;
+  Sweeper sweeper(world.memory, {}, NullLogger(), metrics);
+  sweeper.Stop();
+}
+
+TEST(SweeperTest, GoesOnAfterAFailure) {
+  BindingWorld world({1, MemoryShardStore::Runs::kOnce});
+  MetricRegistry metrics;
+  world.shards.scan_fails = true;
+  Sweeper sweeper(world.shards, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
+  sweeper.Start();
+  EXPECT_TRUE(Eventually([&] { return ValueOf(metrics, "muster_store_sweeper_failures_total") >= 3; }));
+  sweeper.Stop();
+}
+
+TEST(SweeperTest, DeclaresItsOptionsWithBounds) {
+  SweeperOptions options;
+  OptionRegistry registry;
+  options.Declare(registry);
+  EXPECT_TRUE(registry.Set("store.sweeper.batch", "17", "test"));
+  EXPECT_EQ(options.batch, 17);
+  EXPECT_FALSE(registry.Set("store.sweeper.batch", "0", "test"));
+  EXPECT_TRUE(registry.Set("store.sweeper.period", "10m", "test"));
+  EXPECT_EQ(options.period_ms, 600'000);
+  EXPECT_FALSE(registry.Set("store.sweeper.period", "1ms", "test"));
+}
+
+}  // namespace
+}  // namespace muster
