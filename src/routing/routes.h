@@ -1,14 +1,15 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "base/clock.h"
-#include "base/metrics.h"
 #include "base/result.h"
+#include "domain/commit_floor.h"
 #include "domain/ports/member_cache.h"
 #include "domain/ports/member_reader.h"
 
@@ -18,18 +19,26 @@ namespace muster {
 struct RouteParts {
   std::map<std::string, std::function<std::unique_ptr<MemberReader>()>, std::less<>> sources;  // "store"
   std::map<std::string, MemberCache*, std::less<>> caches;                                     // "near"
-  const Clock* clock = nullptr;
-  MetricRegistry* metrics = nullptr;
+  const CommitFloor* floor = nullptr;                                                          // for coalesce
 };
 
 // The default of `routes.read`.
 inline constexpr std::string_view kEmbeddedReadRoute = "cache(near, coalesce(store))";
 
-// Builds a tree from an expression of the configuration: a word is a source, `policy(arguments…, child)` wraps one.
+inline constexpr std::size_t kRouteExpressionBytesMax = 4096;
+inline constexpr std::size_t kRouteDepthMax = 16;
+
+// Builds a tree from an expression of the configuration: a word is a source, `policy(arguments…, child)` wraps one:
+//
+//   route = source | "cache(" cache "," route ")" | "coalesce(" route ")"      with white space anywhere between words
+//
 // INVALID_ARGUMENT points at the column of the mistake and lists what would fit.
 Result<std::unique_ptr<MemberReader>> BuildRoutes(std::string_view expression, const RouteParts& parts);
 
-// Adds up the counters of equal trees (one a loop) into one description.
+// Adds up the counters of equal trees (one a loop, at least one) into one description.
 RouteDescription MergeDescriptions(std::vector<RouteDescription> trees);
+
+// The tree as text, a route a line with its counters, below it what it does; ends with a line feed.
+std::string RenderRoutes(const RouteDescription& root);
 
 }  // namespace muster

@@ -62,8 +62,9 @@ Result<std::vector<std::string>> CheckScopes(const std::vector<std::string>& nam
     if (!scope) {
       const std::string nearest = NearestWord(names[i], AllNames());
       return FailField("scopes[" + std::to_string(i) + "]",
-                       "there is no such scope" + (nearest.empty() ? "" : "; did you mean " + nearest + "?") +
-                           " Known ones: " + Join(AllNames()));
+                       "there is no such scope" +
+                           (nearest.empty() ? "; there are: " : "; did you mean " + nearest + "? There are: ") +
+                           Join(AllNames()));
     }
     wanted |= static_cast<std::uint32_t>(*scope);
   }
