@@ -22,6 +22,8 @@ std::unexpected<Error> Refuse(const std::string& source, const std::string& name
   return Fail(std::move(error));
 }
 
+constexpr int kSectionsMax = 16;  // inside each other
+
 // The text of a scalar as OptionRegistry takes it; nothing for dates, times and floating-point numbers, which no option
 // is.
 std::optional<std::string> ScalarText(const toml::node& node) {
@@ -61,10 +63,12 @@ class TomlLoader {
  public:
   TomlLoader(const std::string& path, OptionRegistry& options) : path_(path), options_(options) {}
 
-  Result<void> Load(const toml::table& table, const std::string& name) {
+  // `depth` is how many sections `table` is in.
+  Result<void> Load(const toml::table& table, const std::string& name, int depth) {
+    if (depth > kSectionsMax) return Refuse(Source(table), name, "is not an option: it is in too many sections");
     if (table.empty() && !name.empty() && !IsSection(name)) return options_.Set(name, "", Source(table));
     for (const auto& [key, node] : table) {
-      MUSTER_TRY(LoadNode(node, name.empty() ? std::string(key) : name + "." + std::string(key)));
+      MUSTER_TRY(LoadNode(node, name.empty() ? std::string(key) : name + "." + std::string(key), depth));
     }
     return {};
   }
@@ -78,10 +82,10 @@ class TomlLoader {
     });
   }
 
-  Result<void> LoadNode(const toml::node& node, const std::string& name) {
+  Result<void> LoadNode(const toml::node& node, const std::string& name, int depth) {
     const OptionSpec* spec = options_.Find(name);
     if (spec == nullptr) {
-      if (const auto* table = node.as_table()) return Load(*table, name);
+      if (const auto* table = node.as_table()) return Load(*table, name, depth + 1);
       return options_.Set(name, "", Source(node));  // says that there is none, and which is near
     }
     if (spec->type == OptionType::kTables) return LoadTables(node, *spec);
@@ -167,7 +171,7 @@ Result<void> LoadToml(const std::string& path, OptionRegistry& options) {
     return Fail(Reason::kInvalidArgument, path + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) +
                                               ": " + std::string(error.description()));
   }
-  return TomlLoader(path, options).Load(document, "");
+  return TomlLoader(path, options).Load(document, "", 0);
 }
 
 Result<void> LoadEnvironment(const char* const* environment, OptionRegistry& options) {
