@@ -64,6 +64,9 @@ class AsyncLogger final : public Logger {
     queue_->set_level(spdlog::level::trace);
   }
 
+  // Writes what is queued and joins the thread; only then does the queue go, whose lines refer to it.
+  ~AsyncLogger() override { pool_.reset(); }
+
   void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) override {
     if (level < level_) return;
     // Lines are built by the thread that logs, which owns what the fields refer to.
@@ -80,8 +83,7 @@ class AsyncLogger final : public Logger {
   const LogLevel level_;
   const Clock& clock_;
   const std::shared_ptr<DescriptorSink> sink_;
-  // Its destructor writes what is queued and joins the thread.
-  const std::shared_ptr<spdlog::details::thread_pool> pool_;
+  std::shared_ptr<spdlog::details::thread_pool> pool_;
   const std::shared_ptr<spdlog::async_logger> queue_;
 };
 

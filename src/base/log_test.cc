@@ -192,6 +192,7 @@ TEST_F(LogTest, AQueueWithoutRoomIsRefused) {
 }
 
 TEST(LogDeathTest, WritesToStandardErrorByDefault) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the child starts a thread
   EXPECT_EXIT(
       {
         MakeLogger({}).value()->Info("server ready", {{"threads", 2}});

@@ -94,8 +94,8 @@ RC_GTEST_PROP(Histogram, EveryDurationIsBetweenTheBoundsOfItsBucket, ()) {
   const auto snapshot = histogram.Read();
   for (std::size_t i = 0; i < snapshot.counts.size(); ++i) {
     if (snapshot.counts[i] == 0) continue;
-    RC_ASSERT(i == Histogram::kBoundsMicros.size() || micros <= Histogram::kBoundsMicros[i]);
-    RC_ASSERT(i == 0 || micros > Histogram::kBoundsMicros[i - 1]);
+    RC_ASSERT((i == Histogram::kBoundsMicros.size() || micros <= Histogram::kBoundsMicros[i]));
+    RC_ASSERT((i == 0 || micros > Histogram::kBoundsMicros[i - 1]));
   }
 }
 

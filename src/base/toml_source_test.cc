@@ -286,7 +286,7 @@ RC_GTEST_FIXTURE_PROP(TomlSourceTest, NoFileIsTooStrange, ()) {
   std::string text;
   for (const std::string& part : *rc::gen::container<std::vector<std::string>>(piece)) text += part;
   const auto loaded = Load(text);
-  RC_ASSERT(loaded.has_value() || loaded.error().message.starts_with(path_ + ":"));
+  RC_ASSERT((loaded.has_value() || loaded.error().message.starts_with(path_ + ":")));
 }
 
 }  // namespace
