@@ -41,8 +41,8 @@ class BoundedQueue {
   }
 
   // As PopSome, but once something is there waits up to `patience` more for `enough` of it: a group commit that would
-  // otherwise begin with the first of many. It sleeps through the arrivals before `enough`; only one thread may call it,
-  // and none may call PopSome beside it.
+  // otherwise begin with the first of many. It sleeps through the arrivals before `enough`; only one thread may call
+  // it, and none may call PopSome beside it.
   std::vector<T> PopGroup(std::size_t most, std::size_t enough, Duration patience) {
     std::unique_lock lock(mutex_);
     arrived_.wait(lock, [this] { return !items_.empty() || closed_; });

@@ -228,8 +228,8 @@ std::optional<std::int64_t> ParseTimestamp(std::string_view text) {
                             day(static_cast<unsigned>(day_number)));
   if (!scan.Finished() || !date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
 
-  const std::int64_t seconds = sys_days(date).time_since_epoch().count() * kSecondsPerDay + hour * 3600 + minute * 60 +
-                               second - offset_minutes * 60;
+  const int second_of_day = hour * 3600 + minute * 60 + second - offset_minutes * 60;
+  const std::int64_t seconds = sys_days(date).time_since_epoch().count() * kSecondsPerDay + second_of_day;
   const std::int64_t micros = seconds * kMicrosPerSecond + fraction;
   if (micros < kTimestampMin || micros > kTimestampMax) return std::nullopt;
   return micros;

@@ -9,8 +9,8 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 #include "base/log_line.h"
@@ -103,7 +103,8 @@ Result<std::unique_ptr<Logger>> MakeLogger(const LogOptions& options) {
   if (!options.file.empty()) {
     descriptor = ::open(options.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
     if (descriptor < 0) {
-      return Fail(Reason::kInvalidArgument, "cannot open the log file " + options.file + ": " + std::strerror(errno) +
+      return Fail(Reason::kInvalidArgument, "cannot open the log file " + options.file + ": " +
+                                                std::generic_category().message(errno) +
                                                 "; its folder must exist and be writable");
     }
   }

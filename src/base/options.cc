@@ -238,6 +238,7 @@ Result<void> OptionRegistry::Refuse(std::string_view name, std::string_view sour
 Result<OptionRegistry::Entry*> OptionRegistry::FindEntry(std::string_view name, std::string_view source) {
   if (const auto found = entries_.find(name); found != entries_.end()) return &found->second;
   std::vector<std::string> known;
+  known.reserve(entries_.size());
   for (const auto& [other, entry] : entries_) known.push_back(other);
   const std::string near = NearestWord(name, known);
   const std::string advice =
@@ -295,6 +296,7 @@ const OptionSpec* OptionRegistry::Find(std::string_view name) const {
 
 std::vector<OptionRegistry::Current> OptionRegistry::Explain() const {
   std::vector<Current> all;
+  all.reserve(entries_.size());
   for (const auto& [name, entry] : entries_) all.push_back({&entry.spec, entry.show(), entry.source});
   return all;
 }

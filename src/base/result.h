@@ -41,6 +41,7 @@ inline std::unexpected<Error> FailField(std::string field, std::string descripti
   MUSTER_ASSIGN_IMPL(MUSTER_CONCAT(muster_result_, __LINE__), declaration, expression, co_return)
 #define MUSTER_CO_TRY(expression) MUSTER_TRY_IMPL(MUSTER_CONCAT(muster_result_, __LINE__), expression, co_return)
 
+// Declarations and keywords cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
 #define MUSTER_ASSIGN_IMPL(name, declaration, expression, give_back) \
   auto name = (expression);                                          \
   if (!name) [[unlikely]] {                                          \
@@ -52,3 +53,4 @@ inline std::unexpected<Error> FailField(std::string field, std::string descripti
   if (auto name = (expression); !name) [[unlikely]] {       \
     give_back ::std::unexpected(::std::move(name).error()); \
   }
+// NOLINTEND(bugprone-macro-parentheses)

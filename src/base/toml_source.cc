@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -148,8 +148,9 @@ Result<std::string> ReadWhole(const std::string& path) {
   std::string text(kConfigurationBytesMax + 1, '\0');
   if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.is_open() || file.bad() || (file.fail() && !file.eof())) {
-    return Fail(Reason::kInvalidArgument, "cannot read the configuration file " + path + ": " +
-                                              (errno != 0 ? std::strerror(errno) : "not a readable file"));
+    return Fail(Reason::kInvalidArgument,
+                "cannot read the configuration file " + path + ": " +
+                    (errno != 0 ? std::generic_category().message(errno) : "not a readable file"));
   }
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (text.size() > kConfigurationBytesMax) {
