@@ -2,6 +2,7 @@
 
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <string>
@@ -67,10 +68,16 @@ inline Identity MakeIdentity(std::uint64_t number, const std::string& kind = "ac
 
 inline rc::Gen<Identity> ArbitraryIdentity() {
   return rc::gen::exec([] {
-    const auto [kind, platform, value] = *rc::gen::element<std::array<std::string, 3>>(
-        {"phone", "", "+8613800000001"}, {"phone", "", "+14155550123"}, {"phone", "", "+85212345678"},
-        {"email", "", "li.lei@example.com"}, {"email", "", "é@b.cn"}, {"unionid", "wechat", "oA1b2C3d4E5f6"},
-        {"card", "bank", "4111111111111111"}, {"document", "", "11010519491231002X"}, {"account", "shop", ""});
+    static const std::vector<std::array<std::string, 3>> kExamples = {{"phone", "", "+8613800000001"},
+                                                                      {"phone", "", "+14155550123"},
+                                                                      {"phone", "", "+85212345678"},
+                                                                      {"email", "", "li.lei@example.com"},
+                                                                      {"email", "", "é@b.cn"},
+                                                                      {"unionid", "wechat", "oA1b2C3d4E5f6"},
+                                                                      {"card", "bank", "4111111111111111"},
+                                                                      {"document", "", "11010519491231002X"},
+                                                                      {"account", "shop", ""}};
+    const auto [kind, platform, value] = *rc::gen::elementOf(kExamples);
     Identity identity = MakeIdentity(*rc::gen::arbitrary<std::uint64_t>(), kind, platform);
     identity.value = Pii(value.empty() ? "a" + *ArbitraryText(100) : value);
     identity.state = *rc::gen::element(IdentityState::kBound, IdentityState::kQuarantined);
