@@ -118,6 +118,8 @@ struct MetricRegistry::State {
 
   Metric& FindOrAddLocked(std::string_view name, std::string_view help, prometheus::MetricType type,
                           MetricLabels labels);
+  void AddRead(prometheus::MetricType type, std::string_view name, std::string_view help, std::function<double()> read,
+               MetricLabels labels);
 };
 
 MetricRegistry::State::Metric& MetricRegistry::State::FindOrAddLocked(std::string_view name, std::string_view help,
@@ -140,12 +142,22 @@ MetricRegistry::State::Metric& MetricRegistry::State::FindOrAddLocked(std::strin
   return family.metrics[std::move(labels)];
 }
 
+void MetricRegistry::State::AddRead(prometheus::MetricType type, std::string_view name, std::string_view help,
+                                    std::function<double()> read, MetricLabels labels) {
+  MUSTER_CHECK(read);
+  std::lock_guard lock(mutex);
+  Metric& metric = FindOrAddLocked(name, help, type, std::move(labels));
+  MUSTER_CHECK(!metric.read && !metric.counter);
+  metric.read = std::move(read);
+}
+
 MetricRegistry::MetricRegistry() : state_(std::make_unique<State>()) {}
 MetricRegistry::~MetricRegistry() = default;
 
 Counter& MetricRegistry::AddCounter(std::string_view name, std::string_view help, MetricLabels labels) {
   std::lock_guard lock(state_->mutex);
   auto& metric = state_->FindOrAddLocked(name, help, prometheus::MetricType::Counter, std::move(labels));
+  MUSTER_CHECK(!metric.read);
   if (!metric.counter) metric.counter = std::make_unique<Counter>();
   return *metric.counter;
 }
@@ -159,11 +171,12 @@ Histogram& MetricRegistry::AddHistogram(std::string_view name, std::string_view 
 
 void MetricRegistry::AddGauge(std::string_view name, std::string_view help, std::function<double()> read,
                               MetricLabels labels) {
-  MUSTER_CHECK(read);
-  std::lock_guard lock(state_->mutex);
-  auto& metric = state_->FindOrAddLocked(name, help, prometheus::MetricType::Gauge, std::move(labels));
-  MUSTER_CHECK(!metric.read);
-  metric.read = std::move(read);
+  state_->AddRead(prometheus::MetricType::Gauge, name, help, std::move(read), std::move(labels));
+}
+
+void MetricRegistry::AddReadCounter(std::string_view name, std::string_view help, std::function<double()> read,
+                                    MetricLabels labels) {
+  state_->AddRead(prometheus::MetricType::Counter, name, help, std::move(read), std::move(labels));
 }
 
 std::string MetricRegistry::Expose() const {
@@ -175,12 +188,13 @@ std::string MetricRegistry::Expose() const {
       out.name = name;
       out.help = family.help;
       out.type = family.type;
+      const bool is_gauge = family.type == prometheus::MetricType::Gauge;
       for (const auto& [labels, metric] : family.metrics) {
         auto& sample = out.metric.emplace_back();
         for (const auto& [label, value] : labels) sample.label.push_back({label, value});
         if (metric.counter) sample.counter.value = static_cast<double>(metric.counter->Value());
         if (metric.histogram) sample.histogram = ReadHistogram(*metric.histogram);
-        if (metric.read) sample.gauge.value = metric.read();
+        if (metric.read) (is_gauge ? sample.gauge.value : sample.counter.value) = metric.read();
       }
     }
   }

@@ -86,6 +86,9 @@ class MetricRegistry {
   // `read` is called at each exposition, from the thread that exposes, and must neither block nor use the registry;
   // what it reads must outlive the last exposition. A gauge is registered once.
   void AddGauge(std::string_view name, std::string_view help, std::function<double()> read, MetricLabels labels = {});
+  // A counter that is kept elsewhere; `read` as above, and what it answers never falls.
+  void AddReadCounter(std::string_view name, std::string_view help, std::function<double()> read,
+                      MetricLabels labels = {});
 
   // Prometheus text format 0.0.4.
   std::string Expose() const;

@@ -143,6 +143,16 @@ TEST(MetricRegistry, ReadsGaugesWhenAsked) {
   EXPECT_THAT(registry.Expose(), HasSubstr("muster_store_queue_rows 2.5\n"));
 }
 
+TEST(MetricRegistry, ReadsCountersThatAreKeptElsewhere) {
+  MetricRegistry registry;
+  double dropped = 3;
+  registry.AddReadCounter("muster_log_lines_dropped_total", "Lines lost.", [&dropped] { return dropped; });
+  EXPECT_THAT(registry.Expose(), HasSubstr("# TYPE muster_log_lines_dropped_total counter\n"
+                                           "muster_log_lines_dropped_total 3\n"));
+  dropped = 4;
+  EXPECT_THAT(registry.Expose(), HasSubstr("muster_log_lines_dropped_total 4\n"));
+}
+
 TEST(MetricRegistry, EscapesLabelValues) {
   MetricRegistry registry;
   registry.AddCounter("muster_test_things_total", "Things.", {{"route", "a\"b\\c\nd"}});
@@ -229,6 +239,7 @@ TEST(MetricRegistryDeathTest, AbortsOnASecondHelpTypeOrGauge) {
   EXPECT_DEATH(registry.AddCounter("muster_test_things_total", "Other things."), "check failed");
   EXPECT_DEATH(registry.AddCounter("muster_test_none_total", ""), "check failed");
   EXPECT_DEATH(registry.AddGauge("muster_test_depth_rows", "Depth.", [] { return 1.0; }), "check failed");
+  EXPECT_DEATH(registry.AddReadCounter("muster_test_things_total", "Things.", [] { return 1.0; }), "check failed");
   EXPECT_DEATH(registry.AddGauge("muster_test_null_rows", "Depth.", nullptr), "check failed");
 }
 
