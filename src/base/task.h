@@ -92,7 +92,8 @@ task_internal::Detached Spawn(Task<T> task, Done done) {
 
 // Turns a function that takes a completion callback into something to co_await:
 //   Result<int> x = co_await Callback<Result<int>>([&](auto done) { store.Run(shard, fn, std::move(done)); });
-// The callback may be called during the call or later, from any thread, once.
+// The callback may be called during the call or later, from any thread, once. Each call during the call nests in the
+// stack until the coroutine waits for something: bound loops of such calls (about a thousand is safe).
 template <typename T>
 class Callback {
  public:
