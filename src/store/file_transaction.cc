@@ -102,6 +102,9 @@ Result<void> FileTransaction::WriteMember(const Member& member, const Change& ch
   MUSTER_TRY(codec_.EncodeDetail(change, detail_));
   wrote_ = true;
   touched_members_.push_back(member.id);
+  // Who holds these changes with this commit, also when their lookup rows live, and were written before, in another
+  // file: a cache may have learnt meanwhile that nobody holds them.
+  for (const Change::IdentityRef& identity : change.identities) touched_keys_.push_back(identity.key);
   const bool probably_new = change.type == ChangeType::kRegistered || change.type == ChangeType::kImported;
   MUSTER_TRY(Note(UpsertMember(member, probably_new)));
   const auto type = static_cast<std::int64_t>(change.type);

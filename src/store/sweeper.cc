@@ -162,18 +162,26 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
     failures_.Add();
     logger_.Warning("sweeper step failed", {{"database", database}, {"code", error.code()}});
   };
-  const Result<std::uint64_t> forgotten = RunToEnd(ForgetOutcomes(shards_, database));
-  if (!forgotten) return note(forgotten.error());
-  forgotten_.Add(*forgotten);
-
   IdentityKey after{};
-  while (Wait(options_.pause_ms)) {
-    const auto step = RunToEnd(SweepLookups(shards_, database, after, static_cast<std::size_t>(options_.batch)));
-    if (!step) return note(step.error());
-    examined_.Add(step->examined);
-    freed_.Add(step->freed);
-    if (step->next == IdentityKey{}) return;
-    after = step->next;
+  bool is_first = true;
+  bool more_to_forget = true;
+  while (is_first || after != IdentityKey{} || more_to_forget) {
+    if (!Wait(options_.pause_ms)) return;
+    if (more_to_forget) {
+      // A store forgets a bounded number at a time.
+      const Result<std::uint64_t> forgotten = RunToEnd(ForgetOutcomes(shards_, database));
+      if (!forgotten) return note(forgotten.error());
+      forgotten_.Add(*forgotten);
+      more_to_forget = *forgotten > 0;
+    }
+    if (is_first || after != IdentityKey{}) {
+      const auto step = RunToEnd(SweepLookups(shards_, database, after, static_cast<std::size_t>(options_.batch)));
+      if (!step) return note(step.error());
+      examined_.Add(step->examined);
+      freed_.Add(step->freed);
+      after = step->next;
+      is_first = false;
+    }
   }
 }
 

@@ -72,8 +72,8 @@ class ShardStore {
   };
   virtual Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
                                                        std::size_t limit) = 0;
-  // Forgets outcomes recorded before `before`, by the clock of Now; answers how many. `done` is called once, on any
-  // thread.
+  // Forgets outcomes recorded before `before`, by the clock of Now, a bounded number at a time; answers how many (none:
+  // there are no more). `done` is called once, on any thread.
   virtual void ForgetOperations(std::uint32_t database, Timestamp before,
                                 std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
 };
