@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "base/clock.h"
 #include "base/event_loop.h"
 
 namespace muster {
@@ -15,49 +15,83 @@ enum class HttpMethod : std::uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete
 
 struct HttpHeader {
   std::string_view name;
-  std::string_view value;
+  std::string_view value;  // without the white space around it
 };
 
 // One parsed request. Views into the connection's input: valid only during HttpHandler::Handle.
 struct HttpRequest {
   HttpMethod method = HttpMethod::kOther;
-  std::string_view target;  // as sent
-  std::string_view path;    // before '?', still percent-encoded
-  std::string_view query;   // after '?', still percent-encoded
+  std::string_view method_name;  // as sent
+  std::string_view target;       // as sent
+  std::string_view path;         // before '?', still percent-encoded; without scheme and authority; "*" for OPTIONS *
+  std::string_view query;        // after '?', still percent-encoded
   int version_minor = 1;
   std::span<const HttpHeader> headers;
-  std::string_view body;    // whole: chunked bodies arrive joined
+  std::string_view body;  // whole: chunked bodies arrive joined
 
-  // The header's value, or null view when absent. Names compare without case.
+  // The first header of that name, or a null view when there is none. Names compare without case.
   std::string_view Header(std::string_view name) const;
 };
 
 // The place of one answer in its connection; answers leave in the order of their requests whatever the order of Send.
-// Move-only. Used on its loop's thread only; when the connection is gone, Send does nothing. Destroying one without Send
-// answers 500.
+// Move-only. Used on its loop's thread only; when the connection is gone, Send does nothing. Destroying one without
+// Send answers 500. May outlive the server's threads (the answer then goes nowhere), but not the server.
 class HttpExchange {
  public:
   struct Reply {
-    int status = 200;
-    std::string_view content_type;    // empty: no Content-Type (and no body)
-    std::string_view extra_headers;   // whole lines, each ended by \r\n
+    int status = 200;                // 200 to 599
+    std::string_view content_type;   // empty: no Content-Type (and no body)
+    std::string_view extra_headers;  // whole lines, each ended by \r\n
     std::string_view body;
   };
 
-  class Connection;
-  HttpExchange(std::shared_ptr<Connection> connection, std::uint64_t sequence);
-  HttpExchange(HttpExchange&&) noexcept;
-  HttpExchange& operator=(HttpExchange&&) noexcept;
-  ~HttpExchange();
+  // Which request of its connection this is, and what its answer needs to know of it.
+  struct Ticket {
+    std::uint64_t sequence = 0;
+    Instant began;
+    bool head = false;             // the answer leaves without its body
+    bool says_keep_alive = false;  // an HTTP/1.0 client has to be told that the connection stays
+  };
 
-  // Copies all it needs before it returns. Content-Length, Connection and Date are the server's business, and HEAD's body is
-  // dropped there. Once.
+  // Where the answers of one connection go. Lives as long as any exchange refers to it; all on one thread, so the count
+  // is a plain one.
+  class Sink {
+   public:
+    virtual EventLoop& loop() = 0;
+    virtual void Answer(const Ticket& ticket, const Reply& reply) = 0;
+    // The exchange was destroyed unanswered.
+    virtual void Abandon(const Ticket& ticket) = 0;
+
+    void AddReference() { ++references_; }
+    void RemoveReference() {
+      if (--references_ == 0) delete this;
+    }
+
+   protected:
+    virtual ~Sink() = default;
+
+   private:
+    std::uint32_t references_ = 0;
+  };
+
+  HttpExchange(Sink& sink, const Ticket& ticket) : sink_(&sink), ticket_(ticket) { sink.AddReference(); }
+  HttpExchange(HttpExchange&& other) noexcept : sink_(std::exchange(other.sink_, nullptr)), ticket_(other.ticket_) {}
+  HttpExchange& operator=(HttpExchange&& other) noexcept;
+  ~HttpExchange() {
+    if (sink_ != nullptr) Abandon();
+  }
+
+  // Copies all it needs before it returns. Content-Length, Connection and Date are the server's business, and HEAD's
+  // body is dropped there. Once.
   void Send(const Reply& reply);
-  EventLoop& loop() const;
+  // Not after Send.
+  EventLoop& loop() const { return sink_->loop(); }
 
  private:
-  std::shared_ptr<Connection> connection_;
-  std::uint64_t sequence_ = 0;
+  void Abandon();
+
+  Sink* sink_;
+  Ticket ticket_;
 };
 
 // What a server does with requests. One for each loop, called on that loop's thread.
@@ -66,7 +100,8 @@ class HttpHandler {
   virtual ~HttpHandler() = default;
   // Answers now or later through `exchange`.
   virtual void Handle(const HttpRequest& request, HttpExchange exchange) = 0;
-  // A request that could not be parsed (400, 413, 414, 431, 408, 501, 505): the body of the answer, application/problem+json.
+  // A request that could not be parsed or answered (400, 408, 413, 414, 417, 431, 500, 501, 503, 505): the body of the
+  // answer, application/problem+json.
   virtual std::string DescribeRejection(int status, std::string_view detail) = 0;
 };
 

@@ -21,12 +21,12 @@ struct HttpServerOptions {
   std::int64_t header_bytes_max = 16 << 10;
   std::int64_t target_bytes_max = 8 << 10;
   std::int64_t connections_max = 20'000;
-  std::int64_t pipeline_max = 64;         // requests of a connection under way; more wait in the socket
+  std::int64_t pipeline_max = 64;           // requests of a connection under way; more wait in the socket
   std::int64_t output_bytes_max = 1 << 20;  // unsent answers of a connection; reading pauses beyond
   std::int64_t header_timeout_ms = 10'000;  // from a request's first byte to the end of its head
   std::int64_t body_timeout_ms = 30'000;
-  std::int64_t idle_timeout_ms = 120'000;   // between requests
-  std::int64_t write_timeout_ms = 30'000;   // without any progress
+  std::int64_t idle_timeout_ms = 120'000;  // between requests
+  std::int64_t write_timeout_ms = 30'000;  // without any progress
   std::int64_t drain_timeout_ms = 10'000;
 
   void Declare(OptionRegistry& options, const std::string& prefix);  // "http", "admin"
@@ -35,18 +35,23 @@ struct HttpServerOptions {
 // An HTTP/1.1 server: one thread and one event loop each with its own listening socket (SO_REUSEPORT).
 class HttpServer {
  public:
-  // Called once for each loop, before any request.
+  // Called once for each loop on the thread that calls Start, before any request. The handlers are destroyed with the
+  // server.
   using HandlerFactory = std::function<Result<std::unique_ptr<HttpHandler>>(EventLoop& loop)>;
 
-  // Binds and starts. Errors say what to do: the port is in use, the address is not ours, not permitted.
-  static Result<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options, HandlerFactory handlers,
+  // Binds and starts. `name` ("http", "admin") labels the metrics, and errors call the address by the option that it
+  // came from, `<name>.listen`. Errors say what to do: the port is in use (STATE_CONFLICT), the address is not ours or
+  // not an address (INVALID_ARGUMENT), not permitted (PERMISSION_DENIED), out of descriptors or threads (OVERLOADED).
+  static Result<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options, const HandlerFactory& handlers,
                                                    const Clock& clock, Logger& logger, MetricRegistry& metrics,
-                                                   std::string_view metric_label);
+                                                   std::string_view name);
+  // Drains first when nobody has. No exchange may be left after it, but in work that was posted to the loops.
   virtual ~HttpServer() = default;
 
   virtual std::string address() const = 0;  // "127.0.0.1:7400", the real port
 
   // Stops accepting, answers what is under way with Connection: close, waits up to drain_timeout, ends the threads.
+  // Loops still take posted work afterwards, and destroy it unrun with the server. Again: does nothing.
   virtual void Drain() = 0;
 };
 

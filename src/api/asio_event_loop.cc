@@ -1,0 +1,164 @@
+#include "api/asio_event_loop.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <cerrno>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+
+namespace muster {
+namespace {
+
+// Ready sockets of one turn; more wait for the next one, so that posted work and timers get their share.
+constexpr std::size_t kSocketsPerTurn = 256;
+
+std::uint32_t EventsOf(AsioEventLoop::Interest interest) {
+  return (interest.read ? std::uint32_t{EPOLLIN} : 0U) | (interest.write ? std::uint32_t{EPOLLOUT} : 0U);
+}
+
+}  // namespace
+
+struct AsioEventLoop::State {
+  explicit State(int epoll_descriptor) : sockets(io, epoll_descriptor), ticker(io) {}
+
+  void EndTurn();
+  void RunPosted();
+  void WaitForSockets();
+  void RunSockets();
+  void WaitForTick();
+
+  // One thread runs it, but Post comes from any: so the hint is 1, which keeps Asio's locks, and not one of those that
+  // drop them.
+  asio::io_context io{1};
+  asio::posix::stream_descriptor sockets;
+  asio::steady_timer ticker;
+  std::array<epoll_event, kSocketsPerTurn> ready;
+
+  std::mutex mutex;
+  std::vector<Work> posted;        // guarded by mutex; bounded by who posts: one a request under way
+  bool wake_is_under_way = false;  // guarded by mutex
+
+  std::vector<Work> running;
+  std::vector<Work> deferred;
+  Work turn_end;
+  Duration tick_interval = Duration::zero();
+  Work tick;
+};
+
+void AsioEventLoop::State::EndTurn() {
+  // What deferred work defers belongs to the next turn.
+  std::vector<Work> batch = std::exchange(deferred, {});
+  for (Work& work : batch) std::exchange(work, {})();
+  batch.clear();
+  if (deferred.empty()) deferred = std::move(batch);  // keeps its memory
+  if (turn_end) turn_end();
+  if (!deferred.empty()) {
+    asio::post(io, [this] { EndTurn(); });
+  }
+}
+
+void AsioEventLoop::State::RunPosted() {
+  {
+    std::lock_guard lock(mutex);
+    running.swap(posted);
+    wake_is_under_way = false;
+  }
+  for (Work& work : running) std::exchange(work, {})();
+  running.clear();
+  EndTurn();
+}
+
+void AsioEventLoop::State::WaitForSockets() {
+  sockets.async_wait(asio::posix::descriptor_base::wait_read, [this](const asio::error_code& error) {
+    if (error) return;
+    RunSockets();
+    WaitForSockets();
+  });
+}
+
+void AsioEventLoop::State::RunSockets() {
+  const int count = epoll_wait(sockets.native_handle(), ready.data(), static_cast<int>(ready.size()), 0);
+  MUSTER_CHECK(count >= 0 || errno == EINTR);
+  for (int i = 0; i < count; ++i) {
+    const std::uint32_t events = ready[static_cast<std::size_t>(i)].events;
+    static_cast<SocketWatcher*>(ready[static_cast<std::size_t>(i)].data.ptr)
+        ->OnReady({.readable = (events & EPOLLIN) != 0,
+                   .writable = (events & EPOLLOUT) != 0,
+                   .broken = (events & (EPOLLERR | EPOLLHUP)) != 0});
+  }
+  EndTurn();
+}
+
+void AsioEventLoop::State::WaitForTick() {
+  ticker.expires_after(tick_interval);
+  ticker.async_wait([this](const asio::error_code& error) {
+    if (error) return;
+    tick();
+    EndTurn();
+    WaitForTick();
+  });
+}
+
+Result<std::unique_ptr<AsioEventLoop>> AsioEventLoop::Make() {
+  const int descriptor = epoll_create1(EPOLL_CLOEXEC);
+  if (descriptor >= 0) {
+    try {
+      return std::unique_ptr<AsioEventLoop>(new AsioEventLoop(std::make_unique<State>(descriptor)));
+    } catch (const std::system_error& error) {
+      close(descriptor);
+      errno = error.code().value();
+    }
+  }
+  return Fail(Reason::kOverloaded, std::string("cannot make an event loop: ") + std::generic_category().message(errno) +
+                                       "; raise the limit of open files (ulimit -n) or lower the number of threads");
+}
+
+AsioEventLoop::AsioEventLoop(std::unique_ptr<State> state) : state_(std::move(state)) { state_->WaitForSockets(); }
+
+AsioEventLoop::~AsioEventLoop() = default;
+
+void AsioEventLoop::Run() { state_->io.run(); }
+
+void AsioEventLoop::Stop() { state_->io.stop(); }
+
+void AsioEventLoop::Post(Work work) {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->posted.push_back(std::move(work));
+    if (std::exchange(state_->wake_is_under_way, true)) return;
+  }
+  asio::post(state_->io, [state = state_.get()] { state->RunPosted(); });
+}
+
+void AsioEventLoop::Defer(Work work) { state_->deferred.push_back(std::move(work)); }
+
+void AsioEventLoop::SetTurnEnd(Work work) { state_->turn_end = std::move(work); }
+
+void AsioEventLoop::SetTick(Duration interval, Work work) {
+  state_->tick_interval = interval;
+  state_->tick = std::move(work);
+  state_->WaitForTick();
+}
+
+bool AsioEventLoop::Watch(int descriptor, SocketWatcher& watcher, Interest interest) {
+  epoll_event event{.events = EventsOf(interest), .data = {.ptr = &watcher}};
+  return epoll_ctl(state_->sockets.native_handle(), EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+void AsioEventLoop::ChangeInterest(int descriptor, SocketWatcher& watcher, Interest interest) {
+  epoll_event event{.events = EventsOf(interest), .data = {.ptr = &watcher}};
+  MUSTER_CHECK(epoll_ctl(state_->sockets.native_handle(), EPOLL_CTL_MOD, descriptor, &event) == 0);
+}
+
+}  // namespace muster

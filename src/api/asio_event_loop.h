@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/result.h"
+
+namespace muster {
+
+// Told when its socket is ready, on the loop's thread.
+class SocketWatcher {
+ public:
+  struct Ready {
+    bool readable = false;
+    bool writable = false;
+    bool broken = false;  // reset, or closed in both directions
+  };
+  virtual void OnReady(Ready ready) = 0;
+
+ protected:
+  ~SocketWatcher() = default;
+};
+
+// An event loop on asio::io_context. It runs in turns; a turn is a batch of posted work, of ready sockets, or a tick,
+// then all deferred work, then the turn's end.
+//
+// Sockets are not Asio's: they lie, level-triggered, in an epoll set of the loop's own, and Asio waits for that set. A
+// batch of ready sockets then costs one system call more, while Asio's edge-triggered reactor needs one more for each
+// read (README.md has the figures).
+class AsioEventLoop final : public EventLoop {
+ public:
+  // Errors: out of file descriptors.
+  static Result<std::unique_ptr<AsioEventLoop>> Make();
+  // Work that was posted and has not run is destroyed unrun. Not while Run is under way.
+  ~AsioEventLoop() override;
+
+  // Runs turns on the calling thread until Stop.
+  void Run();
+  // From any thread. The turn under way is finished.
+  void Stop();
+
+  void Post(Work work) override;
+  void Defer(Work work) override;
+
+  // Below: on the loop's thread, or before Run.
+
+  // At the end of each turn; one.
+  void SetTurnEnd(Work work);
+  // About every `interval`, from Run on; one.
+  void SetTick(Duration interval, Work work);
+
+  struct Interest {
+    bool read = false;
+    bool write = false;
+    friend bool operator==(const Interest&, const Interest&) = default;
+  };
+  // Watches until the descriptor is closed. A watcher has to stay until the end of the turn in which that happens.
+  // False: the system refuses (out of memory or watches).
+  [[nodiscard]] bool Watch(int descriptor, SocketWatcher& watcher, Interest interest);
+  void ChangeInterest(int descriptor, SocketWatcher& watcher, Interest interest);
+
+ private:
+  struct State;
+  explicit AsioEventLoop(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace muster

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace muster {
+
+// Empty strings that have kept their memory, so that connections hold a buffer only while there is something in it. One
+// thread.
+class BufferPool {
+ public:
+  static constexpr std::size_t kBuffersMax = 256;
+  static constexpr std::size_t kBufferBytesMin = 64;        // below, there is nothing worth keeping
+  static constexpr std::size_t kBufferBytesMax = 64 << 10;  // a larger one is freed: pool memory stays below 16 MiB
+
+  std::string Take() {
+    if (free_.empty()) return {};
+    std::string buffer = std::move(free_.back());
+    free_.pop_back();
+    return buffer;
+  }
+
+  void Give(std::string buffer) {
+    if (buffer.capacity() < kBufferBytesMin || buffer.capacity() > kBufferBytesMax || free_.size() == kBuffersMax)
+      return;
+    buffer.clear();
+    free_.push_back(std::move(buffer));
+  }
+
+ private:
+  std::vector<std::string> free_;
+};
+
+}  // namespace muster

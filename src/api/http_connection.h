@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "api/asio_event_loop.h"
+#include "api/http.h"
+#include "api/http_output.h"
+#include "api/http_request_reader.h"
+#include "api/timer_wheel.h"
+
+namespace muster {
+
+class HttpLoop;
+
+// One client's connection: reads requests, hands them to the loop's handler, sends the answers in order.
+//
+//            ┌────────────────────────────── more requests ◄───────────────────────────┐
+//   serving ─┤ close asked for, rejected, draining, client's end ──► ended: answers    │
+//            │                                                       what is under way │
+//            └─────────────────────────────────────────────────────────────────────────┘
+//   ended, all sent ──┬─ unread input may be there ──► lingering: sends FIN, drops input ──► closed
+//                     └─ else ─────────────────────────────────────────────────────────────► closed
+//
+// A connection that waits for a request holds no buffer. Reading stops while pipeline_max requests are under way or
+// output_bytes_max bytes wait, so that the client's socket fills and not this process. Closing keeps the object until
+// no HttpExchange refers to it. One thread.
+class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, public TimerWheel::Timer {
+ public:
+  // Owns `socket`. The loop holds a reference until OnClosed.
+  HttpConnection(HttpLoop& loop, int socket);
+
+  void Start();
+  // Answers `rejection` without having read anything, and ends.
+  void Refuse(const HttpRejection& rejection);
+  // Answers what has arrived, and ends.
+  void Drain();
+  // Closes at once, with whatever is under way.
+  void Close();
+  // Sends what the turn has answered.
+  void EndTurn();
+
+  bool refused() const { return refused_; }
+
+  EventLoop& loop() override { return events_; }
+  void Answer(const HttpExchange::Ticket& ticket, const HttpExchange::Reply& reply) override;
+  void Abandon(const HttpExchange::Ticket& ticket) override;
+  void OnReady(Ready ready) override;
+  void OnTimer(Instant now) override;
+
+ private:
+  friend HttpLoop;
+
+  // What the connection's one timer is for.
+  enum class Wait : std::uint8_t { kNothing, kIdle, kHead, kBody, kAnswers, kWrite, kLinger };
+
+  ~HttpConnection() override;
+
+  bool is_open() const { return socket_ >= 0; }
+  bool has_room() const;
+  // Part of a request has arrived, and the rest has not.
+  bool mid_request() const { return starved_ && (!input_.empty() || reader_.in_body()); }
+  bool finished() const;
+
+  void Read();
+  void Receive(std::string_view bytes);
+  std::size_t TakeRequests(std::string_view input);
+  void TakeKept();
+  void Dispatch(const HttpHead& head);
+  void Reject(const HttpRejection& rejection);
+  void Settle(bool turn_ends);
+  bool Flush();
+  void End();
+  void Discard();
+  void UpdateInterest();
+  void UpdateDeadline();
+  void ReleaseInput();
+
+  HttpLoop& loop_;  // while open
+  EventLoop& events_;
+  int socket_;
+  AsioEventLoop::Interest interest_;
+  Wait wait_ = Wait::kNothing;
+  bool refused_ = false;
+  bool starved_ = true;   // the reader wants more than there is, rather than has to wait for room
+  bool taking_ = false;   // in TakeRequests: answers need no mark
+  bool marked_ = false;   // EndTurn will come
+  bool blocked_ = false;  // the socket takes no more
+  bool ended_ = false;    // no further request will be taken
+  bool client_ended_ = false;
+  bool lingers_ = false;  // the last answer may meet unread input
+  bool lingering_ = false;
+  std::uint64_t last_sequence_ = UINT64_MAX;  // the request whose answer says Connection: close
+  std::size_t discarded_bytes_ = 0;
+  HttpRequestReader reader_;
+  HttpOutput output_;
+  std::string input_;                   // received and not consumed
+  HttpConnection* previous_ = nullptr;  // the loop's list
+  HttpConnection* next_ = nullptr;
+};
+
+}  // namespace muster

@@ -1,0 +1,39 @@
+#include "api/http_output.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace muster {
+
+void HttpOutput::Unpark() {
+  while (true) {
+    const auto next = std::ranges::find(parked_, answered_, &Parked::sequence);
+    if (next == parked_.end()) break;
+    buffer_ += next->text;
+    parked_bytes_ -= next->text.size();
+    parked_.erase(next);
+    ++answered_;
+  }
+  if (parked_.empty()) parked_ = {};
+}
+
+void HttpOutput::Sent(std::size_t count) {
+  sent_ += count;
+  MUSTER_CHECK(sent_ <= buffer_.size());
+  if (sent_ == buffer_.size()) {
+    pool_.Give(std::exchange(buffer_, {}));
+    sent_ = 0;
+  } else if (sent_ >= buffer_.size() / 2) {
+    buffer_.erase(0, sent_);
+    sent_ = 0;
+  }
+}
+
+void HttpOutput::Drop() {
+  pool_.Give(std::exchange(buffer_, {}));
+  sent_ = 0;
+  parked_ = {};
+  parked_bytes_ = 0;
+}
+
+}  // namespace muster

@@ -1,0 +1,144 @@
+#include "api/http_server.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "api/http_listen.h"
+#include "api/http_loop.h"
+#include "api/http_metrics.h"
+
+namespace muster {
+namespace {
+
+std::size_t UsableCpus() {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
+  return static_cast<std::size_t>(std::max(1, CPU_COUNT(&cpus)));
+}
+
+class Server final : public HttpServer {
+ public:
+  Server(const HttpServerOptions& options, MetricRegistry& registry, std::string_view name)
+      : options_(options), name_(name), metrics_(registry, name) {}
+
+  ~Server() override { Drain(); }
+
+  // A loop owns its socket from here on, also when one of the steps fails.
+  Result<void> Add(int listening_socket, const HandlerFactory& handlers, const Clock& clock, Logger& logger) {
+    Result<std::unique_ptr<AsioEventLoop>> events = AsioEventLoop::Make();
+    if (!events) {
+      close(listening_socket);
+      return Fail(std::move(events).error());
+    }
+    loops_.push_back(
+        std::make_unique<HttpLoop>(*std::move(events), listening_socket, options_, metrics_, clock, logger));
+    HttpLoop& loop = *loops_.back();
+    MUSTER_ASSIGN(std::unique_ptr<HttpHandler> handler, handlers(loop.events()));
+    loop.SetHandler(std::move(handler));
+    return loop.Start();
+  }
+
+  Result<void> RunThreads(std::string address) {
+    address_ = std::move(address);
+    for (std::size_t i = 0; i < loops_.size(); ++i) {
+      try {
+        threads_.emplace_back([loop = loops_[i].get()] { loop->Run(); });
+      } catch (const std::system_error& error) {
+        return Fail(Reason::kOverloaded, std::string("cannot start a thread: ") + error.what() +
+                                             "; raise the limit of processes (ulimit -u) or lower " + name_ +
+                                             ".threads");
+      }
+      pthread_setname_np(threads_.back().native_handle(), (name_ + "-" + std::to_string(i)).substr(0, 15).c_str());
+    }
+    return {};
+  }
+
+  std::string address() const override { return address_; }
+
+  void Drain() override {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::size_t busy = threads_.size();
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      loops_[i]->Drain([&] {
+        std::lock_guard lock(mutex);
+        --busy;
+        changed.notify_one();
+      });
+    }
+    {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return busy == 0; });
+    }
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      loops_[i]->Stop();
+      threads_[i].join();
+    }
+    threads_.clear();
+  }
+
+ private:
+  const HttpServerOptions options_;
+  const std::string name_;
+  HttpMetrics metrics_;
+  std::vector<std::unique_ptr<HttpLoop>> loops_;
+  std::vector<std::thread> threads_;  // one for each of the first loops
+  std::string address_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options, const HandlerFactory& handlers,
+                                                      const Clock& clock, Logger& logger, MetricRegistry& metrics,
+                                                      std::string_view name) {
+  const std::size_t threads = options.threads > 0 ? static_cast<std::size_t>(options.threads) : UsableCpus();
+  MUSTER_ASSIGN(HttpListeners listeners, ListenHttp(options.listen, threads, std::string(name) + ".listen"));
+  auto server = std::make_unique<Server>(options, metrics, name);
+  for (std::size_t i = 0; i < listeners.sockets.size(); ++i) {
+    if (Result<void> added = server->Add(listeners.sockets[i], handlers, clock, logger); !added) {
+      for (std::size_t rest = i + 1; rest < listeners.sockets.size(); ++rest) close(listeners.sockets[rest]);
+      return Fail(std::move(added).error());
+    }
+  }
+  MUSTER_TRY(server->RunThreads(std::move(listeners.address)));
+  return server;
+}
+
+void HttpServerOptions::Declare(OptionRegistry& options, const std::string& prefix) {
+  constexpr OptionBounds kMilliseconds{.min = 10, .max = 3'600'000};
+  options.AddString(prefix + ".listen", &listen, "Address to listen on, host:port; port 0 picks a free one.");
+  options.AddInteger(prefix + ".threads", &threads, "Threads that serve; 0: as many as CPUs that the process may use.",
+                     {.min = 0, .max = 256});
+  options.AddBytes(prefix + ".body.max", &body_bytes_max, "Largest request body.", {.min = 1 << 10, .max = 256 << 20});
+  options.AddBytes(prefix + ".header.max", &header_bytes_max, "Largest block of header lines of a request.",
+                   {.min = 1 << 10, .max = 1 << 20});
+  options.AddBytes(prefix + ".target.max", &target_bytes_max, "Longest request target.", {.min = 128, .max = 64 << 10});
+  options.AddInteger(prefix + ".connections.max", &connections_max,
+                     "Connections at a time; more are answered 503 and closed.", {.min = 1, .max = 1'000'000});
+  options.AddInteger(prefix + ".pipeline.max", &pipeline_max,
+                     "Requests of one connection under way; more wait in the socket.", {.min = 1, .max = 4096});
+  options.AddBytes(prefix + ".output.max", &output_bytes_max,
+                   "Unsent answers of one connection beyond which it is not read from.",
+                   {.min = 4 << 10, .max = 1 << 30});
+  options.AddDuration(prefix + ".header.timeout", &header_timeout_ms,
+                      "From a request's first byte to the end of its head.", kMilliseconds);
+  options.AddDuration(prefix + ".body.timeout", &body_timeout_ms,
+                      "From the end of a request's head to the end of its body.", kMilliseconds);
+  options.AddDuration(prefix + ".idle.timeout", &idle_timeout_ms, "How long a connection may stay without a request.",
+                      kMilliseconds);
+  options.AddDuration(prefix + ".write.timeout", &write_timeout_ms, "How long a client may take none of its answers.",
+                      kMilliseconds);
+  options.AddDuration(prefix + ".drain.timeout", &drain_timeout_ms,
+                      "How long requests under way may take when the server stops.", {.min = 0, .max = 3'600'000});
+}
+
+}  // namespace muster
