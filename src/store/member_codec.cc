@@ -217,10 +217,7 @@ Result<void> MemberCodec::DecodeDetail(std::string_view detail, Change& change) 
   return {};
 }
 
-std::uint32_t MemberCodec::SealKeyIdOf(std::string_view record) {
-  if (!state_->record.ParseFromArray(record.data(), static_cast<int>(record.size()))) return 0;
-  return Sealer::KeyIdOf(state_->record.sealed());
-}
+std::uint32_t MemberCodec::LastSealKeyId() const { return Sealer::KeyIdOf(state_->record.sealed()); }
 
 Result<ChangeType> DecodeChangeType(MemberId id, std::int64_t type) {
   if (type < static_cast<int>(ChangeType::kRegistered) || type > static_cast<int>(ChangeType::kImported)) {

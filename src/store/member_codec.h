@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,8 +32,8 @@ class MemberCodec {
   Result<void> EncodeDetail(const Change& change, std::string& detail);
   Result<void> DecodeDetail(std::string_view detail, Change& change);
 
-  // The id of the key that a record's personal values are sealed with; 0 when it has none or cannot be read.
-  std::uint32_t SealKeyIdOf(std::string_view record);
+  // The id of the key that the personal values of the last decoded member are sealed with; 0 when it has none.
+  std::uint32_t LastSealKeyId() const;
 
  private:
   struct State;

@@ -1,0 +1,352 @@
+#include "store/doctor.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/encoding.h"
+#include "store/data_directory.h"
+#include "store/doctor_report.h"
+#include "store/file_snapshot.h"
+#include "store/member_codec.h"
+#include "store/schema.h"
+#include "store/sqlite_database.h"
+
+namespace muster {
+namespace {
+
+constexpr std::int64_t kMmapBytes = std::int64_t{1} << 36;
+// SQLite's own check stops after so many complaints about one file.
+constexpr int kEngineComplaintsMax = 20;
+
+// Sealing never happens here; opening needs no randomness.
+class NoRandom final : public Random {
+ public:
+  void Fill(std::span<std::uint8_t>) override { MUSTER_UNREACHABLE("the doctor seals nothing"); }
+};
+
+std::string Subject(MemberId id) { return "member " + std::to_string(id.value()); }
+std::string Subject(const IdentityKey& key) { return "identity " + ToHex(key.bytes); }
+
+// Walks every table once in the order in which it lies. What it holds in memory does not grow with the data: each
+// listed identity is compared with its lookup row by a point read, and if as many match as there are lookup rows, no
+// lookup row can be without its owner (keys are unique); only else the lookup rows are walked too.
+class Examiner {
+ public:
+  Examiner(std::string directory, const Keyring& keyring, DoctorReport& report)
+      : directory_(std::move(directory)), report_(report), codec_(keyring, random_), hash_(keyring.hash_key()) {}
+
+  Result<void> OpenFiles();
+  void Examine();
+
+ private:
+  struct File {
+    File(std::string file_path, Database opened) : path(std::move(file_path)), database(std::move(opened)) {}
+    std::string path;
+    Database database;                     // scans
+    std::unique_ptr<FileSnapshot> points;  // point reads
+  };
+  // What the history says of one member.
+  struct HistorySummary {
+    MemberId id;
+    std::int64_t count = 0, first = 0, last = 0;
+  };
+
+  std::size_t FileOf(ShardId shard) const { return shard.value() % files_.size(); }
+  Result<void> CountRows(File& file);
+  Result<void> CheckEngine(File& file);
+  Result<void> CheckMembers(std::size_t index);
+  Result<void> CheckMember(std::size_t index, MemberId id, Version version, std::string_view record);
+  Result<void> CheckIdentity(const Member& member, const Identity& identity);
+  Result<void> CheckHistory(File& file);
+  Result<void> CheckChanges(File& file);
+  Result<void> CheckLookups(std::size_t index);
+  // A file that cannot be read on is a finding, and the others are still examined.
+  void Check(File& file, const Result<void>& result) {
+    if (!result) report_.Damage("FILE_DAMAGED", file.path, result.error().message);
+  }
+
+  const std::string directory_;
+  DoctorReport& report_;
+  NoRandom random_;
+  MemberCodec codec_;
+  KeyedHash hash_;
+  std::optional<DirectoryLock> lock_;
+  std::vector<std::unique_ptr<File>> files_;
+  std::uint64_t matched_lookups_ = 0;
+};
+
+Result<void> Examiner::OpenFiles() {
+  MUSTER_ASSIGN(const std::int64_t count, CountDataFiles(directory_));
+  if (count == 0) {
+    return Fail(Reason::kInternal,
+                directory_ + " holds no muster data: give the directory that `muster serve --data` uses");
+  }
+  MUSTER_ASSIGN(DirectoryLock lock, DirectoryLock::Acquire(directory_));
+  lock_.emplace(std::move(lock));
+  const std::int64_t newest = AllMigrations().back().version;
+  std::string installation_id;
+  for (std::int64_t index = 0; index < count; ++index) {
+    const std::string path = DataFilePath(directory_, index);
+    MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kRead));
+    MUSTER_ASSIGN(const std::int64_t version, ReadSchemaVersion(database));
+    if (version != newest) {
+      return Fail(Reason::kInternal, path + " has schema version " + std::to_string(version) +
+                                         ", and this muster examines version " + std::to_string(newest) +
+                                         (version > newest ? ": use the newer muster that wrote it"
+                                                           : ": start the server once, which brings it forward"));
+    }
+    MUSTER_ASSIGN(const FileIdentity identity, ReadFileIdentity(database));
+    if (index == 0 && identity.count > count) {
+      return Fail(Reason::kInternal,
+                  DataFilePath(directory_, count) + " is missing: restore all files from one backup");
+    }
+    MUSTER_TRY(CheckFileIdentity(database, index, count, installation_id));
+    auto file = std::make_unique<File>(path, std::move(database));
+    MUSTER_TRY(file->database.Execute("PRAGMA mmap_size = " + std::to_string(kMmapBytes)));
+    MUSTER_ASSIGN(file->points, FileSnapshot::Open(path, kMmapBytes));
+    files_.push_back(std::move(file));
+  }
+  return {};
+}
+
+void Examiner::Examine() {
+  for (const auto& file : files_) Check(*file, CountRows(*file));
+  const Examination& counts = report_.examination();
+  report_.SetTotal(counts.members + counts.changes);
+  for (std::size_t index = 0; index < files_.size(); ++index) {
+    File& file = *files_[index];
+    Check(file, CheckEngine(file));
+    Check(file, CheckMembers(index));
+    Check(file, CheckHistory(file));
+    Check(file, CheckChanges(file));
+  }
+  if (matched_lookups_ != counts.lookups) {
+    for (std::size_t index = 0; index < files_.size(); ++index) Check(*files_[index], CheckLookups(index));
+  }
+}
+
+Result<void> Examiner::CountRows(File& file) {
+  Examination& counts = report_.examination();
+  MUSTER_ASSIGN(const std::int64_t members, file.database.ReadInteger("SELECT count(*) FROM member"));
+  MUSTER_ASSIGN(const std::int64_t lookups, file.database.ReadInteger("SELECT count(*) FROM identity"));
+  MUSTER_ASSIGN(const std::int64_t changes, file.database.ReadInteger("SELECT count(*) FROM change"));
+  MUSTER_ASSIGN(const std::int64_t history, file.database.ReadInteger("SELECT count(*) FROM history"));
+  counts.members += static_cast<std::uint64_t>(members);
+  counts.lookups += static_cast<std::uint64_t>(lookups);
+  counts.changes += static_cast<std::uint64_t>(changes);
+  counts.history += static_cast<std::uint64_t>(history);
+  if (changes != history) {
+    report_.Damage("CHANGE_COUNT_DIFFERS", file.path,
+                   std::to_string(changes) + " changes and " + std::to_string(history) +
+                       " rows of history, which come in pairs; restore a backup");
+  }
+  MUSTER_ASSIGN(
+      const std::int64_t counted,
+      file.database.ReadInteger("SELECT coalesce((SELECT members FROM change ORDER BY position DESC LIMIT 1), 0)"));
+  if (counted != members) {
+    report_.Harmless("MEMBER_COUNT_DIFFERS", file.path,
+                     "its last change counted " + std::to_string(counted) + " members and there are " +
+                         std::to_string(members) + "; only the figure that is shown is wrong");
+  }
+  return {};
+}
+
+Result<void> Examiner::CheckEngine(File& file) {
+  MUSTER_ASSIGN(Statement check,
+                file.database.Prepare("PRAGMA integrity_check(" + std::to_string(kEngineComplaintsMax) + ")"));
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, check.Step());
+    if (!found) return {};
+    const std::string complaint = check.Text(0);
+    if (complaint != "ok") report_.Damage("FILE_DAMAGED", file.path, complaint + "; restore all files from one backup");
+  }
+}
+
+Result<void> Examiner::CheckMembers(std::size_t index) {
+  MUSTER_ASSIGN(Statement scan, files_[index]->database.Prepare("SELECT id, version, record FROM member ORDER BY id"));
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, scan.Step());
+    if (!found) return {};
+    MUSTER_TRY(CheckMember(index, MemberId(scan.Integer(0)), Version(scan.Integer(1)), scan.Blob(2)));
+    report_.Step();
+  }
+}
+
+Result<void> Examiner::CheckMember(std::size_t index, MemberId id, Version version, std::string_view record) {
+  if (FileOf(ShardOf(id)) != index) {
+    report_.Damage("MEMBER_MISPLACED", Subject(id),
+                   "it lies in " + files_[index]->path + ", where nobody looks for it; restore a backup");
+  }
+  const Result<Member> member = codec_.Decode(id, version, record);
+  if (!member) {
+    report_.Damage("RECORD_UNREADABLE", Subject(id), member.error().message);
+    return {};
+  }
+  if (const std::uint32_t seal_key = codec_.LastSealKeyId(); seal_key != 0) report_.CountSealKey(seal_key);
+  report_.examination().identities += member->identities.size();
+  if (member->state == MemberState::kClosed && !member->identities.empty()) {
+    report_.Damage("MEMBER_CLOSED_HOLDS", Subject(id), "it is closed and still lists identities; unbind them");
+  }
+  for (auto identity = member->identities.begin(); identity != member->identities.end(); ++identity) {
+    const bool repeated = std::any_of(member->identities.begin(), identity,
+                                      [&](const Identity& other) { return other.key == identity->key; });
+    if (repeated) {
+      report_.Damage("IDENTITY_LISTED_TWICE", Subject(id),
+                     Subject(identity->key) + " is listed twice; unbind and bind it");
+    } else {
+      MUSTER_TRY(CheckIdentity(*member, *identity));
+    }
+  }
+  return {};
+}
+
+Result<void> Examiner::CheckIdentity(const Member& member, const Identity& identity) {
+  if (hash_.KeyOf(identity.kind, identity.platform, identity.value.Reveal()) != identity.key) {
+    report_.Damage(
+        "IDENTITY_KEY_WRONG", Subject(identity.key),
+        "listed by " + Subject(member.id) + ", is not the key of its value, which cannot be found; unbind and bind it");
+  }
+  FileSnapshot& home = *files_[FileOf(ShardOf(identity.key))]->points;
+  MUSTER_ASSIGN(const std::optional<LookupRow> row, home.ReadLookup(identity.key));
+  if (!row) {
+    report_.Damage("LOOKUP_MISSING", Subject(identity.key),
+                   Subject(member.id) + " lists it, and no lookup row leads there; unbind and bind it");
+    return {};
+  }
+  if (row->member_id == member.id) {
+    ++matched_lookups_;
+    if (row->operation_id != identity.bound_by) {
+      report_.Harmless("LOOKUP_OPERATION_DIFFERS", Subject(identity.key),
+                       "its lookup row names another operation than " + Subject(member.id) +
+                           " does; unbinding leaves a dangling row, which the sweeper frees");
+    }
+    return {};
+  }
+  const Result<std::optional<Member>> owner =
+      files_[FileOf(ShardOf(row->member_id))]->points->ReadMember(row->member_id, codec_);
+  if (owner && *owner && FindIdentity(**owner, identity.key)) {
+    report_.Damage(
+        "IDENTITY_HELD_TWICE", Subject(identity.key),
+        "held by " + Subject(member.id) + " and by " + Subject(row->member_id) + "; unbind it from one of them");
+  } else {
+    report_.Damage("LOOKUP_ELSEWHERE", Subject(identity.key),
+                   Subject(member.id) + " lists it, and its lookup row leads to " + Subject(row->member_id) +
+                       ", which does not; unbind and bind it");
+  }
+  return {};
+}
+
+Result<void> Examiner::CheckHistory(File& file) {
+  MUSTER_ASSIGN(Statement members, file.database.Prepare("SELECT id, version FROM member ORDER BY id"));
+  MUSTER_ASSIGN(Statement histories, file.database.Prepare("SELECT member_id, count(*), min(version), max(version) "
+                                                           "FROM history GROUP BY member_id ORDER BY member_id"));
+  std::optional<HistorySummary> history;
+  const auto next_history = [&]() -> Result<void> {
+    MUSTER_ASSIGN(const bool found, histories.Step());
+    history.reset();
+    if (found)
+      history = {MemberId(histories.Integer(0)), histories.Integer(1), histories.Integer(2), histories.Integer(3)};
+    return {};
+  };
+  const auto skip_orphans = [&](std::optional<MemberId> until) -> Result<void> {
+    while (history && (!until || history->id < *until)) {
+      report_.Damage("HISTORY_ORPHAN", Subject(history->id),
+                     "it has a history and no row of its own; restore a backup");
+      MUSTER_TRY(next_history());
+    }
+    return {};
+  };
+  MUSTER_TRY(next_history());
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, members.Step());
+    if (!found) return skip_orphans(std::nullopt);
+    const MemberId id(members.Integer(0));
+    const std::int64_t version = members.Integer(1);
+    MUSTER_TRY(skip_orphans(id));
+    if (!history || history->id != id) {
+      report_.Damage("HISTORY_MISSING", Subject(id), "it has no history; restore a backup");
+      continue;
+    }
+    if (history->last != version) {
+      report_.Damage("HISTORY_VERSION_DIFFERS", Subject(id),
+                     "it has version " + std::to_string(version) + " and its history ends with " +
+                         std::to_string(history->last) + "; restore a backup");
+    } else if (history->last - history->first + 1 != history->count) {
+      report_.Damage("HISTORY_GAP", Subject(id), "its history lacks a version; restore a backup");
+    }
+    MUSTER_TRY(next_history());
+  }
+}
+
+Result<void> Examiner::CheckChanges(File& file) {
+  MUSTER_ASSIGN(Statement scan,
+                file.database.Prepare("SELECT c.position, c.member_id, c.version, h.version IS NOT NULL FROM change c "
+                                      "LEFT JOIN history h ON h.member_id = c.member_id AND h.version = c.version "
+                                      "AND h.type = c.type AND h.time = c.time ORDER BY c.position"));
+  std::optional<std::int64_t> previous;
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, scan.Step());
+    if (!found) return {};
+    const std::int64_t position = scan.Integer(0);
+    if (previous && position != *previous + 1) {
+      report_.Damage("CHANGE_GAP", file.path,
+                     "positions " + std::to_string(*previous + 1) + " to " + std::to_string(position - 1) +
+                         " of the change stream are missing; restore a backup");
+    }
+    previous = position;
+    if (scan.Integer(3) == 0) {
+      report_.Damage("CHANGE_ORPHAN", Subject(MemberId(scan.Integer(1))),
+                     "change " + std::to_string(position) + " to version " + std::to_string(scan.Integer(2)) +
+                         " is not in its history; restore a backup");
+    }
+    report_.Step();
+  }
+}
+
+Result<void> Examiner::CheckLookups(std::size_t index) {
+  File& file = *files_[index];
+  MUSTER_ASSIGN(Statement scan, file.database.Prepare("SELECT key, member_id FROM identity ORDER BY key"));
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, scan.Step());
+    if (!found) return {};
+    const std::string_view bytes = scan.Blob(0);
+    IdentityKey key;
+    if (bytes.size() != key.bytes.size()) {
+      report_.Damage("LOOKUP_UNREADABLE", file.path, "a lookup row has a key that is not 16 bytes; restore a backup");
+      continue;
+    }
+    std::ranges::copy(bytes, key.bytes.begin());
+    const MemberId owner_id(scan.Integer(1));
+    if (FileOf(ShardOf(key)) != index) {
+      report_.Damage("LOOKUP_MISPLACED", Subject(key),
+                     "it lies in " + file.path + ", where nobody looks for it; restore a backup");
+      continue;
+    }
+    const Result<std::optional<Member>> owner = files_[FileOf(ShardOf(owner_id))]->points->ReadMember(owner_id, codec_);
+    if (!owner) continue;  // found as RECORD_UNREADABLE
+    if (!*owner || !FindIdentity(**owner, key)) {
+      report_.Harmless("LOOKUP_DANGLING", Subject(key),
+                       Subject(owner_id) + " does not list it; the sweeper or the next bind frees it");
+    }
+  }
+}
+
+}  // namespace
+
+Result<Examination> ExamineStore(const std::string& directory, const Keyring& keyring,
+                                 const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
+  DoctorReport report(progress);
+  Examiner examiner(directory, keyring, report);
+  MUSTER_TRY(examiner.OpenFiles());
+  examiner.Examine();
+  return std::move(report).Finish();
+}
+
+}  // namespace muster
