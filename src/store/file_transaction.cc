@@ -49,8 +49,8 @@ Result<void> FileTransaction::Prepare() {
   MUSTER_ASSIGN(select_operation_, database_.Prepare("SELECT outcome FROM operation WHERE id = ?1"));
   MUSTER_ASSIGN(replace_operation_, database_.Prepare("INSERT INTO operation(id, outcome, time) VALUES(?1, ?2, ?3) "
                                                       "ON CONFLICT(id) DO UPDATE SET outcome = ?2, time = ?3"));
-  MUSTER_ASSIGN(forget_operations_, database_.Prepare("DELETE FROM operation WHERE time < ?1 AND id IN "
-                                                      "(SELECT id FROM operation ORDER BY id LIMIT ?2)"));
+  MUSTER_ASSIGN(forget_operations_, database_.Prepare("DELETE FROM operation WHERE id IN "
+                                                      "(SELECT id FROM operation WHERE time < ?1 LIMIT ?2)"));
   MUSTER_ASSIGN(replace_probe_, database_.Prepare("INSERT INTO meta(name, value) VALUES('probe', '1') "
                                                   "ON CONFLICT(name) DO UPDATE SET value = value + 1"));
   MUSTER_ASSIGN(Statement last,

@@ -32,7 +32,8 @@ class FileTransaction final : public ShardTransaction {
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
 
-  // Deletes up to `limit` of the oldest outcomes that were recorded before `before`; answers how many.
+  // Deletes up to `limit` outcomes that were recorded before `before`; answers how many. Scans the table, which holds
+  // what kOperationRetention keeps.
   Result<std::uint64_t> ForgetOperations(Timestamp before, std::int64_t limit);
   // Writes a row that means nothing: whether the file can be written.
   Result<void> WriteProbe();
