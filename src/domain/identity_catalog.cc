@@ -26,8 +26,8 @@ std::string Join(std::string_view path, std::string_view name) {
   return path.empty() ? std::string(name) : std::string(path) + "." + std::string(name);
 }
 
-std::string Indexed(std::string_view list, std::size_t index, std::string_view name = {}) {
-  return Join(std::string(list) + "[" + std::to_string(index) + "]", name);
+std::string Indexed(std::string_view list, std::size_t index) {
+  return std::string(list) + "[" + std::to_string(index) + "]";
 }
 
 // "phone, email, document": configured names, which are not personal.
@@ -68,16 +68,17 @@ Result<IdentityCatalog> IdentityCatalog::Make(std::vector<IdentityKind> kinds, s
   if (kinds.empty() || kinds.size() > kKindsMax) return FailField("kinds", "must be 1 to 64 kinds of identity");
   for (std::size_t i = 0; i < kinds.size(); ++i) {
     const IdentityKind& kind = kinds[i];
-    if (!IsWord(kind.name)) return FailField(Indexed("kinds", i, "name"), std::string(kWordRule));
+    if (!IsWord(kind.name)) return FailField(Indexed("kinds", i) + ".name", std::string(kWordRule));
     const auto has_name = [&](const IdentityKind& other) { return other.name == kind.name; };
     if (std::any_of(kinds.begin(), kinds.begin() + static_cast<std::ptrdiff_t>(i), has_name)) {
-      return FailField(Indexed("kinds", i, "name"), "\"" + kind.name + "\" is declared twice: name each kind once");
+      return FailField(Indexed("kinds", i) + ".name", "\"" + kind.name + "\" is declared twice: name each kind once");
     }
     if (kind.members_limit < 1 || kind.members_limit > kMembersLimitMax) {
-      return FailField(Indexed("kinds", i, "limit"), "must be 1 to 100");
+      return FailField(Indexed("kinds", i) + ".limit", "must be 1 to 100");
     }
     if (kind.limit_per_platform && kind.scope != UniquenessScope::kPlatform) {
-      return FailField(Indexed("kinds", i, "limit"), "can count by platform only when the kind is scoped by platform");
+      return FailField(Indexed("kinds", i) + ".limit",
+                       "can count by platform only when the kind is scoped by platform");
     }
   }
   for (std::size_t i = 0; i < platforms.size(); ++i) {

@@ -12,7 +12,8 @@ namespace {
 using i18n::phonenumbers::PhoneNumber;
 using i18n::phonenumbers::PhoneNumberUtil;
 
-constexpr std::string_view kWrong = "must be a phone number that exists, such as +8613800000001; without an extension";
+constexpr std::string_view kWrong =
+    "must be a phone number that exists, such as +86 138 0013 8000, without an extension";
 constexpr std::size_t kPhoneBytesMax = 64;
 
 struct Spelling {

@@ -1,0 +1,211 @@
+#include "domain/normalise.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/encoding.h"
+#include "domain/testing/arbitrary_member.h"
+
+namespace muster {
+namespace {
+
+using namespace std::string_literals;
+using enum Normaliser;
+
+constexpr Normaliser kAll[] = {kPhone, kEmail, kOpaque, kCard, kAccount, kDocument};
+
+void ExpectValue(Normaliser normaliser, std::string_view value, std::string_view expected) {
+  const Normalised normalised = NormaliseValue(normaliser, value, "CN");
+  ASSERT_TRUE(normalised) << value << ": " << normalised.error();
+  EXPECT_EQ(*normalised, expected);
+}
+
+void ExpectRefused(Normaliser normaliser, std::string_view value) {
+  const Normalised normalised = NormaliseValue(normaliser, value, "CN");
+  ASSERT_FALSE(normalised) << value;
+  EXPECT_TRUE(normalised.error().starts_with("must be ") || normalised.error().starts_with("must not ") ||
+              normalised.error().starts_with("its check "))
+      << normalised.error();
+}
+
+TEST(NormaliseTest, NoKindTakesNulInvalidUtf8OrTooMuch) {
+  for (const Normaliser normaliser : kAll) {
+    for (const std::string& bad : {""s, " "s, "\0"s, "1234\0005678"s, "\xff"s, "a@b.cn\xc3"s, "\xed\xa0\x80"s,
+                                   "\xc0\x80"s, "1234\nabcd"s, std::string(513, 'a'), std::string(1 << 20, '1')}) {
+      ExpectRefused(normaliser, bad);
+    }
+  }
+}
+
+TEST(NormaliseEmailTest, IsTrimmedAndLowered) {
+  ExpectValue(kEmail, "Li.Lei@Example.COM", "li.lei@example.com");
+  ExpectValue(kEmail, " \t li@a.cn \n", "li@a.cn");
+  ExpectValue(kEmail, "\u3000li@a.cn\u00a0", "li@a.cn");
+  ExpectValue(kEmail, "a+b_c-d!#$%&'*/=?^`{|}~@a-b.c-d.example", "a+b_c-d!#$%&'*/=?^`{|}~@a-b.c-d.example");
+  ExpectValue(kEmail, "double..dot.@docomo.ne.jp", "double..dot.@docomo.ne.jp");  // they exist
+  ExpectValue(kEmail, "李雷@例子.中国", "李雷@例子.中国");
+  ExpectValue(kEmail, "ÉA@MÜNCHEN.de", "Éa@mÜnchen.de");  // only ASCII has cases here
+  ExpectValue(kEmail, "1@2.3", "1@2.3");
+}
+
+TEST(NormaliseEmailTest, RefusesWhatIsNoAddress) {
+  for (const char* bad : {"li",
+                          "@a.cn",
+                          "li@",
+                          "li@cn",
+                          "li@@a.cn",
+                          "li@a@b.cn",
+                          "li lei@a.cn",
+                          "li@a .cn",
+                          "li@.cn",
+                          "li@a.",
+                          "li@a..cn",
+                          "li@-a.cn",
+                          "li@a-.cn",
+                          "li@a_b.cn",
+                          "li@[1.2.3.4]",
+                          "\"li\"@a.cn",
+                          "li(x)@a.cn",
+                          "<li@a.cn>",
+                          "li,x@a.cn",
+                          "li;x@a.cn",
+                          "li:x@a.cn",
+                          "li\\x@a.cn",
+                          "li@a.cn,b.cn",
+                          "li\u200b@a.cn",
+                          "li\u00a0x@a.cn",
+                          "li@a\u3000b.cn",
+                          "li\u202e@a.cn",
+                          "li\u0085@a.cn",
+                          "li\x7f@a.cn",
+                          "mailto:li@a.cn",
+                          "li@a.cn?x"}) {
+    ExpectRefused(kEmail, bad);
+  }
+}
+
+TEST(NormaliseEmailTest, Lengths) {
+  const std::string label(63, 'd');
+  ExpectValue(kEmail, std::string(64, 'l') + "@a.cn", std::string(64, 'l') + "@a.cn");
+  ExpectRefused(kEmail, std::string(65, 'l') + "@a.cn");
+  ExpectValue(kEmail, "l@" + label + ".cn", "l@" + label + ".cn");
+  ExpectRefused(kEmail, "l@" + label + "d.cn");
+  const std::string longest = std::string(62, 'l') + "@" + label + "." + label + "." + label;  // 62 + 1 + 191
+  ASSERT_EQ(longest.size(), 254u);
+  ExpectValue(kEmail, longest, longest);
+  ExpectRefused(kEmail, "l" + longest);
+}
+
+TEST(NormaliseOpaqueTest, KeepsCaseAndRefusesWhatCannotBeTyped) {
+  ExpectValue(kOpaque, " oA1b2-_C ", "oA1b2-_C");
+  ExpectValue(kOpaque, "!~", "!~");
+  ExpectValue(kOpaque, std::string(128, 'o'), std::string(128, 'o'));
+  for (const std::string& bad : {"o A"s, "o\tA"s, "oé"s, "o\x7f"s, std::string(129, 'o')}) ExpectRefused(kOpaque, bad);
+}
+
+TEST(NormaliseAccountTest, KeepsAllButSpaceAround) {
+  ExpectValue(kAccount, " Li Lei 李雷 😀 ", "Li Lei 李雷 😀");
+  ExpectValue(kAccount, std::string(128, 'a'), std::string(128, 'a'));
+  for (const std::string& bad : {"a\tb"s, "a\x1b"s, "a\u0085"s, "a\u200bb"s, "a\u202eb"s, "\ufeffa"s, "a\u00adb"s,
+                                 "a\u2028b"s, std::string(129, 'a')}) {
+    ExpectRefused(kAccount, bad);
+  }
+}
+
+TEST(NormaliseCardTest, GroupsGoAndTheCheckDigitCounts) {
+  ExpectValue(kCard, "4111 1111 1111 1111", "4111111111111111");
+  ExpectValue(kCard, "4111-1111-1111-1111", "4111111111111111");
+  ExpectValue(kCard, "6222020000000000000", "6222020000000000000");  // 19 digits
+  ExpectValue(kCard, "4222222222222", "4222222222222");              // 13
+  ExpectValue(kCard, "vip-00012", "VIP00012");
+  ExpectValue(kCard, "1234", "1234");
+  ExpectValue(kCard, "123456789012", "123456789012");                  // 12: no check digit
+  ExpectValue(kCard, "12345678901234567890", "12345678901234567890");  // 20
+  ExpectValue(kCard, "A111111111111112", "A111111111111112");          // not all digits
+  for (const std::string& bad : {"4111111111111112"s, "4111111111111121"s, "1234567890123"s, "123"s, "12 3"s,
+                                 "1234_5678"s, "1234５678"s, std::string(33, 'A')}) {
+    ExpectRefused(kCard, bad);
+  }
+}
+
+TEST(NormaliseCardTest, LuhnFindsEveryWrongDigit) {
+  const std::string card = "4111111111111111";
+  for (std::size_t at = 0; at < card.size(); ++at) {
+    for (char digit = '0'; digit <= '9'; ++digit) {
+      std::string changed = card;
+      changed[at] = digit;
+      EXPECT_EQ(NormaliseValue(kCard, changed, "CN").has_value(), changed == card) << changed;
+    }
+  }
+}
+
+TEST(NormaliseDocumentTest, ResidentIdsPassTheirCheck) {
+  ExpectValue(kDocument, "11010519491231002x", "11010519491231002X");  // the example of GB 11643
+  ExpectValue(kDocument, "110105 19491231 002X", "11010519491231002X");
+  ExpectValue(kDocument, "440524188001010014", "440524188001010014");
+  ExpectValue(kDocument, "e12345678", "E12345678");
+  ExpectValue(kDocument, "ABCDEFGHIJKLMNOPQR", "ABCDEFGHIJKLMNOPQR");  // 18 letters
+  ExpectValue(kDocument, "110105491231002", "110105491231002");        // 15 digits, as before 1999
+  for (const char* bad : {"110105194912310021", "11010519491231003X", "440524188001010015", "X21", "a/b/c/d"}) {
+    ExpectRefused(kDocument, bad);
+  }
+}
+
+TEST(NormaliseDocumentTest, TheCheckFindsEveryWrongCharacter) {
+  const std::string id = "11010519491231002X";
+  for (std::size_t at = 0; at < id.size(); ++at) {
+    for (const char character : std::string("0123456789X")) {
+      if (character == 'X' && at != 17) continue;
+      std::string changed = id;
+      changed[at] = character;
+      EXPECT_EQ(NormaliseValue(kDocument, changed, "CN").has_value(), changed == id) << changed;
+    }
+  }
+}
+
+TEST(TrimSpaceTest, TakesSpaceOffBothEnds) {
+  EXPECT_EQ(TrimSpace(" \t\r\n\u3000\u00a0 a b \u3000"), "a b");
+  EXPECT_EQ(TrimSpace(" \u3000 "), "");
+  EXPECT_EQ(TrimSpace(""), "");
+  EXPECT_EQ(TrimSpace("\u3001"), "\u3001") << "shares two bytes with a space";
+}
+
+TEST(HasControlCharacterTest, C0DelAndC1) {
+  for (const std::string& text : {"\x01"s, "\x1f"s, "\x7f"s, "\u0080"s, "\u009f"s, "李\u0085"s})
+    EXPECT_TRUE(HasControlCharacter(text));
+  for (const std::string& text : {""s, " "s, "~"s, "\u00a0"s, "李雷"s, "😀"s, "\U0010ffff"s})
+    EXPECT_FALSE(HasControlCharacter(text));
+}
+
+rc::Gen<std::string> ArbitraryInput() {
+  return rc::gen::oneOf(rc::gen::arbitrary<std::string>(), testing::ArbitraryText(100),
+                        rc::gen::container<std::string>(rc::gen::elementOf("0123456789+-() .@aAzZxX_"s)),
+                        rc::gen::map(rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
+                                         "a", "@", ".", "cn", "1", "李", " ", "\u3000", "-", "138")),
+                                     [](const std::vector<std::string>& pieces) {
+                                       std::string text;
+                                       for (const std::string& piece : pieces) text += piece;
+                                       return text;
+                                     }));
+}
+
+RC_GTEST_PROP(NormaliseProperty, TwiceIsOnceAndTheResultIsClean, ()) {
+  const Normaliser normaliser = *rc::gen::elementOf(std::vector<Normaliser>(std::begin(kAll), std::end(kAll)));
+  const std::string region = *rc::gen::element<std::string>("CN", "US", "GB", "IT", "AR");
+  const std::string value = *ArbitraryInput();
+  const Normalised once = NormaliseValue(normaliser, value, region);
+  if (!once) return;
+  RC_ASSERT(!once->empty());
+  RC_ASSERT(IsValidUtf8(*once));
+  RC_ASSERT(!HasControlCharacter(*once));
+  RC_ASSERT(once->size() <= 254u);
+  RC_ASSERT((NormaliseValue(normaliser, *once, region) == once));
+  // What is stored does not depend on the region under which it is read again.
+  RC_ASSERT((NormaliseValue(normaliser, *once, "DE") == once));
+}
+
+}  // namespace
+}  // namespace muster
