@@ -1,0 +1,243 @@
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "domain/member_document.h"
+#include "domain/ports/member_archive.h"
+#include "domain/ports/member_reader.h"
+#include "domain/ports/member_writer.h"
+#include "traffic/callers.h"
+
+// The ports that HTTP handlers call, recording what they were asked.
+namespace muster::testing {
+
+class FakeReader final : public MemberReader {
+ public:
+  struct Asked {
+    MemberId id;
+    IdentityKey key;
+    ReadOptions options;
+  };
+
+  void Put(const Member& member) {
+    const MemberDocumentRef document = MakeMemberDocument(member);
+    for (const Identity& identity : member.identities) holders[identity.key] = document;
+    members[member.id.value()] = document;
+  }
+  void Get(MemberId id, const ReadOptions& options, MemberReply reply) override {
+    asked.push_back({id, {}, options});
+    const auto found = members.find(id.value());
+    Reply(found == members.end() ? MemberDocumentRef() : found->second, std::move(reply));
+  }
+  void Resolve(const IdentityKey& key, const ReadOptions& options, MemberReply reply) override {
+    asked.push_back({{}, key, options});
+    const auto found = holders.find(key);
+    Reply(found == holders.end() ? MemberDocumentRef() : found->second, std::move(reply));
+  }
+  RouteDescription Describe() const override { return {}; }
+
+  std::map<std::int64_t, MemberDocumentRef> members;
+  std::map<IdentityKey, MemberDocumentRef> holders;
+  std::vector<Asked> asked;
+  std::optional<Error> failure;
+  Source source = Source::kNear;
+  Duration age{0};
+  EventLoop* later = nullptr;  // where answers come from when they do not come at once
+
+ private:
+  void Reply(const MemberDocumentRef& document, MemberReply reply) {
+    Result<MemberAnswer> answer = MemberAnswer{document, source, age, {}};
+    if (failure) answer = std::unexpected(*failure);
+    if (later == nullptr) return reply(std::move(answer));
+    later->Post([reply = std::move(reply), answer = std::move(answer)]() mutable { reply(std::move(answer)); });
+  }
+};
+
+// Answers on a thread of its own, as a store does, what `answer` makes of each write.
+class FakeWriter final : public MemberWriter {
+ public:
+  struct Asked {
+    std::string verb;
+    MemberId id;
+    Member member;
+    bool imported = false;
+    MemberPatch patch;
+    IdentityKey key;
+    WriteContext context;
+  };
+
+  FakeWriter() : thread_([this] { Work(); }) {}
+  ~FakeWriter() override {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  Task<Result<Member>> Register(Member member, bool imported, WriteContext context) override {
+    const MemberId id = member.id;
+    return Answer({"register", id, std::move(member), imported, {}, {}, std::move(context)});
+  }
+  Task<Result<Member>> Update(MemberId id, MemberPatch patch, WriteContext context) override {
+    return Answer({"update", id, {}, false, std::move(patch), {}, std::move(context)});
+  }
+  Task<Result<Member>> Bind(MemberId id, Identity identity, WriteContext context) override {
+    Member member;
+    member.identities = {identity};
+    return Answer({"bind", id, std::move(member), false, {}, identity.key, std::move(context)});
+  }
+  Task<Result<Member>> Unbind(MemberId id, IdentityKey key, WriteContext context) override {
+    return Answer({"unbind", id, {}, false, {}, key, std::move(context)});
+  }
+  Task<Result<Member>> Close(MemberId id, WriteContext context) override {
+    return Answer({"close", id, {}, false, {}, {}, std::move(context)});
+  }
+
+  // Called on the writer's thread.
+  std::function<Result<Member>(const Asked&)> answer = [](const Asked& write) -> Result<Member> {
+    return write.member;
+  };
+
+  std::vector<Asked> TakeAsked() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(asked_, {});
+  }
+  // While held, writes arrive but do not come back.
+  void SetHeld(bool held) {
+    {
+      std::lock_guard lock(mutex_);
+      held_ = held;
+    }
+    changed_.notify_all();
+  }
+  std::size_t under_way_max() {
+    std::lock_guard lock(mutex_);
+    return under_way_max_;
+  }
+
+ private:
+  using Done = Callback<Result<Member>>::Done;
+  struct Waiting {
+    Asked write;
+    Done done;
+  };
+
+  Task<Result<Member>> Answer(Asked write) {
+    auto begin = [this, &write](Done done) {
+      {
+        std::lock_guard lock(mutex_);
+        asked_.push_back(write);
+        waiting_.push_back({write, std::move(done)});
+        under_way_max_ = std::max(under_way_max_, waiting_.size());
+      }
+      changed_.notify_all();
+    };
+    co_return co_await Callback<Result<Member>>(std::move(begin));
+  }
+
+  void Work() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return stopping_ || (!held_ && !waiting_.empty()); });
+      if (waiting_.empty()) return;
+      Waiting next = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      next.done(answer(next.write));
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = false;
+  bool stopping_ = false;
+  std::vector<Asked> asked_;
+  std::deque<Waiting> waiting_;
+  std::size_t under_way_max_ = 0;
+  std::thread thread_;
+};
+
+class FakeArchive final : public MemberArchive {
+ public:
+  Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override {
+    if (failure) return std::unexpected(*failure);
+    std::vector<Change> page;
+    for (auto change = changes.rbegin(); change != changes.rend() && page.size() < limit; ++change) {
+      if (change->member_id == id && change->version < before) page.push_back(*change);
+    }
+    return page;
+  }
+  Result<std::vector<Member>> ScanMembers(MemberId after, std::size_t limit) override {
+    if (failure) return std::unexpected(*failure);
+    std::vector<Member> page;
+    for (const Member& member : members) {
+      if (member.id > after && page.size() < limit) page.push_back(member);
+    }
+    return page;
+  }
+
+  std::vector<Change> changes;  // in the order of versions
+  std::vector<Member> members;  // in the order of ids
+  std::optional<Error> failure;
+};
+
+// Keys are the callers' names.
+class FakeCallers final : public CallerDirectory {
+ public:
+  void Add(std::string name, std::vector<Scope> scopes) {
+    Caller caller{.name = name, .scopes = 0};
+    for (const Scope scope : scopes) {
+      caller.scopes = static_cast<std::uint16_t>(caller.scopes | static_cast<std::uint16_t>(scope));
+    }
+    known["Bearer " + name] = std::make_shared<const Caller>(std::move(caller));
+  }
+  Result<std::shared_ptr<const Caller>> Authenticate(std::string_view authorization) override {
+    const auto found = known.find(authorization);
+    if (found == known.end()) return Fail(Reason::kUnauthenticated, "no such key");
+    return found->second;
+  }
+  Result<NewKey> Create(std::string_view name, std::string_view purpose, const std::vector<std::string>& scopes,
+                        Duration key_lifetime) override {
+    records.push_back({.name = std::string(name), .purpose = std::string(purpose), .scopes = scopes, .keys = {}});
+    lifetime = key_lifetime;
+    return NewKey{"mk_new", "id1"};
+  }
+  Result<NewKey> Rotate(std::string_view name, Duration given_overlap, Duration key_lifetime) override {
+    if (std::ranges::find(records, name, &CallerRecord::name) == records.end()) {
+      return Fail(Reason::kNotFound, "there is no such caller");
+    }
+    overlap = given_overlap;
+    lifetime = key_lifetime;
+    return NewKey{"mk_rotated", "id2"};
+  }
+  Result<void> SetDisabled(std::string_view name, bool disabled) override {
+    const auto found = std::ranges::find(records, name, &CallerRecord::name);
+    if (found == records.end()) return Fail(Reason::kNotFound, "there is no such caller");
+    found->disabled = disabled;
+    return {};
+  }
+  Result<std::vector<CallerRecord>> List() override { return records; }
+  Result<void> Refresh() override { return {}; }
+  Result<bool> EnsureAdmin(const std::function<Result<void>(const std::string&)>&) override { return false; }
+
+  std::map<std::string, std::shared_ptr<const Caller>, std::less<>> known;
+  std::vector<CallerRecord> records;
+  Duration overlap{0};
+  Duration lifetime{0};
+};
+
+}  // namespace muster::testing
