@@ -3,30 +3,17 @@
 #include <algorithm>
 #include <charconv>
 
+#include "api/http_text.h"
 #include "api/query.h"
 
 namespace muster {
 
 namespace {
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-// `lower` is lower case already.
-bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
-  return text.size() == lower.size() &&
-         std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) { return Lower(a) == b; });
-}
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 bool ListsNoCache(std::string_view cache_control) {
   while (!cache_control.empty()) {
     const std::size_t comma = cache_control.find(',');
-    const std::string_view directive = Trim(cache_control.substr(0, comma));
+    const std::string_view directive = TrimWhiteSpace(cache_control.substr(0, comma));
     if (EqualsIgnoringCase(directive.substr(0, directive.find('=')), "no-cache")) return true;
     if (comma == std::string_view::npos) return false;
     cache_control.remove_prefix(comma + 1);
@@ -42,7 +29,7 @@ struct EntityTag {
 // Takes the next tag off a list of them (RFC 9110, 8.8.3); nullopt when the text does not go on with one. An empty
 // `list` afterwards means that it was the last.
 std::optional<EntityTag> TakeEntityTag(std::string_view& list) {
-  list = Trim(list);
+  list = TrimWhiteSpace(list);
   EntityTag tag;
   if (list.starts_with("W/")) {
     tag.weak = true;
@@ -52,10 +39,10 @@ std::optional<EntityTag> TakeEntityTag(std::string_view& list) {
   const std::size_t end = list.find('"', 1);
   if (end == std::string_view::npos) return std::nullopt;
   tag.opaque = list.substr(1, end - 1);
-  list = Trim(list.substr(end + 1));
+  list = TrimWhiteSpace(list.substr(end + 1));
   if (list.empty()) return tag;
   if (list.front() != ',') return std::nullopt;
-  list = Trim(list.substr(1));
+  list = TrimWhiteSpace(list.substr(1));
   return tag;
 }
 
@@ -135,7 +122,7 @@ std::string_view ValidTraceParent(std::string_view text) {
 
 bool NamesVersion(std::string_view if_none_match, Version version) {
   if (if_none_match.empty()) return false;
-  if (Trim(if_none_match) == "*") return true;
+  if (TrimWhiteSpace(if_none_match) == "*") return true;
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, version.value()).ptr;
   const std::string_view wanted(digits, static_cast<std::size_t>(end - digits));
@@ -149,7 +136,7 @@ bool NamesVersion(std::string_view if_none_match, Version version) {
 
 Result<VersionCondition> ParseIfMatch(std::string_view if_match) {
   VersionCondition condition;
-  if (if_match.empty() || Trim(if_match) == "*") return condition;
+  if (if_match.empty() || TrimWhiteSpace(if_match) == "*") return condition;
   condition.any = false;
   while (!if_match.empty()) {
     const auto tag = TakeEntityTag(if_match);
@@ -161,7 +148,7 @@ Result<VersionCondition> ParseIfMatch(std::string_view if_match) {
 }
 
 bool IsMediaType(std::string_view content_type, std::string_view type) {
-  return EqualsIgnoringCase(Trim(content_type.substr(0, content_type.find(';'))), type);
+  return EqualsIgnoringCase(TrimWhiteSpace(content_type.substr(0, content_type.find(';'))), type);
 }
 
 Result<void> CheckContentType(std::string_view content_type, std::initializer_list<std::string_view> accepted) {
@@ -170,7 +157,7 @@ Result<void> CheckContentType(std::string_view content_type, std::initializer_li
                           [&](std::string_view type) { return IsMediaType(content_type, type); });
   const std::size_t semicolon = content_type.find(';');
   if (fits && semicolon != std::string_view::npos) {
-    const std::string_view parameter = Trim(content_type.substr(semicolon + 1));
+    const std::string_view parameter = TrimWhiteSpace(content_type.substr(semicolon + 1));
     fits = parameter.empty() || EqualsIgnoringCase(parameter, "charset=utf-8") ||
            EqualsIgnoringCase(parameter, "charset=\"utf-8\"");
   }
