@@ -1,8 +1,11 @@
 #include "store/member_codec.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <mutex>
 
 #include "base/check.h"
 #include "base/encoding.h"
@@ -72,10 +75,17 @@ bool HasPersonalValues(const Member& member) {
          std::ranges::any_of(member.identities, [](const Identity& identity) { return !identity.value.empty(); });
 }
 
+// A record that cannot be read is an error of ours with the member's name; protobuf's own line on stderr would be
+// beside the logs.
+void SilenceProtobuf() {
+  static std::once_flag once;
+  std::call_once(once, [] { google::protobuf::SetLogHandler(nullptr); });
+}
+
 }  // namespace
 
 struct MemberCodec::State {
-  State(const Keyring& keyring, Random& random) : sealer(keyring, random) {}
+  State(const Keyring& keyring, Random& random) : sealer(keyring, random) { SilenceProtobuf(); }
 
   Sealer sealer;
   storage::v1::MemberRecord record;

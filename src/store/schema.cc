@@ -94,15 +94,18 @@ Result<std::int64_t> ReadSchemaVersion(Database& database) {
   return ReadMetaNumber(database, "schema_version");
 }
 
-Result<void> Migrate(Database& database, std::span<const Migration> migrations) {
+Result<std::int64_t> CheckSchemaVersion(Database& database, std::span<const Migration> migrations) {
   MUSTER_ASSIGN(const std::int64_t version, ReadSchemaVersion(database));
   const std::int64_t newest = migrations.empty() ? 0 : migrations.back().version;
-  if (version > newest) {
-    return Fail(Reason::kInternal,
-                database.path() + " has schema version " + std::to_string(version) +
-                    ", and this muster knows versions up to " + std::to_string(newest) +
-                    ": start the newer muster that wrote it, or restore a backup made before the upgrade");
-  }
+  if (version <= newest) return version;
+  return Fail(Reason::kInternal,
+              database.path() + " has schema version " + std::to_string(version) +
+                  ", and this muster knows versions up to " + std::to_string(newest) +
+                  ": start the newer muster that wrote it, or restore a backup made before the upgrade");
+}
+
+Result<void> Migrate(Database& database, std::span<const Migration> migrations) {
+  MUSTER_ASSIGN(const std::int64_t version, CheckSchemaVersion(database, migrations));
   for (const Migration& migration : migrations) {
     if (migration.version <= version) continue;
     MUSTER_TRY(database.Execute("BEGIN IMMEDIATE"));
@@ -127,6 +130,8 @@ Result<void> WriteFileIdentity(Database& database, const FileIdentity& identity)
 }
 
 Result<FileIdentity> ReadFileIdentity(Database& database) {
+  MUSTER_ASSIGN(const std::int64_t version, ReadSchemaVersion(database));
+  if (version == 0) return NotOurs(database);
   MUSTER_ASSIGN(std::optional<std::string> installation_id, ReadMeta(database, "installation_id"));
   if (!installation_id) return NotOurs(database);
   MUSTER_ASSIGN(const std::int64_t index, ReadMetaNumber(database, "file_index"));

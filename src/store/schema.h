@@ -24,6 +24,8 @@ std::span<const Migration> AllMigrations();
 // Brings a file to the version of the last migration, each step in a transaction of its own. A file without tables has
 // version 0. INTERNAL: the file is newer than this program.
 Result<void> Migrate(Database& database, std::span<const Migration> migrations);
+// The version of a file that these migrations can bring forward; INTERNAL: it is newer, or not a data file of muster.
+Result<std::int64_t> CheckSchemaVersion(Database& database, std::span<const Migration> migrations);
 // The version of a file; INTERNAL when it is not a data file of muster.
 Result<std::int64_t> ReadSchemaVersion(Database& database);
 

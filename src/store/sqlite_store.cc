@@ -118,16 +118,32 @@ Result<std::vector<std::string>> EnsureFiles(const std::string& directory, std::
   return paths;
 }
 
-Result<Database> OpenForWriting(const std::string& path, const SqliteOptions& options) {
-  MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kWrite));
-  // Asked first, so that a file that is none of ours is refused before anything is written to it.
-  MUSTER_TRY(ReadSchemaVersion(database));
+// All files, each looked at before any is changed.
+Result<std::vector<Database>> OpenForWriting(const std::vector<std::string>& paths, std::int64_t count) {
+  std::vector<Database> databases;
+  std::string installation_id;
+  for (const std::string& path : paths) {
+    MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kWrite));
+    MUSTER_TRY(CheckSchemaVersion(database, AllMigrations()));
+    MUSTER_TRY(CheckFileIdentity(database, static_cast<std::int64_t>(databases.size()), count, installation_id));
+    databases.push_back(std::move(database));
+  }
+  if (paths.size() == static_cast<std::size_t>(count)) return databases;
+  return Fail(Reason::kInternal, "file muster-" + std::to_string(paths.size()) + ".db after " + paths.back() +
+                                     " is missing: restore all files from one backup");
+}
+
+Result<void> PrepareForWriting(Database& database, const SqliteOptions& options,
+                               const SqliteDependencies& dependencies) {
   const std::int64_t cache_kib = options.writer_cache_bytes / options.files / 1024;
   MUSTER_TRY(database.Execute("PRAGMA journal_mode = WAL; PRAGMA cache_size = -" + std::to_string(cache_kib) +
                               "; PRAGMA journal_size_limit = " + std::to_string(kWalPagesMax * kPageBytes) +
                               "; PRAGMA synchronous = " + (options.durable ? "FULL" : "OFF")));
   MUSTER_TRY(Migrate(database, AllMigrations()));
-  return database;
+  MUSTER_TRY(database.Execute("BEGIN IMMEDIATE"));
+  MUSTER_TRY(CheckKeyring(database, *dependencies.keyring));
+  if (dependencies.catalog) MUSTER_TRY(CheckCatalog(database, *dependencies.catalog));
+  return database.Execute("COMMIT");
 }
 
 }  // namespace
@@ -163,24 +179,8 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
   MUSTER_ASSIGN(DirectoryLock lock, DirectoryLock::Acquire(directory));
   MUSTER_ASSIGN(const std::vector<std::string> paths, EnsureFiles(directory, options.files, *dependencies.random));
 
-  // All files are looked at before any is changed for good.
-  std::vector<Database> databases;
-  std::string installation_id;
-  for (std::size_t index = 0; index < paths.size(); ++index) {
-    MUSTER_ASSIGN(Database database, OpenForWriting(paths[index], options));
-    MUSTER_TRY(CheckFileIdentity(database, static_cast<std::int64_t>(index), options.files, installation_id));
-    databases.push_back(std::move(database));
-  }
-  if (paths.size() != static_cast<std::size_t>(options.files)) {
-    return Fail(Reason::kInternal, DataFilePath(directory, static_cast<std::int64_t>(paths.size())) +
-                                       " is missing: restore all files from one backup");
-  }
-  for (Database& database : databases) {
-    MUSTER_TRY(database.Execute("BEGIN IMMEDIATE"));
-    MUSTER_TRY(CheckKeyring(database, *dependencies.keyring));
-    if (dependencies.catalog) MUSTER_TRY(CheckCatalog(database, *dependencies.catalog));
-    MUSTER_TRY(database.Execute("COMMIT"));
-  }
+  MUSTER_ASSIGN(std::vector<Database> databases, OpenForWriting(paths, options.files));
+  for (Database& database : databases) MUSTER_TRY(PrepareForWriting(database, options, dependencies));
   MUSTER_ASSIGN(std::unique_ptr<SqliteArchive> archive,
                 SqliteArchive::Open(paths, *dependencies.keyring, *dependencies.random));
   std::vector<std::unique_ptr<FileTransaction>> files;
