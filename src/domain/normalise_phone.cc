@@ -107,7 +107,7 @@ std::string ShortCut(std::string_view ascii, std::string_view default_region) {
   return IsChineseMobile(std::string_view(number).substr(3)) ? number : std::string();
 }
 
-Normalised ByLibrary(const std::string& ascii, std::string_view default_region) {
+Normalised ParseByLibrary(const std::string& ascii, std::string_view default_region) {
   const PhoneNumberUtil& library = *PhoneNumberUtil::GetInstance();
   PhoneNumber number;
   if (library.Parse(ascii, std::string(default_region), &number) != PhoneNumberUtil::NO_PARSING_ERROR) {
@@ -117,6 +117,17 @@ Normalised ByLibrary(const std::string& ascii, std::string_view default_region) 
   std::string formatted;
   library.Format(number, PhoneNumberUtil::E164, &formatted);
   return formatted;
+}
+
+// The library takes off one national prefix only, so that a few malformed numbers (Mexico's 1, twice) become a number
+// that would become another one when it is read again. Those are refused: one spelling must not lead to two values.
+Normalised ByLibrary(const std::string& ascii, std::string_view default_region) {
+  Normalised number = ParseByLibrary(ascii, default_region);
+  if (!number) return number;
+  std::string bare = ascii;
+  std::erase_if(bare, [](char c) { return c != '+' && (c < '0' || c > '9'); });
+  if (*number == bare || ParseByLibrary(*number, default_region) == number) return number;
+  return std::unexpected(kWrong);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "domain/normalise.h"
 
 namespace muster {
@@ -62,6 +63,32 @@ TEST(NormalisePhoneTest, TheDefaultRegionIsForNumbersWithoutACountryOnly) {
   ExpectPhone("+8613800000001", "+8613800000001", "US");
   ExpectNoPhone("13800000001", "US");
   ExpectPhone("+16502530000", "+16502530000", "CN");
+}
+
+TEST(NormalisePhoneTest, RefusesWhatWouldReadAsAnotherNumberTheSecondTime) {
+  ExpectPhone("+52 1 722 290 9312", "+527222909312");
+  ExpectNoPhone("+52 1 1 722 290 9312");
+  ExpectNoPhone("117222909312", "MX");
+}
+
+// Random numbers of all countries: what is accepted is accepted again as it is, in every region.
+TEST(NormalisePhoneTest, TwiceIsOnceForAllCountries) {
+  SeededRandom random(7);
+  constexpr std::string_view kRegions[] = {"CN", "US", "GB", "IT", "AR", "MX", "BR",
+                                           "DE", "RU", "KZ", "SM", "CI", "JP"};
+  int accepted = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string number;
+    if (random.Below(3) != 0) number = "+" + std::to_string(1 + random.Below(998));
+    if (random.Below(3) == 0) number += std::to_string(random.Below(12));  // prefixes, in front of a number
+    for (std::uint64_t digits = 5 + random.Below(10); digits > 0; --digits)
+      number += static_cast<char>('0' + random.Below(10));
+    const Normalised once = NormalisePhone(number, kRegions[random.Below(std::size(kRegions))]);
+    if (!once) continue;
+    ++accepted;
+    ASSERT_EQ(NormalisePhone(*once, kRegions[random.Below(std::size(kRegions))]), once) << number;
+  }
+  EXPECT_GT(accepted, 500);
 }
 
 TEST(NormalisePhoneTest, RefusesWhatIsNoNumber) {
