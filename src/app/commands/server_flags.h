@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+
+#include "app/cli/command_context.h"
+#include "app/server/server_options.h"
+
+namespace muster {
+
+// What `serve`, `config` and the like take; empty: not given.
+struct ServerFlags {
+  std::string config_file;
+  std::string data_directory;
+  std::string http_listen;
+  std::string admin_listen;
+  std::string threads;
+};
+void AddServerFlags(CLI::App& command, ServerFlags& flags);
+
+// Sets the options from the file, then the environment, then the flags. Each error begins with the place of the
+// mistake.
+Outcome<void> ApplySources(const ServerFlags& flags, OptionRegistry& registry);
+
+// The options that a server with these flags would have.
+Outcome<ServerOptions> LoadServerOptions(const ServerFlags& flags);
+
+}  // namespace muster

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "app/cli/exit_code.h"
+#include "app/cli/terminal.h"
+
+namespace muster {
+
+// Answers of the API as a person reads them.
+Outcome<std::string> RenderMember(const Terminal& terminal, std::string_view json);
+Outcome<std::string> RenderHistory(const Terminal& terminal, std::string_view json);
+Outcome<std::string> RenderCallers(const Terminal& terminal, std::string_view json);
+Outcome<std::string> RenderRoutes(const Terminal& terminal, std::string_view json);
+
+}  // namespace muster
