@@ -23,6 +23,7 @@ struct ServerInfo {
   std::string center;   // empty when there is only one
   std::int64_t epoch = 0;
   std::string admin_address;  // "127.0.0.1:7402"; empty until the admin port listens
+  std::string installation;   // a name that differs between installations and stays for ever
 };
 
 // One thing that must work before reads and writes do.

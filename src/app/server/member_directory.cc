@@ -1,0 +1,110 @@
+#include "app/server/member_directory.h"
+
+#include <array>
+#include <filesystem>
+#include <span>
+#include <string_view>
+#include <system_error>
+
+#include "app/files.h"
+#include "app/server/admin_key.h"
+#include "base/encoding.h"
+#include "cache/near_cache.h"
+#include "store/binding.h"
+
+namespace muster {
+namespace {
+
+constexpr std::uint8_t kOnlyNode = 0;
+
+// A digest that says nothing about the key it is made with.
+std::string InstallationOf(const Keyring& keyring) {
+  constexpr std::size_t kBytes = 8;
+  const std::string_view parts[] = {"muster.installation"};
+  const std::array<std::uint8_t, 32> digest = KeyedHash(keyring.hash_key()).Hash(parts);
+  return ToHex(std::span(digest).first(kBytes));
+}
+
+bool HasStore(const std::string& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    if (entry.path().extension() == ".db") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Outcome<Keyring> OpenKeyring(const ServerOptions& options, Random& random) {
+  const std::string path = options.keyring_path();
+  if (!FileExists(path)) {
+    if (HasStore(options.data_directory)) {
+      return Fails(ExitCode::kFailure, options.data_directory + " holds data but its keyring is gone (" + path +
+                                           "); put the copy back that you kept, for without it nothing can be read");
+    }
+    auto created = Keyring::Create(path, random);
+    if (created) return std::move(*created);
+    // Another server may have been faster; its lock on the store is what stops this one.
+    if (!FileExists(path)) return Fails(created.error());
+  }
+  auto loaded = Keyring::Load(path);
+  if (!loaded) return Fails(loaded.error());
+  return std::move(*loaded);
+}
+
+Outcome<std::unique_ptr<MemberDirectory>> MemberDirectory::Open(const ServerOptions& options, Logger& logger) {
+  std::unique_ptr<MemberDirectory> directory(new MemberDirectory());
+  MUSTER_TRY(directory->OpenParts(options, logger));
+  return directory;
+}
+
+Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& logger) {
+  auto catalog = options.MakeCatalog();
+  if (!catalog) return Fails(catalog.error());
+  if (const auto routes = CheckRouteExpression(options.routes_read); !routes) return Fails(routes.error());
+  catalog_ = std::make_unique<IdentityCatalog>(std::move(*catalog));
+  MUSTER_TRY(MakePrivateDirectory(options.data_directory));
+  MUSTER_ASSIGN(Keyring keyring, OpenKeyring(options, random_));
+  keyring_ = std::make_unique<Keyring>(std::move(keyring));
+  installation_ = InstallationOf(*keyring_);
+  near_cache_ = MakeNearCache(options.near, floor_);
+
+  auto store = SqliteStore::Open(options.data_directory, options.sqlite,
+                                 {.keyring = keyring_.get(),
+                                  .clock = &clock_,
+                                  .random = &random_,
+                                  .logger = &logger,
+                                  .metrics = &metrics_,
+                                  .floor = &floor_,
+                                  .cache = near_cache_.get(),
+                                  .catalog = catalog_.get()});
+  if (!store) return Fails(store.error());
+  store_ = std::move(*store);
+
+  ids_ = std::make_unique<IdAllocator>(clock_, kOnlyNode, static_cast<std::uint16_t>(random_.Below(4096)));
+  writer_ =
+      MakeBindingWriter({.shards = &store_->shards(), .catalog = catalog_.get(), .ids = ids_.get(), .clock = &clock_});
+
+  auto topology = OpenTopologyFile(options.data_directory + "/topology.json");
+  if (!topology) return Fails(topology.error());
+  topology_ = std::move(*topology);
+  callers_ = MakeCallerDirectory(*topology_, *keyring_, clock_, random_);
+  MUSTER_TRY(EnsureAdminKey(*callers_, options.data_directory + "/admin.key"));
+
+  routes_ = std::make_unique<RouteTrees>(
+      options.routes_read, RouteTrees::Parts{.store = store_.get(), .near_cache = near_cache_.get(), .floor = &floor_});
+  ExposeCacheMetrics(*near_cache_, metrics_);
+  sweeper_ = std::make_unique<Sweeper>(store_->shards(), options.sweeper, logger, metrics_);
+  sweeper_->Start();
+  return {};
+}
+
+MemberDirectory::~MemberDirectory() {
+  if (sweeper_) sweeper_->Stop();
+  sweeper_.reset();
+  routes_.reset();
+  writer_.reset();
+  if (store_) store_->Close();
+}
+
+}  // namespace muster

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/result.h"
+#include "domain/commit_floor.h"
+#include "domain/ports/member_cache.h"
+#include "domain/ports/member_reader.h"
+#include "store/sqlite_store.h"
+
+namespace muster {
+
+// The read routes of a server: one tree a loop, each owned by its loop's handler, all described as one. Thread-safe.
+class RouteTrees {
+ public:
+  struct Parts {
+    SqliteStore* store = nullptr;
+    MemberCache* near_cache = nullptr;
+    const CommitFloor* floor = nullptr;
+  };
+  RouteTrees(std::string expression, Parts parts) : expression_(std::move(expression)), parts_(parts) {}
+
+  // A tree for `loop`.
+  Result<std::unique_ptr<MemberReader>> Grow(EventLoop& loop);
+  // Of the trees that live; they must outlive the call, so stop asking before the handlers go.
+  RouteDescription Describe() const;
+
+ private:
+  const std::string expression_;
+  const Parts parts_;
+  mutable std::mutex mutex_;
+  std::vector<const MemberReader*> trees_;
+};
+
+// INVALID_ARGUMENT when no tree can be built of it.
+Result<void> CheckRouteExpression(std::string_view expression);
+
+}  // namespace muster

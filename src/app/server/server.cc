@@ -1,0 +1,105 @@
+#include "app/server/server.h"
+
+#include "api/admin_api.h"
+#include "api/member_api.h"
+#include "app/files.h"
+#include "app/version.h"
+#include "domain/json_writer.h"
+
+namespace muster {
+
+Outcome<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, MemberDirectory& directory,
+                                               Logger& logger) {
+  std::unique_ptr<Server> server(new Server(directory, logger));
+  MUSTER_TRY(server->Listen(options));
+  return server;
+}
+
+Outcome<void> Server::Listen(const ServerOptions& options) {
+  const auto document = directory_.topology().Read();
+  if (!document) return Fails(document.error());
+  const ApiDependencies api{
+      .writer = &directory_.writer(),
+      .archive = &directory_.store().archive(),
+      .callers = &directory_.callers(),
+      .catalog = &directory_.catalog(),
+      .keyring = &directory_.keyring(),
+      .clock = &directory_.clock(),
+      .random = &directory_.random(),
+      .logger = &logger_,
+      .metrics = &directory_.metrics(),
+      .readiness = [this] { return CheckReadiness(); },
+      .server =
+          [this, epoch = (*document)->epoch.value()] {
+            std::lock_guard lock(info_mutex_);
+            return ServerInfo{.version = std::string(GetBuildInfo().version),
+                              .center = "",
+                              .epoch = epoch,
+                              .admin_address = admin_address_,
+                              .installation = directory_.installation()};
+          },
+  };
+  const AdminApiDependencies admin_api{.ids = &directory_.ids(),
+                                       .routes = [this] { return directory_.routes().Describe(); }};
+
+  auto admin = HttpServer::Start(
+      options.admin,
+      [api, admin_api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
+        return MakeAdminApi(loop, api, admin_api);
+      },
+      directory_.clock(), logger_, directory_.metrics(), "admin");
+  if (!admin) return Fails(admin.error());
+  admin_ = std::move(*admin);
+  {
+    std::lock_guard lock(info_mutex_);
+    admin_address_ = admin_->address();
+  }
+  auto http = HttpServer::Start(
+      options.http,
+      [this, api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
+        MUSTER_ASSIGN(auto tree, directory_.routes().Grow(loop));
+        return MakeMemberApi(loop, std::move(tree), api);
+      },
+      directory_.clock(), logger_, directory_.metrics(), "http");
+  if (!http) return Fails(http.error());
+  http_ = std::move(*http);
+  return {};
+}
+
+std::vector<ReadinessCheck> Server::CheckReadiness() const {
+  const Result<void> store = directory_.store().Health();
+  return {{.name = "store", .ready = store.has_value(), .detail = store ? "" : store.error().message},
+          {.name = "lifecycle",
+           .ready = !draining_,
+           .detail = draining_ ? "this server is shutting down; use another" : ""}};
+}
+
+void Server::Stop() {
+  draining_ = true;
+  if (http_) http_->Drain();
+  if (admin_) admin_->Drain();
+  admin_.reset();
+  http_.reset();
+}
+
+Server::~Server() { Stop(); }
+
+namespace {
+std::string EndpointsPath(const std::string& data_directory) { return data_directory + "/endpoints.json"; }
+}  // namespace
+
+Outcome<void> WriteEndpoints(const std::string& data_directory, const Server& server) {
+  std::string text;
+  JsonWriter json(text);
+  json.BeginObject();
+  json.Key("http").String(server.http_address());
+  json.Key("admin").String(server.admin_address());
+  json.EndObject();
+  return WriteFileDurably(EndpointsPath(data_directory), text + "\n", 0600);
+}
+
+Outcome<void> RemoveEndpoints(const std::string& data_directory) {
+  return RemoveFileDurably(EndpointsPath(data_directory));
+}
+
+}  // namespace muster

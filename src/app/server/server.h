@@ -1,0 +1,50 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "api/api_dependencies.h"
+#include "api/http_server.h"
+#include "app/cli/exit_code.h"
+#include "app/server/member_directory.h"
+#include "app/server/server_options.h"
+#include "base/log.h"
+
+namespace muster {
+
+// A directory with its two ports: the callers' and the administrators'.
+class Server {
+ public:
+  // Listens on both. When it returns, both answer. Errors name the port and what to do. All arguments outlive it.
+  static Outcome<std::unique_ptr<Server>> Start(const ServerOptions& options, MemberDirectory& directory,
+                                                Logger& logger);
+  ~Server();  // stops
+
+  std::string http_address() const { return http_->address(); }
+  std::string admin_address() const { return admin_->address(); }
+
+  // Not ready any more, accepts nothing, answers what is under way, ends. Idempotent.
+  void Stop();
+
+ private:
+  Server(MemberDirectory& directory, Logger& logger) : directory_(directory), logger_(logger) {}
+  Outcome<void> Listen(const ServerOptions& options);
+  std::vector<ReadinessCheck> CheckReadiness() const;
+
+  MemberDirectory& directory_;
+  Logger& logger_;
+  std::atomic<bool> draining_ = false;
+  std::mutex info_mutex_;
+  std::string admin_address_;  // guarded by info_mutex_
+  // The admin port shows the route trees, which live in the handlers of the other: it goes first.
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<HttpServer> admin_;
+};
+
+// <data>/endpoints.json: where a running server listens. Written when it is ready, removed when it ends.
+Outcome<void> WriteEndpoints(const std::string& data_directory, const Server& server);
+Outcome<void> RemoveEndpoints(const std::string& data_directory);
+
+}  // namespace muster

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "api/http_server.h"
+#include "app/cli/exit_code.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "cache/near_cache.h"
+#include "domain/identity_catalog.h"
+#include "store/sqlite_store.h"
+#include "store/sweeper.h"
+
+namespace muster {
+
+// Every option of a server: those that its modules declare, and those of the composition itself.
+struct ServerOptions {
+  // One [[identity.kinds]] of the configuration.
+  struct KindRow {
+    std::string name;
+    std::string scope = "platform";
+    std::int64_t members_limit = 10;
+    bool limit_per_platform = false;
+    std::string normaliser = "account";
+  };
+
+  ServerOptions();
+
+  std::string data_directory;
+  std::string keyring_file;  // empty: `keyring` in the data directory
+  HttpServerOptions http;
+  HttpServerOptions admin;
+  SqliteOptions sqlite;
+  SweeperOptions sweeper;
+  NearCacheOptions near;
+  std::string routes_read;
+  std::vector<KindRow> identity_kinds;
+  std::vector<std::string> identity_platforms;
+  std::string identity_default_region = "CN";
+  std::string log_format = "logfmt";
+  std::string log_level = "info";
+  std::string log_file;
+
+  void Declare(OptionRegistry& registry);
+
+  std::string keyring_path() const;
+  LogOptions log() const;
+  Result<IdentityCatalog> MakeCatalog() const;
+};
+
+// What no single option's bounds can tell: the kinds make a catalog, the route expression names things that exist.
+Result<void> CheckServerOptions(const ServerOptions& options);
+
+}  // namespace muster
