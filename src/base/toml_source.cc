@@ -160,6 +160,12 @@ Result<std::string> ReadWhole(const std::string& path) {
   return text;
 }
 
+std::vector<std::string> OptionNames(const OptionRegistry& options) {
+  std::vector<std::string> names;
+  for (const OptionRegistry::Current& current : options.Explain()) names.push_back(current.spec->name);
+  return names;
+}
+
 }  // namespace
 
 Result<void> LoadToml(const std::string& path, OptionRegistry& options) {
@@ -193,6 +199,7 @@ Result<void> LoadEnvironment(const char* const* environment, OptionRegistry& opt
       option += is_dot ? '.' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
       rest.remove_prefix(is_dot ? 2 : 1);
     }
+    if (name.find("__") == std::string_view::npos && NearestWord(option, OptionNames(options)).empty()) continue;
     MUSTER_TRY(options.Set(option, variable.substr(equals + 1), "environment " + std::string(name)));
   }
   return {};

@@ -16,8 +16,9 @@ inline constexpr std::size_t kConfigurationBytesMax = std::size_t{1} << 20;
 Result<void> LoadToml(const std::string& path, OptionRegistry& options);
 
 // Sets every option that a variable MUSTER_A__B gives: a.b. `environment` is a null-terminated array as `environ` is.
-// MUSTER_SERVER and MUSTER_KEY_FILE belong to the client commands and are skipped; any other unknown MUSTER_ variable
-// is INVALID_ARGUMENT.
+// MUSTER_SERVER and MUSTER_KEY_FILE belong to the client commands and are skipped, and so is a name without a double
+// underscore that resembles no option (orchestrators set MUSTER_PORT for a service called muster). Any other unknown
+// MUSTER_ variable is INVALID_ARGUMENT.
 Result<void> LoadEnvironment(const char* const* environment, OptionRegistry& options);
 
 }  // namespace muster

@@ -266,12 +266,16 @@ TEST_F(TomlSourceTest, TheEnvironmentIsCheckedAsTheFileIs) {
   EXPECT_EQ(Environment({"MUSTER_HTTP_THREADS=1"}),
             "environment MUSTER_HTTP_THREADS: http_threads is not an option; did you mean http.threads?");
   EXPECT_THAT(Environment({"MUSTER_IDENTITY__KINDS=x"}), HasSubstr("can only be set in the configuration file"));
-  EXPECT_THAT(Environment({"MUSTER_=x"}), HasSubstr("is not an option"));
+  EXPECT_THAT(Environment({"MUSTER_NO__SUCH=x"}), HasSubstr("is not an option"));
 }
 
 TEST_F(TomlSourceTest, TheVariablesOfClientsAreNotOptions) {
   EXPECT_EQ(Environment({"MUSTER_SERVER=http://127.0.0.1:7400", "MUSTER_KEY_FILE=/k", "MUSTERING=1", "MUSTER_NOTHING"}),
             "accepted");
+}
+
+TEST_F(TomlSourceTest, VariablesThatResembleNoOptionAreSomebodyElses) {
+  EXPECT_EQ(Environment({"MUSTER_PORT=tcp://10.0.0.1:7400", "MUSTER_SERVICE_HOST=10.0.0.1", "MUSTER_=x"}), "accepted");
 }
 
 TEST_F(TomlSourceTest, TheEnvironmentWinsOverTheFile) {
