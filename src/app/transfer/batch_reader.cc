@@ -1,0 +1,102 @@
+#include "app/transfer/batch_reader.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "app/files.h"
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+
+}  // namespace
+
+BatchReader::BatchReader(int file_descriptor, std::string name, Position start, const BatchLimits& limits)
+    : file_descriptor_(file_descriptor),
+      name_(std::move(name)),
+      limits_(limits),
+      offset_(start.offset),
+      lines_(start.lines) {}
+
+Outcome<bool> BatchReader::Fill() {
+  if (at_end_) return false;
+  buffer_.erase(0, std::exchange(begin_, 0));
+  const std::size_t had = buffer_.size();
+  buffer_.resize(had + kReadBytes);
+  ssize_t size = 0;
+  do {
+    size = read(file_descriptor_, buffer_.data() + had, kReadBytes);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) {
+    buffer_.resize(had);
+    return Fails(ExitCode::kFailure, "cannot read " + name_ + ": " + SystemMessage(errno));
+  }
+  buffer_.resize(had + static_cast<std::size_t>(size));
+  at_end_ = size == 0;
+  return !at_end_;
+}
+
+LineBatch BatchReader::Take(std::size_t bytes, std::uint64_t lines) {
+  LineBatch batch{
+      .first_line = lines_ + 1, .lines = lines, .end_offset = offset_ + bytes, .text = buffer_.substr(begin_, bytes)};
+  begin_ += bytes;
+  offset_ += bytes;
+  lines_ += lines;
+  return batch;
+}
+
+Outcome<void> BatchReader::SkipLine() {
+  while (true) {
+    const std::size_t feed = buffer_.find('\n', begin_);
+    const std::size_t end = feed == std::string::npos ? buffer_.size() : feed + 1;
+    offset_ += end - begin_;
+    begin_ = end;
+    if (feed != std::string::npos) return {};
+    MUSTER_ASSIGN(const bool more, Fill());
+    if (!more) return {};
+  }
+}
+
+Outcome<std::optional<LineBatch>> BatchReader::Next() {
+  const std::uint64_t lines_max = std::min(limits_.lines, limits_.lines_a_range - lines_ % limits_.lines_a_range);
+  std::uint64_t lines = 0;
+  std::size_t bytes = 0;  // of whole lines, from begin_ on
+  while (lines < lines_max) {
+    const char* const from = buffer_.data() + begin_ + bytes;
+    const std::size_t left = buffer_.size() - begin_ - bytes;
+    const void* const feed = left == 0 ? nullptr : std::memchr(from, '\n', left);
+    if (feed != nullptr) {
+      const auto size = static_cast<std::size_t>(static_cast<const char*>(feed) - from) + 1;
+      if (lines > 0 && bytes + size > limits_.bytes) break;
+      if (size - 1 > limits_.line_bytes_max) break;
+      bytes += size;
+      ++lines;
+      if (bytes >= limits_.bytes) break;
+      continue;
+    }
+    if (left > limits_.line_bytes_max || (lines > 0 && bytes + left > limits_.bytes)) break;
+    MUSTER_ASSIGN(const bool more, Fill());
+    if (more) continue;
+    if (left > 0) {  // the last line, without a line feed
+      bytes += left;
+      ++lines;
+    }
+    break;
+  }
+  if (lines > 0) return Take(bytes, lines);
+  if (buffer_.size() == begin_) return std::nullopt;
+  // What stands first is a line that is too long.
+  LineBatch batch{
+      .first_line = lines_ + 1, .lines = 1, .text = buffer_.substr(begin_, limits_.shown_bytes), .is_too_long = true};
+  MUSTER_TRY(SkipLine());
+  batch.end_offset = offset_;
+  ++lines_;
+  return batch;
+}
+
+}  // namespace muster

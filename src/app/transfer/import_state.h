@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/cli/exit_code.h"
+
+namespace muster {
+
+// What tells one input from another without reading all of it.
+struct InputFingerprint {
+  std::uint64_t size = 0;
+  std::string hash;  // of the first and the last KiB
+  friend bool operator==(const InputFingerprint&, const InputFingerprint&) = default;
+};
+// Of an open regular file; its position does not move.
+Outcome<InputFingerprint> FingerprintOf(int file_descriptor, const std::string& name);
+
+// How far an import has come: everything it needs to go on after any interruption. Lines that it sent but that are not
+// in here are sent again, under the same numbers, which the server makes exact.
+struct ImportState {
+  InputFingerprint input;
+  std::string installation;                // of the server
+  std::string rejects_file;                // empty: none is written
+  std::vector<std::int64_t> range_starts;  // of the 1st, 2nd, … lines_a_range lines
+  std::uint64_t lines_a_range = 0;
+  // Everything before this is answered.
+  std::uint64_t offset = 0;
+  std::uint64_t lines = 0;
+  std::uint64_t imported = 0;
+  std::uint64_t rejected = 0;
+  std::uint64_t rejects_bytes = 0;  // of the reject file
+  friend bool operator==(const ImportState&, const ImportState&) = default;
+};
+
+// <FILE>.muster-import, beside the input.
+std::string ImportStatePath(const std::string& input);
+// None when there is no such file.
+Outcome<std::optional<ImportState>> LoadImportState(const std::string& path);
+// Durable, atomic.
+Outcome<void> SaveImportState(const std::string& path, const ImportState& state);
+
+}  // namespace muster
