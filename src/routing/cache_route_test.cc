@@ -10,11 +10,18 @@
 #include "routing/testing/documents.h"
 #include "routing/testing/recording_reader.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MUSTER_SANITIZED 1
+#endif
+#endif
+
 namespace {
 std::atomic<std::uint64_t> allocations{0};
 }  // namespace
 
-// Counts, so that "a hit allocates nothing" is tested.
+// Counts, so that "a hit allocates nothing" is tested. Sanitizers have operators of their own.
+#ifndef MUSTER_SANITIZED
 void* operator new(std::size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   if (void* memory = std::malloc(size)) return memory;
@@ -22,6 +29,7 @@ void* operator new(std::size_t size) {
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
 
 namespace muster {
 namespace {
@@ -172,6 +180,9 @@ TEST_F(CacheRouteTest, AHitAllocatesNothingAndAMissLittle) {
     read([&got](Result<MemberAnswer> answer) { got = answer->member; });
     return allocations.load() - before;
   };
+#ifdef MUSTER_SANITIZED
+  GTEST_SKIP() << "allocations cannot be counted";
+#endif
   EXPECT_EQ(cost([&](MemberReply reply) { route_.Get(MemberId(1), {}, std::move(reply)); }), 0U);
   EXPECT_EQ(cost([&](MemberReply reply) { route_.Resolve(TestKey(1), {}, std::move(reply)); }), 0U);
   EXPECT_EQ(got->version(), Version(4));
