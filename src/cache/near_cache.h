@@ -22,7 +22,8 @@ struct NearCacheOptions {
 };
 
 // The cache of this process, exact as long as this process is the store's only writer: `floor` orders fills and
-// commits. Disabled, it knows nothing. Never blocks for longer than another thread's probe. `floor` must outlive it.
+// commits. Disabled, it knows nothing. Never waits for longer than another thread's fill takes. `floor` must outlive
+// it.
 std::unique_ptr<MemberCache> MakeNearCache(const NearCacheOptions& options, const CommitFloor& floor);
 
 // Registers muster_cache_* gauges of what `cache` holds; both must outlive each other's use.
