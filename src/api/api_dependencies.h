@@ -19,18 +19,18 @@ namespace muster {
 
 // What GET /v1/server answers.
 struct ServerInfo {
-  std::string version;  // "0.1.0"
-  std::string center;   // empty when there is only one
+  std::string version;      // "0.1.0"
+  std::string center = {};  // empty when there is only one
   std::int64_t epoch = 0;
-  std::string admin_address;  // "127.0.0.1:7402"; empty until the admin port listens
-  std::string installation;   // a name that differs between installations and stays for ever
+  std::string admin_address = {};  // "127.0.0.1:7402"; empty until the admin port listens
+  std::string installation = {};   // a name that differs between installations and stays for ever
 };
 
 // One thing that must work before reads and writes do.
 struct ReadinessCheck {
   std::string name;  // "store"
   bool ready = false;
-  std::string detail;  // what is wrong and what to do; empty when ready
+  std::string detail = {};  // what is wrong and what to do; empty when ready
 };
 
 // What the HTTP handlers stand on. Everything outlives the handlers and is thread-safe: each loop has handlers of its
