@@ -57,7 +57,9 @@ char* WriteEscape(char* out, char character) {
       *out++ = 't';
       return out;
     default:
-      std::memcpy(out, "u00", 3);
+      out[0] = 'u';
+      out[1] = '0';
+      out[2] = '0';
       out[3] = kHex[static_cast<unsigned char>(character) >> 4];
       out[4] = kHex[character & 0xf];
       return out + 5;

@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "base/encoding.h"
@@ -53,7 +53,7 @@ std::unexpected<Error> FailKeyring(const std::string& path, const std::string& w
 }
 
 std::unexpected<Error> FailSystem(const std::string& path, const std::string& doing, int error) {
-  return FailKeyring(path, "cannot " + doing + ": " + std::strerror(error));
+  return FailKeyring(path, "cannot " + doing + ": " + std::system_category().message(error));
 }
 
 std::string_view TakeWord(std::string_view& line) {

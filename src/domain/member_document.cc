@@ -64,11 +64,13 @@ class MemberDocumentBuilder {
 
   MemberDocumentRef Build() {
     static thread_local Scratch scratch;
-    begin_ = scratch.Reserve(JsonBytesMax(member_));
+    const std::size_t bytes_max = JsonBytesMax(member_);
+    begin_ = scratch.Reserve(bytes_max);
     at_ = begin_;
     spans_ = &scratch.spans;
     spans_->clear();
     WriteMember();
+    MUSTER_CHECK(static_cast<std::size_t>(at_ - begin_) <= bytes_max);
     MemberDocumentRef document = Allocate();
     scratch.Trim();
     return document;

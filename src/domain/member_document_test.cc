@@ -266,6 +266,31 @@ TEST(MemberDocumentTest, TheLargestLegalMemberFits) {
   EXPECT_TRUE(MessageDifferencer::Equals(read, ToMessage(ExampleMember())));
 }
 
+// No text can be longer than when every byte is escaped in six; the builder aborts when it wrote more than it reserved.
+TEST(MemberDocumentTest, TheLongestEscapesFit) {
+  Member member = ExampleMember();
+  member.id = MemberId(INT64_MIN);
+  member.version = Version(INT64_MIN);
+  member.merged_into = MemberId(INT64_MIN);
+  member.create_time = member.update_time = Timestamp(Duration(1));
+  member.tags.assign(1000, "\x01");
+  member.attributes.clear();
+  for (int i = 0; i < 1000; ++i) member.attributes[std::string(static_cast<std::size_t>(i), '\x01')] = "\x02";
+  member.identities.clear();
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    Identity identity = testing::MakeIdentity(i, "\x01", "\x01");
+    identity.value = Pii<std::string>("\x01");
+    identity.source = "\x01";
+    identity.state = IdentityState::kQuarantined;
+    identity.verified = true;
+    identity.bind_time = Timestamp(Duration(1));
+    member.identities.push_back(identity);
+  }
+  v1::Member read;
+  ASSERT_TRUE(JsonStringToMessage(std::string(MakeMemberDocument(member)->json()), &read).ok());
+  EXPECT_TRUE(MessageDifferencer::Equals(read, ToMessage(member)));
+}
+
 TEST(MemberDocumentTest, TakesLittleMoreThanItsJson) {
   KeyedHash hash{SecretKey{}};
   Member member = SyntheticMembers(1).Make(7, hash);

@@ -147,12 +147,10 @@ TEST(NormalisePhoneTest, KnowsTheRegions) {
 // code.
 TEST(NormalisePhoneTest, TheShortcutKnowsEveryChinesePrefixThatTheLibraryKnows) {
   for (int prefix = 10'000; prefix < 20'000; ++prefix) {
-    for (const char* rest : {"000000", "987654"}) {
-      const std::string national = std::to_string(prefix) + rest;
-      const std::string number = "+86" + national;
-      ASSERT_EQ(NormalisePhone(number, kRegion), NormalisePhoneByLibrary(number, kRegion)) << number;
-      ASSERT_EQ(NormalisePhone(national, kRegion), NormalisePhoneByLibrary(national, kRegion)) << national;
-    }
+    const std::string low = std::to_string(prefix) + "000000";
+    const std::string high = "+86" + std::to_string(prefix) + "987654";
+    ASSERT_EQ(NormalisePhone(low, kRegion), NormalisePhoneByLibrary(low, kRegion)) << low;
+    ASSERT_EQ(NormalisePhone(high, kRegion), NormalisePhoneByLibrary(high, kRegion)) << high;
   }
 }
 

@@ -102,11 +102,12 @@ constexpr PhonePlan kPhonePlans[] = {
 
 constexpr std::uint64_t PowerOfTen(int exponent) { return exponent == 0 ? 1 : 10 * PowerOfTen(exponent - 1); }
 
-// A one-to-one scattering of [0, size): `size` is a product of twos and fives, with which the odd multiplier that ends
-// in 3 has no factor in common.
+// A one-to-one scattering of [0, size): `size` is a product of twos and fives, with which the multiplier has no factor
+// in common.
 std::uint64_t Scatter(std::uint64_t rank, std::uint64_t seed, std::uint64_t size) {
-  const std::uint64_t multiplier = 618'033'993;
-  return (rank * multiplier + Mix64(seed) % size) % size;
+  constexpr std::uint64_t kMultiplier = 618'033'993;
+  static_assert(kMultiplier % 2 != 0 && kMultiplier % 5 != 0);
+  return (rank * kMultiplier + Mix64(seed) % size) % size;
 }
 
 // The choices of one member, in the order in which they are asked for.
