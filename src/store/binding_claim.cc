@@ -99,9 +99,13 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
     return {};
   };
   Result<void> result = co_await InDatabase(home, std::move(transaction));
-  if (!result && (claimed.verdict == Claimed::Verdict::kNone || claimed.verdict == Claimed::Verdict::kCommitted)) {
-    co_return Fail(std::move(result).error());
-  }
+  // A verdict counts only if the store says that the transaction ended with it: one that was reached beside other
+  // transactions that could not be committed may rest on what they wrote.
+  const bool is_final =
+      claimed.verdict == Claimed::Verdict::kCommitted
+          ? result.has_value()
+          : claimed.verdict != Claimed::Verdict::kNone && !result && result.error() == RollBack().error();
+  if (!is_final) co_return Fail(std::move(result).error());
   co_return claimed;
 }
 

@@ -18,8 +18,10 @@
 #include <thread>
 #include <vector>
 
+#include "domain/id_allocator.h"
 #include "domain/ports/shard_store_contract.h"
 #include "domain/testing/arbitrary_member.h"
+#include "store/binding.h"
 #include "store/data_directory.h"
 #include "store/sqlite_test_support.h"
 
@@ -321,6 +323,34 @@ TEST_F(GroupCommitterTest, AGroupThatMeetsAFullDiskFailsWhole) {
   }
   EXPECT_EQ(harness_.store->CountMembers(), 0);
   EXPECT_EQ(harness_.store->archive().ScanMembers(MemberId(0), 100)->size(), 0U);
+}
+
+// A refusal that rests on what others of the group wrote is worth nothing when the group cannot be committed.
+TEST_F(GroupCommitterTest, NobodyLosesAnIdentityToAGroupThatFailed) {
+  Open();
+  IdAllocator ids(harness_.system_clock, 0, 0);
+  const auto writer = MakeBindingWriter(
+      {.shards = &shards(), .catalog = &harness_.catalog, .ids = &ids, .clock = &harness_.system_clock});
+  Answers answers;
+  std::promise<void> release;
+  Occupy(release.get_future().share(), answers);
+  Member member;
+  member.identities.push_back(MakeIdentity(1));
+  for (int i = 0; i < 2; ++i) {
+    Spawn(writer->Register(member, false, {}), [done = answers.Expect()](const Result<Member>& result) mutable {
+      done(result ? Result<void>() : std::unexpected(result.error()));
+    });
+  }
+  shards().Run(0, [](ShardTransaction& transaction) { return Write(transaction, 9, 200 << 10); }, answers.Expect());
+  {
+    const FullDisk full(64 << 10);
+    release.set_value();
+    const std::vector<Result<void>> results = answers.Wait();
+    for (std::size_t index = 1; index < results.size(); ++index) {
+      ASSERT_FALSE(results[index]);
+      EXPECT_EQ(results[index].error().reason, Reason::kWritesUnavailable) << results[index].error().message;
+    }
+  }
 }
 
 // What a failed flush left on the disk nobody knows: it must be neither success nor "nothing was written".
