@@ -93,7 +93,8 @@ Result<void> CreateDataFile(const std::string& path, const FileIdentity& identit
   close(descriptor);
   MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kWrite));
   // NORMAL flushes once, at the checkpoint below, before the file gets its name.
-  MUSTER_TRY(database.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"));
+  MUSTER_TRY(database.Execute("PRAGMA page_size = " + std::to_string(kPageBytes) +
+                              "; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"));
   MUSTER_TRY(Migrate(database, AllMigrations()));
   MUSTER_TRY(WriteFileIdentity(database, identity));
   MUSTER_ASSIGN(const bool whole, database.RunCheckpoint(Database::Checkpoint::kTruncate));

@@ -18,6 +18,30 @@
 #include "store/schema.h"
 #include "store/sqlite_database.h"
 
+// Codes of findings. Damage:
+//   FILE_DAMAGED             SQLite's own check complains, or a table cannot be read to its end
+//   RECORD_UNREADABLE        a member's record is not one, or does not open under this keyring and id
+//   MEMBER_MISPLACED         a member lies in a file in which its shard does not live
+//   MEMBER_CLOSED_HOLDS      a closed member lists identities
+//   IDENTITY_LISTED_TWICE    one member lists an identity twice
+//   IDENTITY_HELD_TWICE      two members list an identity
+//   IDENTITY_KEY_WRONG       a listed key is not the key of its value
+//   LOOKUP_MISSING           a listed identity has no lookup row
+//   LOOKUP_ELSEWHERE         a listed identity's lookup row leads to a member that does not list it
+//   LOOKUP_MISPLACED         a lookup row lies in a file in which its shard does not live
+//   LOOKUP_UNREADABLE        a lookup row's key is not a key
+//   HISTORY_MISSING          a member has no history
+//   HISTORY_ORPHAN           a history has no member
+//   HISTORY_VERSION_DIFFERS  a member's version is not the last of its history
+//   HISTORY_GAP              a history lacks a version
+//   CHANGE_ORPHAN            a change is not in the history
+//   CHANGE_GAP               positions of the change stream are missing
+//   CHANGE_COUNT_DIFFERS     there are not as many changes as rows of history
+// Harmless:
+//   LOOKUP_DANGLING          a lookup row's owner does not list the identity
+//   LOOKUP_OPERATION_DIFFERS a lookup row names another operation than its owner's list
+//   MEMBER_COUNT_DIFFERS     the count that goes with the last change is not the number of members
+
 namespace muster {
 namespace {
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "store/schema.h"
 
 namespace muster {
 

@@ -25,7 +25,6 @@ namespace muster {
 // A log that has grown this long is moved into its file, between two groups. While readers or a full disk hold that up
 // it grows further, and each doubling waits for readers (kBusyTimeoutMs of sqlite_database.cc).
 inline constexpr std::int64_t kWalPagesMax = 4096;
-inline constexpr std::int64_t kPageBytes = 4096;
 // The longest that a group waits for the transactions it expects.
 inline constexpr Duration kGatherPatienceMax = std::chrono::milliseconds(4);
 // Outcomes that one call of ForgetOperations deletes at most.

@@ -14,6 +14,9 @@ namespace muster {
 
 // The tables of one file, their versions, and what a file knows of the installation it belongs to.
 
+// Of every file; fixed when it is made.
+inline constexpr std::int64_t kPageBytes = 4096;
+
 // One step forward. Steps are only ever added; what has been released never changes.
 struct Migration {
   std::int64_t version;  // that the file has after it

@@ -48,6 +48,15 @@ Error Describe(int code, const std::string& path, const char* message) {
   }
 }
 
+// The last error of a connection. Somebody who only reads is not told that writes are unavailable: a lock passes.
+std::unexpected<Error> LastError(sqlite3* handle, const std::string& path) {
+  Error error = Describe(sqlite3_extended_errcode(handle), path, sqlite3_errmsg(handle));
+  if (error.reason == Reason::kWritesUnavailable && sqlite3_db_readonly(handle, "main") == 1) {
+    error.reason = Reason::kOverloaded;
+  }
+  return std::unexpected(std::move(error));
+}
+
 void InitialiseOnce() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -80,8 +89,7 @@ Statement& Statement::BindText(int index, std::string_view text) {
 }
 
 std::unexpected<Error> Statement::Failure() {
-  sqlite3* database = sqlite3_db_handle(handle_);
-  std::unexpected<Error> failure(Describe(sqlite3_extended_errcode(database), *path_, sqlite3_errmsg(database)));
+  std::unexpected<Error> failure = LastError(sqlite3_db_handle(handle_), *path_);
   sqlite3_reset(handle_);
   return failure;
 }
@@ -141,9 +149,7 @@ Database::~Database() {
   MUSTER_CHECK(sqlite3_close(handle_) == SQLITE_OK);
 }
 
-std::unexpected<Error> Database::Failure() const {
-  return std::unexpected(Describe(sqlite3_extended_errcode(handle_), path_, sqlite3_errmsg(handle_)));
-}
+std::unexpected<Error> Database::Failure() const { return LastError(handle_, path_); }
 
 Result<void> Database::Execute(const std::string& sql) {
   if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return Failure();

@@ -55,7 +55,8 @@ class Statement {
 // first Prepare or CountWalPages.
 //
 // Errors: WRITES_UNAVAILABLE when the file cannot be written now (full, read-only, I/O error on writing, locked);
-// INTERNAL for all else. Messages name the file and what to do, and hold no value of any row.
+// OVERLOADED instead on a connection that only reads; INTERNAL for all else. Messages name the file and what to do, and
+// hold no value of any row.
 class Database {
  public:
   enum class Mode { kRead, kWrite, kCreate };

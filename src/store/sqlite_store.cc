@@ -8,6 +8,7 @@
 #include "store/data_directory.h"
 #include "store/file_transaction.h"
 #include "store/group_committer.h"
+#include "store/schema.h"
 #include "store/sqlite_archive.h"
 #include "store/sqlite_reader.h"
 

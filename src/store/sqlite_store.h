@@ -58,8 +58,8 @@ class SqliteStore {
   // The leaf of a route tree: gathers the reads of a turn into one read transaction. Source: primary.
   virtual Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) = 0;
 
-  // INTERNAL or WRITES_UNAVAILABLE when the last commit failed (disk full, I/O error) and none has succeeded since:
-  // /readyz.
+  // The error of the last commit (disk full, I/O error) if it failed and none has succeeded since: /readyz. Then it
+  // also tries, in the background, whether writing works again: whoever keeps asking finds out without writing.
   virtual Result<void> Health() const = 0;
   virtual std::int64_t CountMembers() const = 0;  // an estimate that is cheap
 
