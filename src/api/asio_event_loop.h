@@ -23,12 +23,12 @@ class SocketWatcher {
   ~SocketWatcher() = default;
 };
 
-// An event loop on asio::io_context. It runs in turns; a turn is a batch of posted work, of ready sockets, or a tick,
-// then all deferred work, then the turn's end.
+// An event loop on asio::io_context. It runs in turns: what was posted, sockets that are ready, what these deferred,
+// the turn's end.
 //
-// Sockets are not Asio's: they lie, level-triggered, in an epoll set of the loop's own, and Asio waits for that set. A
-// batch of ready sockets then costs one system call more, while Asio's edge-triggered reactor needs one more for each
-// read (README.md has the figures).
+// Sockets are not Asio's: they lie, level-triggered, in an epoll set of the loop's own, and Asio waits for that set.
+// That costs some system calls a batch of ready sockets; Asio's edge-triggered reactor needs one more for each read
+// (README.md has the figures).
 class AsioEventLoop final : public EventLoop {
  public:
   // Errors: out of file descriptors.

@@ -39,10 +39,10 @@ struct HttpRequest {
 class HttpExchange {
  public:
   struct Reply {
-    int status = 200;                // 200 to 599
-    std::string_view content_type;   // empty: no Content-Type (and no body)
-    std::string_view extra_headers;  // whole lines, each ended by \r\n
-    std::string_view body;
+    int status = 200;                     // 200 to 599
+    std::string_view content_type = {};   // empty: no Content-Type (and no body)
+    std::string_view extra_headers = {};  // whole lines, each ended by \r\n
+    std::string_view body = {};
   };
 
   // Which request of its connection this is, and what its answer needs to know of it.

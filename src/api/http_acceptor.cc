@@ -40,7 +40,11 @@ Result<void> HttpAcceptor::Start() {
 void HttpAcceptor::Stop() {
   if (socket_ < 0) return;
   AcceptSome(kAcceptsAtStop);
-  close(std::exchange(socket_, -1));
+  Close();
+}
+
+void HttpAcceptor::Close() {
+  if (socket_ >= 0) close(std::exchange(socket_, -1));
   if (reserve_ >= 0) close(std::exchange(reserve_, -1));
 }
 

@@ -17,7 +17,7 @@ class HttpAcceptor final : public SocketWatcher {
   // once.
   HttpAcceptor(AsioEventLoop& loop, int listening_socket, std::function<void(int)> accepted, Counter& refused,
                const Clock& clock, Logger& logger);
-  ~HttpAcceptor() { Stop(); }
+  ~HttpAcceptor() { Close(); }
 
   Result<void> Start();
   // Accepts what has connected so far, and listens no more.
@@ -28,6 +28,7 @@ class HttpAcceptor final : public SocketWatcher {
   void OnReady(Ready ready) override;
 
  private:
+  void Close();
   void AcceptSome(int most);
   // False: nothing can be accepted now.
   bool OnError(int error);

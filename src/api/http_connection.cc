@@ -167,7 +167,7 @@ void HttpConnection::Answer(const HttpExchange::Ticket& ticket, const HttpExchan
 void HttpConnection::Abandon(const HttpExchange::Ticket& ticket) {
   if (!is_open()) return;
   const std::string body = loop_.handler().DescribeRejection(500, "the request was dropped without an answer");
-  Answer(ticket, {.status = 500, .content_type = "application/problem+json", .extra_headers = {}, .body = body});
+  Answer(ticket, {.status = 500, .content_type = "application/problem+json", .body = body});
 }
 
 void HttpConnection::EndTurn() {

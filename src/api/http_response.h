@@ -29,7 +29,7 @@ class HttpDateLine {
 };
 
 struct HttpResponseFrame {
-  std::string_view date_line;
+  std::string_view date_line = {};
   bool head = false;        // the length of the body, but not the body
   bool says_close = false;  // the last answer of its connection
   bool says_keep_alive = false;
