@@ -26,6 +26,8 @@ void AppendLine(std::string& head, std::string_view name, std::string_view value
   head.append(name).append(": ").append(value).append("\r\n");
 }
 
+std::string_view CodeOf(std::optional<Reason> reason) { return reason ? DescribeReason(*reason).code : "OK"; }
+
 }  // namespace
 
 Calls::Calls(EventLoop& loop, const ApiDependencies& dependencies)
@@ -87,7 +89,7 @@ Call* Calls::Begin(Rpc rpc, const RequestHeaders& headers, HttpExchange exchange
       AppendProblem(body, error, refused.request_id);
       AppendProblemHeaders(StartHead(refused), error);
       refused.exchange->Send({503, kProblemContentType, head_, body});
-      Record(refused, 503, error.code(), error.reason);
+      Record(refused, 503, error.reason);
       return nullptr;
     }
     calls_.push_back(std::make_unique<Call>());
@@ -133,7 +135,7 @@ Result<void> Calls::RequireScope(const Call& call, Scope scope) {
 
 Result<void> Calls::Hold(Call& call, std::size_t bytes) {
   if (held_bytes_ + bytes > kHeldBytesMax) {
-    return muster::Fail(Reason::kOverloaded, "too many writes are under way; send it again after a moment");
+    return muster::Fail(Reason::kOverloaded, "too much is under way; send it again after a moment");
   }
   held_bytes_ += bytes;
   call.held_bytes += bytes;
@@ -152,9 +154,10 @@ std::string& Calls::StartBody() {
   return body_;
 }
 
-void Calls::Answer(Call& call, int status, std::string_view content_type, std::string_view body) {
+void Calls::Answer(Call& call, int status, std::string_view content_type, std::string_view body,
+                   std::optional<Reason> reason) {
   call.exchange->Send({status, content_type, head_, body});
-  End(call, status, "OK", std::nullopt);
+  End(call, status, reason);
 }
 
 void Calls::Fail(Call& call, const Error& error, std::string_view allow) {
@@ -165,11 +168,11 @@ void Calls::Fail(Call& call, const Error& error, std::string_view allow) {
   std::string& body = StartBody();
   AppendProblem(body, error, call.request_id);
   call.exchange->Send({status, kProblemContentType, head, body});
-  End(call, status, error.code(), error.reason);
+  End(call, status, error.reason);
 }
 
-void Calls::End(Call& call, int status, std::string_view code, std::optional<Reason> reason) {
-  Record(call, status, code, reason);
+void Calls::End(Call& call, int status, std::optional<Reason> reason) {
+  Record(call, status, reason);
   held_bytes_ -= call.held_bytes;
   call.held_bytes = 0;
   call.exchange.reset();
@@ -177,9 +180,9 @@ void Calls::End(Call& call, int status, std::string_view code, std::optional<Rea
   idle_.push_back(&call);
 }
 
-void Calls::Record(const Call& call, int status, std::string_view code, std::optional<Reason> reason) {
+void Calls::Record(const Call& call, int status, std::optional<Reason> reason) {
   const Duration duration = clock_.Monotonic() - call.begin;
-  CounterOf(call.rpc, code, reason).Add();
+  CounterOf(call.rpc, reason).Add();
   histograms_[static_cast<std::size_t>(call.rpc)]->Record(duration);
 
   const LogLevel level = IsWrite(call.rpc) || status >= 500 ? LogLevel::kInfo : LogLevel::kDebug;
@@ -187,7 +190,7 @@ void Calls::Record(const Call& call, int status, std::string_view code, std::opt
   const std::string_view trace_id = TraceIdOf(call.trace_parent);
   logger_.Log(level, "request",
               {{"rpc", RpcName(call.rpc)},
-               {"code", code},
+               {"code", CodeOf(reason)},
                {"status", status},
                {"caller", caller},
                {"member_id", call.member.value()},
@@ -196,12 +199,12 @@ void Calls::Record(const Call& call, int status, std::string_view code, std::opt
                {"duration_micros", duration.count()}});
 }
 
-Counter& Calls::CounterOf(Rpc rpc, std::string_view code, std::optional<Reason> reason) {
+Counter& Calls::CounterOf(Rpc rpc, std::optional<Reason> reason) {
   const std::size_t column = reason ? static_cast<std::size_t>(*reason) : kReasonCount;
   Counter*& counter = counters_[static_cast<std::size_t>(rpc)][column];
   if (counter == nullptr) {
     counter = &metrics_.AddCounter("muster_api_requests_total", "Requests answered, by rpc and code.",
-                                   {{"rpc", std::string(RpcName(rpc))}, {"code", std::string(code)}});
+                                   {{"rpc", std::string(RpcName(rpc))}, {"code", std::string(CodeOf(reason))}});
   }
   return *counter;
 }

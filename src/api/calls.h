@@ -33,7 +33,7 @@ struct Call {
   std::string request_id;
   std::string trace_parent;    // empty when the caller sent none
   std::string if_none_match;   // reads only
-  std::size_t held_bytes = 0;  // of its body, held until it is answered
+  std::size_t held_bytes = 0;  // of Calls::Hold
 };
 
 // The calls of one loop: begins them (request id, trace, deadline, who calls), ends them with an answer (headers,
@@ -45,7 +45,7 @@ struct Call {
 class Calls {
  public:
   static constexpr std::size_t kCallsMax = 65'536;
-  static constexpr std::size_t kHeldBytesMax = std::size_t{64} << 20;  // bodies of writes under way
+  static constexpr std::size_t kHeldBytesMax = std::size_t{64} << 20;  // of what Hold accounts for
 
   Calls(EventLoop& loop, const ApiDependencies& dependencies);
   ~Calls();
@@ -59,15 +59,17 @@ class Calls {
   Result<void> Admit(Call& call, const RequestHeaders& headers, Scope scope);
   Result<void> Admit(Call& call, const RequestHeaders& headers);
   static Result<void> RequireScope(const Call& call, Scope scope);
-  // OVERLOADED when the bodies of the writes under way would exceed kHeldBytesMax; given back with the answer.
+  // Accounts for what the call keeps in memory until it is answered. OVERLOADED when that would exceed kHeldBytesMax
+  // over all calls.
   Result<void> Hold(Call& call, std::size_t bytes);
 
   // The header lines of the next answer, begun with those that every answer has: append whole lines to it, then Answer.
   std::string& StartHead(const Call& call);
   // An empty buffer for the body of the next answer.
   std::string& StartBody();
-  // Each ends the call: `call` is gone afterwards.
-  void Answer(Call& call, int status, std::string_view content_type, std::string_view body);
+  // Each ends the call: `call` is gone afterwards. `reason` is for an answer that is no success and no problem either.
+  void Answer(Call& call, int status, std::string_view content_type, std::string_view body,
+              std::optional<Reason> reason = std::nullopt);
   void Fail(Call& call, const Error& error, std::string_view allow = {});
 
   // Runs a write and calls `then(call, result)` on the loop when it has come back.
@@ -91,9 +93,9 @@ class Calls {
 
  private:
   void AppendRequestId(std::string& out);
-  void End(Call& call, int status, std::string_view code, std::optional<Reason> reason);
-  void Record(const Call& call, int status, std::string_view code, std::optional<Reason> reason);
-  Counter& CounterOf(Rpc rpc, std::string_view code, std::optional<Reason> reason);
+  void End(Call& call, int status, std::optional<Reason> reason);
+  void Record(const Call& call, int status, std::optional<Reason> reason);
+  Counter& CounterOf(Rpc rpc, std::optional<Reason> reason);
 
   EventLoop& loop_;
   const Clock& clock_;

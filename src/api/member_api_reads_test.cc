@@ -191,6 +191,24 @@ TEST_F(MemberReadsTest, BatchesMayBeEmptyAndAreBounded) {
   EXPECT_THAT(batch(""), IsProblem(Reason::kInvalidArgument));
 }
 
+TEST_F(MemberReadsTest, BatchesUnderWayAreBoundedTogether) {
+  reader_->later = &loop_;
+  std::string ids = R"({"ids":[1)";
+  for (int i = 0; i < 999; ++i) ids += ",1";
+  std::vector<std::shared_ptr<Response>> responses;
+  for (int i = 0; i < 300; ++i) {
+    responses.push_back(Begin(*members_, {.method = kPost, .target = "/v1/members:batchGet", .body = ids + "]}"}));
+  }
+  int refused = 0;
+  for (const auto& response : responses) {
+    const Response answer = Await(response);
+    if (answer.status == 200) continue;
+    EXPECT_THAT(answer, IsProblem(Reason::kOverloaded));
+    ++refused;
+  }
+  EXPECT_EQ(refused, 300 - (64 << 20) / (1000 * 256));
+}
+
 TEST_F(MemberReadsTest, OneFailureOfABatchIsItsOwn) {
   reader_->failure = Error{.reason = Reason::kStale, .message = "m"};
   const Response response = Send({.method = kPost, .target = "/v1/members:batchGet", .body = R"({"ids":["7"]})"});
@@ -267,6 +285,7 @@ TEST_F(MemberReadsTest, ProbesNeedNoKey) {
     const Response metrics = probe("/metrics");
     EXPECT_THAT(metrics.content_type, HasSubstr("version=0.0.4"));
     EXPECT_THAT(metrics.body, HasSubstr("muster_api_requests_total{code=\"OK\",rpc=\"Ready\"}"));
+    EXPECT_THAT(metrics.body, HasSubstr("muster_api_requests_total{code=\"OVERLOADED\",rpc=\"Ready\"}"));
     EXPECT_THAT(metrics.body, HasSubstr("muster_api_request_seconds_count{rpc=\"Live\"}"));
   }
 }

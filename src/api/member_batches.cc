@@ -6,11 +6,19 @@
 
 namespace muster {
 
+namespace {
+
+// What one key of a batch under way takes, about: its answer, and the reader's part.
+constexpr std::size_t kBatchKeyBytes = 256;
+
+}  // namespace
+
 Result<void> MemberHandler::BatchGet(Call& call, const Input& input) {
   MUSTER_TRY(calls_.Admit(call, input.headers, Scope::kMembersRead));
   MUSTER_TRY(query_.Parse(input.request.query, {}));
   MUSTER_TRY(CheckContentType(input.headers.content_type, {"application/json"}));
   MUSTER_ASSIGN(const std::vector<MemberId> ids, json_.ReadIds(input.request.body));
+  MUSTER_TRY(calls_.Hold(call, ids.size() * kBatchKeyBytes));
   const ReadOptions options{.no_cache = input.headers.no_cache, .deadline = call.deadline};
   Batch& batch = StartBatch(call, Reason::kMemberNotFound, ids.size());
   for (std::size_t i = 0; i < ids.size(); ++i) reader_->Get(ids[i], options, batch.ReplyAt(i));
@@ -23,6 +31,7 @@ Result<void> MemberHandler::BatchResolve(Call& call, const Input& input) {
   MUSTER_TRY(query_.Parse(input.request.query, {}));
   MUSTER_TRY(CheckContentType(input.headers.content_type, {"application/json"}));
   MUSTER_ASSIGN(std::vector<Result<IdentityKey>> keys, json_.ReadIdentityKeys(input.request.body));
+  MUSTER_TRY(calls_.Hold(call, keys.size() * kBatchKeyBytes));
   const ReadOptions options{.no_cache = input.headers.no_cache, .deadline = call.deadline};
   Batch& batch = StartBatch(call, Reason::kIdentityNotFound, keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {

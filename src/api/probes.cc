@@ -30,7 +30,8 @@ void Probes::AnswerReady(Calls& calls, Call& call, bool verbose) const {
     }
   }
   body.append(ready ? "ready\n" : "not ready\n");
-  calls.Answer(call, ready ? 200 : 503, kText, body);
+  if (ready) return calls.Answer(call, 200, kText, body);
+  calls.Answer(call, 503, kText, body, Reason::kOverloaded);
 }
 
 }  // namespace muster
