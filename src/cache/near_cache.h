@@ -26,7 +26,7 @@ struct NearCacheOptions {
 // it.
 std::unique_ptr<MemberCache> MakeNearCache(const NearCacheOptions& options, const CommitFloor& floor);
 
-// Registers muster_cache_* gauges of what `cache` holds; both must outlive each other's use.
+// Registers muster_cache_* metrics; `cache` must outlive the last exposition.
 void ExposeCacheMetrics(const MemberCache& cache, MetricRegistry& metrics);
 
 }  // namespace muster

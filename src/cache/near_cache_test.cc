@@ -145,12 +145,17 @@ TEST(NearCacheMetrics, AreExposed) {
   MetricRegistry metrics;
   ExposeCacheMetrics(*cache, metrics);
   cache->Fill(MemberId(1), Document(1), floor.Now());
+  cache->Find(MemberId(1));
+  cache->Find(MemberId(2));
   const std::string text = metrics.Expose();
   EXPECT_THAT(text, HasSubstr("muster_cache_entries 1\n"));
   EXPECT_THAT(text, HasSubstr("muster_cache_bytes_max 8388608\n"));
   EXPECT_THAT(text, HasSubstr("muster_cache_bytes "));
-  EXPECT_THAT(text, HasSubstr("muster_cache_evictions 0\n"));
-  EXPECT_THAT(text, HasSubstr("muster_cache_fills_refused 0\n"));
+  EXPECT_THAT(text, HasSubstr("muster_cache_evictions_total 0\n"));
+  EXPECT_THAT(text, HasSubstr("muster_cache_fills_refused_total 0\n"));
+  EXPECT_THAT(text, HasSubstr("muster_cache_fills_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("muster_cache_hits_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("muster_cache_misses_total 1\n"));
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ bool IsWordCharacter(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <
 template <typename Map>
 std::vector<std::string> Names(const Map& map) {
   std::vector<std::string> names;
+  names.reserve(map.size());
   for (const auto& [name, value] : map) names.push_back(name);
   return names;
 }

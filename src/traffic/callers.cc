@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -13,52 +12,14 @@
 #include "base/encoding.h"
 #include "traffic/caller_accounts.h"
 #include "traffic/caller_key.h"
+#include "traffic/caller_snapshot.h"
 #include "traffic/siphash.h"
 
 namespace muster {
 namespace {
 
-using KeyHash = std::array<std::uint8_t, 32>;
-
 constexpr std::size_t kMemoSlots = 256;  // of a thread; two keys that share one cost each other an HMAC
 constexpr std::size_t kAuthorizationBytesMax = 256;
-
-// The first part is what no other use of the installation's hash key begins a message of four parts with.
-KeyHash HashOf(KeyedHash& hash, const CallerKeyParts& parts) {
-  const std::array<std::string_view, 4> message = {"muster", "caller key", parts.id, parts.secret};
-  return hash.Hash(message);
-}
-
-// All accounts at one revision, by the id of their keys.
-struct Snapshot {
-  struct Entry {
-    KeyHash hash{};
-    std::shared_ptr<const Caller> caller;
-    Timestamp expire_time{};
-    bool disabled = false;
-  };
-  std::map<std::string, Entry, std::less<>> keys;
-};
-
-std::shared_ptr<const Snapshot> MakeSnapshot(const TopologyDocument& document) {
-  auto snapshot = std::make_shared<Snapshot>();
-  for (const CallerRecord& record : document.callers) {
-    Caller caller{.name = record.name};
-    for (const std::string& name : record.scopes) {
-      // A word that a newer muster knows grants nothing here.
-      if (const auto scope = ParseScope(name)) caller.scopes |= static_cast<std::uint16_t>(*scope);
-    }
-    const auto shared = std::make_shared<const Caller>(std::move(caller));
-    for (const CallerRecord::Key& key : record.keys) {
-      const auto bytes = FromHex(key.hash_hex);
-      if (!bytes || bytes->size() != KeyHash{}.size()) continue;  // opens nothing
-      Snapshot::Entry entry{.caller = shared, .expire_time = key.expire_time, .disabled = record.disabled};
-      std::ranges::copy(*bytes, entry.hash.begin());
-      snapshot->keys.emplace(key.id, std::move(entry));
-    }
-  }
-  return snapshot;
-}
 
 // What a thread remembers of one directory at one generation of its snapshot. Callers are the thread's own copies:
 // threads do not share the line of a reference count.
@@ -73,7 +34,7 @@ struct ThreadMemo {
 
   std::uint64_t directory;
   std::uint64_t generation = 0;
-  std::shared_ptr<const Snapshot> snapshot;
+  std::shared_ptr<const CallerSnapshot> snapshot;
   KeyedHash hash;
   std::array<Slot, kMemoSlots> slots;
 };
@@ -103,7 +64,7 @@ class TopologyCallerDirectory final : public CallerDirectory {
         random_(random),
         digest_({random.Next(), random.Next()}),
         number_(next_directory_number.fetch_add(1, std::memory_order_relaxed)),
-        snapshot_(std::make_shared<const Snapshot>()) {}
+        snapshot_(std::make_shared<const CallerSnapshot>()) {}
 
   Result<std::shared_ptr<const Caller>> Authenticate(std::string_view authorization) override {
     if (authorization.empty()) {
@@ -116,7 +77,7 @@ class TopologyCallerDirectory final : public CallerDirectory {
     if (slot.caller && slot.digest == digest && (slot.expire_time == Timestamp{} || clock_.Now() < slot.expire_time)) {
       return slot.caller;
     }
-    MUSTER_ASSIGN(const Snapshot::Entry* entry, Verify(memo, authorization));
+    MUSTER_ASSIGN(const CallerSnapshot::Entry* entry, Verify(memo, authorization));
     slot = {
         .digest = digest, .caller = std::make_shared<const Caller>(*entry->caller), .expire_time = entry->expire_time};
     return slot.caller;
@@ -213,15 +174,15 @@ class TopologyCallerDirectory final : public CallerDirectory {
   }
 
   // The same work whether the id is known or not: one HMAC and one constant-time comparison.
-  Result<const Snapshot::Entry*> Verify(ThreadMemo& memo, std::string_view authorization) const {
+  Result<const CallerSnapshot::Entry*> Verify(ThreadMemo& memo, std::string_view authorization) const {
     const auto token = BearerToken(authorization);
     if (!token) return FailForm();
     const auto parts = ParseCallerKey(*token);
     if (!parts) return FailForm();
-    static const Snapshot::Entry kNobody;
+    static const CallerSnapshot::Entry kNobody;
     const auto found = memo.snapshot->keys.find(parts->id);
-    const Snapshot::Entry& entry = found == memo.snapshot->keys.end() ? kNobody : found->second;
-    const KeyHash hash = HashOf(memo.hash, *parts);
+    const CallerSnapshot::Entry& entry = found == memo.snapshot->keys.end() ? kNobody : found->second;
+    const CallerKeyHash hash = HashCallerKey(memo.hash, *parts);
     const bool equal = CRYPTO_memcmp(hash.data(), entry.hash.data(), hash.size()) == 0;
     if (!equal || !entry.caller) {
       return Fail(Reason::kUnauthenticated, "this key is not known here; ask who operates this muster for one");
@@ -245,7 +206,7 @@ class TopologyCallerDirectory final : public CallerDirectory {
     KeyedHash hash(hash_key_);
     const Timestamp now = clock_.Now();
     fresh.record = {.id = fresh.shown.id,
-                    .hash_hex = ToHex(HashOf(hash, parts)),
+                    .hash_hex = ToHex(HashCallerKey(hash, parts)),
                     .create_time = now,
                     .expire_time = lifetime == Duration::zero() ? Timestamp{} : now + lifetime};
     return fresh;
@@ -278,7 +239,7 @@ class TopologyCallerDirectory final : public CallerDirectory {
   }
 
   void Publish(const TopologyDocument& document) {
-    auto snapshot = MakeSnapshot(document);
+    auto snapshot = MakeCallerSnapshot(document);
     std::lock_guard lock(snapshot_mutex_);
     snapshot_ = std::move(snapshot);
     generation_.fetch_add(1, std::memory_order_release);
@@ -295,7 +256,7 @@ class TopologyCallerDirectory final : public CallerDirectory {
   std::mutex change_mutex_;
 
   std::mutex snapshot_mutex_;
-  std::shared_ptr<const Snapshot> snapshot_;
+  std::shared_ptr<const CallerSnapshot> snapshot_;
   std::atomic<std::uint64_t> generation_{1};
 };
 
