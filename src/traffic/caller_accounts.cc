@@ -72,6 +72,7 @@ Result<CallerRecord*> RequireCaller(TopologyDocument& document, std::string_view
   MUSTER_TRY(CheckCallerName(name));
   if (CallerRecord* caller = FindCaller(document, name)) return caller;
   std::vector<std::string> known;
+  known.reserve(document.callers.size());
   for (const CallerRecord& caller : document.callers) known.push_back(caller.name);
   const std::string nearest = NearestWord(name, known);
   return Fail(Reason::kNotFound,

@@ -224,9 +224,12 @@ class TopologyCallerDirectory final : public CallerDirectory {
   Result<void> ChangeLocked(const std::function<Result<void>(TopologyDocument&)>& change) {
     auto changed = topology_.Update(change);
     if (!changed) {
-      // It may be there all the same.
-      if (changed.error().reason == Reason::kOutcomeUnknown) (void)RefreshLocked();
-      return Fail(std::move(changed).error());
+      Error error = std::move(changed).error();
+      if (error.reason == Reason::kOutcomeUnknown) {
+        // It may be there all the same, and is then in force.
+        if (auto read = RefreshLocked(); !read) error.message += "; nor can it be read: " + read.error().message;
+      }
+      return Fail(std::move(error));
     }
     Publish(**changed);
     return {};

@@ -19,6 +19,7 @@ constexpr std::array<std::pair<Scope, std::string_view>, 5> kNames = {{
 
 std::vector<std::string> AllNames() {
   std::vector<std::string> names;
+  names.reserve(kNames.size());
   for (const auto& [scope, name] : kNames) names.emplace_back(name);
   return names;
 }
@@ -48,6 +49,7 @@ std::optional<Scope> ParseScope(std::string_view name) {
 const std::vector<Scope>& AllScopes() {
   static const std::vector<Scope> kScopes = [] {
     std::vector<Scope> scopes;
+    scopes.reserve(kNames.size());
     for (const auto& [scope, name] : kNames) scopes.push_back(scope);
     return scopes;
   }();
