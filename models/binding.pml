@@ -13,7 +13,8 @@
  *
  * The third bind is for member THIRD (by symmetry, 1 covers 2 unless one of them is local).
  * -DLOCAL puts member 1 into K's database: its binds and unbinds are then one transaction, and write no operation row.
- * -DRESOLVE replaces the third bind by a resolve.
+ * -DRESOLVE replaces the third bind by a resolve, and lets K be moved from member 1 to member 2 in one transaction, as a
+ *   merge in one database will. (Without such a move there is a moment between unbind and bind at which nobody holds K.)
  *
  * Each of these removes one thing the protocol stands on; spin must find what goes wrong then:
  *   -DNO_FENCE      commit does not look whether its operation was aborted
@@ -44,9 +45,11 @@ byte outcome[BINDS + 1];       /* by operation, in its member's database */
 bool under_way[BINDS + 1];     /* the operation's process may still commit it */
 bool aged[BINDS + 1];          /* older than kOperationAgeMax by its database's clock */
 byte ended;                    /* processes that are done or dead */
+bool nobody_held = true;       /* at some moment since the resolve began, or would have begun */
 
 /* What must hold after every transaction. */
 #define CHECK                                                                                  \
+  nobody_held = nobody_held || (!lists[1] && !lists[2]);                                       \
   assert(!(lists[1] && lists[2]));                                                             \
   assert(!lists[1] || (row_member == 1 && row_op == bound_by[1]));                             \
   assert(!lists[2] || (row_member == 2 && row_op == bound_by[2]))
@@ -57,7 +60,7 @@ byte ended;                    /* processes that are done or dead */
   ended++; goto end_over
 #define END_UNBIND op = 0; ended++; goto end_over
 #define END_SWEEP seen_member = 0; seen_op = 0; holds = false; ended++; goto end_over
-#define END_RESOLVE seen_member = 0; seen_op = 0; tries = 0; nobody_held = false; ended++; goto end_over
+#define END_RESOLVE seen_member = 0; seen_op = 0; tries = 0; nobody_held = true; ended++; goto end_over
 
 /* In the member's database: does it hold K? If not, `o` shall never commit. */
 inline settle(m, o, holds) {
@@ -245,9 +248,9 @@ end_over:
 /* Reads only; a row that keeps changing is looked at TRIES times more. */
 proctype Resolve() {
   byte seen_member, seen_op, tries;
-  bool nobody_held;
 
   atomic {
+    nobody_held = !lists[1] && !lists[2];
     if
     :: row_member == FREE -> assert(!lists[1] && !lists[2]); END_RESOLVE /* nobody */
     :: else -> seen_member = row_member; seen_op = row_op
@@ -255,7 +258,6 @@ proctype Resolve() {
   }
 again:
   atomic {
-    nobody_held = !lists[1] && !lists[2];
     if
     :: lists[seen_member] -> END_RESOLVE         /* answers seen_member, which holds K at this moment */
     :: else
@@ -277,6 +279,16 @@ again:
   }
 end_over:
   false
+}
+
+/* Both members and K in one database. */
+proctype Move() {
+end_move:
+  atomic {
+    lists[1] ->
+    lists[1] = false; bound_by[1] = NONE; lists[2] = true; bound_by[2] = 3; row_member = 2; row_op = 3;
+    CHECK
+  }
 }
 
 /*
@@ -317,7 +329,7 @@ init {
     under_way[1] = true; under_way[2] = true; under_way[3] = true;
     run Bind(1, 1); run Bind(2, 2);
 #ifdef RESOLVE
-    run Resolve();
+    run Resolve(); run Move();
 #else
     run Bind(3, THIRD);
 #endif

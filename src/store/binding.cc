@@ -8,6 +8,7 @@
 #include "domain/member_rules.h"
 #include "store/binding_claim.h"
 #include "store/binding_steps.h"
+#include "store/in_database.h"
 
 namespace muster {
 namespace {
@@ -128,7 +129,7 @@ Task<Result<Member>> BindingWriter::AnswerTaken(const Member& wanted, bool alloc
       return {};
     };
     MUSTER_CO_TRY(claims_.CheckDeadline(context));
-    Result<void> result = co_await claims_.InDatabase(shards_.DatabaseOf(wanted.id), std::move(read));
+    Result<void> result = co_await InDatabase(shards_, shards_.DatabaseOf(wanted.id), std::move(read));
     MUSTER_CO_TRY(ClaimProtocol::NothingWritten(std::move(result)));
     if (standing && standing->created_by == wanted.created_by) co_return std::move(*standing);
     if (standing) co_return Fail(Reason::kMemberExists, "a member with this id exists");
@@ -184,7 +185,7 @@ Task<Result<Member>> BindingWriter::CommitEdit(MemberId id, const Edit& edit, co
     member = std::move(commitment.member);
     return {};
   };
-  Result<void> result = co_await claims_.InDatabase(home, std::move(transaction));
+  Result<void> result = co_await InDatabase(shards_, home, std::move(transaction));
   MUSTER_CO_TRY(std::move(result));
   claims_.SwapInBackground(elsewhere);
   co_return std::move(*member);

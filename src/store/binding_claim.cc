@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "store/binding.h"
+#include "store/in_database.h"
 
 namespace muster {
 namespace {
@@ -32,12 +33,6 @@ Result<void> ClaimProtocol::NothingWritten(Result<void> result) {
     return Fail(Reason::kWritesUnavailable, "the store lost an answer before anything was written; try again");
   }
   return result;
-}
-
-Callback<Result<void>> ClaimProtocol::InDatabase(std::uint32_t database, ShardStore::Transaction transaction) {
-  return Callback<Result<void>>([this, database, transaction = std::move(transaction)](auto done) mutable {
-    shards_.Run(database, std::move(transaction), std::move(done));
-  });
 }
 
 Result<void> ClaimProtocol::CheckDeadline(const WriteContext& context) const {
@@ -98,7 +93,7 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
     claimed = {Claimed::Verdict::kCommitted, std::move(member), {}};
     return {};
   };
-  Result<void> result = co_await InDatabase(home, std::move(transaction));
+  Result<void> result = co_await InDatabase(shards_, home, std::move(transaction));
   // A verdict counts only if the store says that the transaction ended with it: one that was reached beside other
   // transactions that could not be committed may rest on what they wrote.
   const bool is_final =
@@ -182,7 +177,7 @@ Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation
       MUSTER_CHECK(swapped);
       return {};
     };
-    Result<void> result = co_await InDatabase(database, std::move(reserve));
+    Result<void> result = co_await InDatabase(shards_, database, std::move(reserve));
     MUSTER_CO_TRY(NothingWritten(std::move(result)));
     if (!standing.stranger) co_return std::move(standing.holder);
 
@@ -193,7 +188,7 @@ Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation
       MUSTER_ASSIGN(holder, Settle(rows, key, row));
       return {};
     };
-    result = co_await InDatabase(shards_.DatabaseOf(row.member_id), std::move(settle));
+    result = co_await InDatabase(shards_, shards_.DatabaseOf(row.member_id), std::move(settle));
     MUSTER_CO_TRY(NothingWritten(std::move(result)));
     if (holder) co_return std::move(holder);
     dangling = row;
@@ -230,7 +225,7 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
     claimed = {Claimed::Verdict::kCommitted, std::move(member), {}};
     return {};
   };
-  Result<void> result = co_await InDatabase(home, std::move(transaction));
+  Result<void> result = co_await InDatabase(shards_, home, std::move(transaction));
   if (!result && claimed.verdict != Claimed::Verdict::kAgain) co_return Fail(std::move(result).error());
   co_return claimed;
 }

@@ -58,8 +58,6 @@ class ClaimProtocol {
   };
   void SwapInBackground(const std::vector<Swap>& swaps);
 
-  Callback<Result<void>> InDatabase(std::uint32_t database, ShardStore::Transaction transaction);
-
   // DEADLINE_EXCEEDED when it has passed. Asked before each step and again inside each commit, which may have waited.
   Result<void> CheckDeadline(const WriteContext& context) const;
 

@@ -10,17 +10,12 @@
 #include "domain/id_allocator.h"
 #include "store/binding.h"
 #include "store/binding_steps.h"
+#include "store/in_database.h"
 
 namespace muster {
 namespace {
 
 using Entries = std::vector<ShardStore::LookupEntry>;
-
-Callback<Result<void>> InDatabase(ShardStore& shards, std::uint32_t database, ShardStore::Transaction transaction) {
-  return Callback<Result<void>>([&shards, database, transaction = std::move(transaction)](auto done) mutable {
-    shards.Run(database, std::move(transaction), std::move(done));
-  });
-}
 
 // Those of `entries` whose owner, in this transaction's database, does not list them.
 Result<Entries> SettleAll(ShardTransaction& transaction, const Entries& entries) {

@@ -1,0 +1,219 @@
+#include "checker.h"
+
+#include <algorithm>
+
+#include "base/encoding.h"
+#include "base/error.h"
+
+namespace muster::sim {
+namespace {
+
+std::string Name(MemberId id) { return "member " + std::to_string(id.value()); }
+std::string Name(const IdentityKey& key) { return "identity " + ToHex(key.bytes).substr(0, 6); }
+std::string Name(const Call& call) { return std::string(VerbName(call.verb)) + " " + call.request_id; }
+
+}  // namespace
+
+std::string_view VerbName(Verb verb) {
+  switch (verb) {
+    case Verb::kRegister:
+      return "register";
+    case Verb::kUpdate:
+      return "update";
+    case Verb::kBind:
+      return "bind";
+    case Verb::kUnbind:
+      return "unbind";
+    case Verb::kClose:
+      return "close";
+    case Verb::kMove:
+      return "move";
+    case Verb::kResolve:
+      return "resolve";
+  }
+  return "?";
+}
+
+void Checker::Committed(const std::vector<MemberWrite>& writes) {
+  if (writes.empty()) return;
+  ++moment_;
+  const auto state_of = [this](MemberId id) -> State* {
+    std::vector<State>& states = states_[id];
+    return states.empty() ? nullptr : &states.back();
+  };
+  for (const MemberWrite& write : writes) {
+    const State* before = state_of(write.member.id);
+    CheckChange(before, write);
+    if (before != nullptr) NoteReleased(before->member, write.member);
+  }
+  for (const MemberWrite& write : writes) {
+    State* before = state_of(write.member.id);
+    NoteBound(before != nullptr ? &before->member : nullptr, write.member);
+    if (before != nullptr) before->to = moment_;
+    states_[write.member.id].push_back({write.member, moment_, kStill});
+  }
+  const std::string& request_id = writes[0].change.request_id;
+  if (++commits_by_request_[request_id] > 1) Fail("request " + request_id + " was committed twice");
+  if (refused_.contains(request_id)) {
+    Fail("request " + request_id + " was committed though it had answered that nothing was written");
+  }
+}
+
+void Checker::CheckChange(const State* before, const MemberWrite& write) {
+  const Member& member = write.member;
+  const std::int64_t expected = before == nullptr ? 1 : before->member.version.value() + 1;
+  if (member.version.value() != expected) {
+    Fail(Name(member.id) + " went to version " + std::to_string(member.version.value()) + " instead of " +
+         std::to_string(expected));
+  }
+  if (write.change.version != member.version) Fail(Name(member.id) + ": its change row says another version");
+}
+
+void Checker::NoteReleased(const Member& before, const Member& after) {
+  for (const Identity& identity : before.identities) {
+    if (FindIdentity(after, identity.key) == nullptr) holdings_[identity.key].back().to = moment_;
+  }
+}
+
+void Checker::NoteBound(const Member* before, const Member& after) {
+  for (const Identity& identity : after.identities) {
+    if (before != nullptr && FindIdentity(*before, identity.key) != nullptr) continue;
+    std::vector<Holding>& holdings = holdings_[identity.key];
+    if (!holdings.empty() && holdings.back().to == kStill) {
+      Fail(Name(identity.key) + " is held twice: by " + Name(holdings.back().member_id) + " and by " + Name(after.id));
+    }
+    holdings.push_back({after.id, moment_, kStill});
+  }
+}
+
+// Whether a member for which `by` is true held the identity at some moment since `began`.
+bool Checker::Held(const IdentityKey& key, Moment began, const std::function<bool(MemberId)>& by) const {
+  const auto found = holdings_.find(key);
+  if (found == holdings_.end()) return false;
+  return std::ranges::any_of(found->second,
+                             [&](const Holding& holding) { return holding.to > began && by(holding.member_id); });
+}
+
+std::optional<MemberId> Checker::HolderOf(const IdentityKey& key) const {
+  const auto found = holdings_.find(key);
+  if (found == holdings_.end() || found->second.back().to != kStill) return std::nullopt;
+  return found->second.back().member_id;
+}
+
+// Whether nobody held the identity at some moment since `began`.
+bool Checker::WasFree(const IdentityKey& key, Moment began) const {
+  const auto found = holdings_.find(key);
+  if (found == holdings_.end()) return true;
+  Moment covered = began;  // held at every moment before this one
+  for (const Holding& holding : found->second) {
+    if (holding.from > covered) return true;
+    covered = std::max(covered, holding.to);
+  }
+  return covered <= moment_;
+}
+
+void Checker::Answered(const Call& call, const Result<Member>& answer) {
+  ++answers_[answer ? "OK" : std::string(answer.error().code())];
+  if (answer) {
+    CheckSuccess(call, *answer);
+  } else if (answer.error().reason != Reason::kOutcomeUnknown) {
+    CheckRefusal(call, answer.error());
+  }
+}
+
+void Checker::CheckSuccess(const Call& call, const Member& answer) {
+  const auto found = states_.find(answer.id);
+  const State* state = nullptr;
+  if (found != states_.end()) {
+    for (const State& each : found->second) {
+      if (each.member.version == answer.version) state = &each;
+    }
+  }
+  if (state == nullptr) return Fail(Name(call) + " acknowledged a write that is lost");
+  if (!(state->member == answer)) return Fail(Name(call) + " answered a member that differs from what was committed");
+  if (state->to <= call.began) return Fail(Name(call) + " answered a member as it was before the call");
+
+  const bool lists = !call.keys.empty() && FindIdentity(answer, call.keys[0]) != nullptr;
+  if (call.verb == Verb::kMove) {
+    if (!lists) Fail(Name(call) + " succeeded without its identity");
+    return;
+  }
+  if (call.member_id != MemberId(0) && answer.id != call.member_id) Fail(Name(call) + " answered another member");
+  if (call.verb == Verb::kBind && !lists) Fail(Name(call) + " succeeded without its identity");
+  if (call.verb == Verb::kUnbind && lists) Fail(Name(call) + " succeeded with its identity");
+  if (call.verb == Verb::kClose && answer.state != MemberState::kClosed) Fail(Name(call) + " closed nothing");
+}
+
+void Checker::CheckRefusal(const Call& call, const Error& error) {
+  refused_.insert(call.request_id);
+  if (commits_by_request_.contains(call.request_id)) {
+    Fail(Name(call) + " answered " + std::string(error.code()) + " but was committed");
+  }
+  if (error.reason == Reason::kInternal || error.reason == Reason::kInvalidArgument) {
+    Fail(Name(call) + " answered " + std::string(error.code()) + ": " + error.message);
+  }
+  const auto is_other = [&](MemberId id) { return id != call.member_id; };
+  const auto held_by_other = [&](const IdentityKey& key) { return Held(key, call.began, is_other); };
+  if (error.reason == Reason::kIdentityTaken && std::ranges::none_of(call.keys, held_by_other)) {
+    Fail(Name(call) + " answered IDENTITY_TAKEN though nobody else held what it asked for");
+  }
+}
+
+void Checker::Resolved(const Call& call, const Result<std::optional<MemberId>>& answer) {
+  ++answers_[answer ? "OK" : std::string(answer.error().code())];
+  if (!answer) return;
+  const IdentityKey& key = call.keys[0];
+  if (*answer) {
+    const MemberId id = **answer;
+    if (!Held(key, call.began, [id](MemberId holder) { return holder == id; })) {
+      Fail(Name(call) + " answered " + Name(id) + ", which held " + Name(key) + " at no moment of the call");
+    }
+  } else if (!WasFree(key, call.began)) {
+    Fail(Name(call) + " answered that nobody holds " + Name(key) + ", though it was held all the time");
+  }
+}
+
+void Checker::CheckEnd(MemoryShardStore& shards) {
+  std::map<IdentityKey, LookupRow> held;
+  std::size_t members = 0;
+  for (std::uint32_t database = 0; database < shards.database_count(); ++database) {
+    for (const Member& member : shards.Members(database)) {
+      ++members;
+      const auto states = states_.find(member.id);
+      if (states == states_.end() || !(states->second.back().member == member)) {
+        return Fail(Name(member.id) + " is not as it was committed last");
+      }
+      const std::vector<Change> history = shards.History(member.id);
+      for (std::size_t index = 0; index < history.size(); ++index) {
+        if (history[index].version.value() != static_cast<std::int64_t>(index) + 1) {
+          Fail(Name(member.id) + ": its history has a gap");
+        }
+      }
+      if (history.empty() || history.back().version != member.version)
+        Fail(Name(member.id) + ": history is incomplete");
+      for (const Identity& identity : member.identities) {
+        if (!held.emplace(identity.key, LookupRow{member.id, identity.bound_by}).second) {
+          Fail(Name(identity.key) + " is held twice at the end");
+        }
+      }
+    }
+  }
+  if (members != states_.size()) Fail("a committed member is lost");
+
+  for (std::uint32_t database = 0; database < shards.database_count(); ++database) {
+    const auto entries = shards.ScanLookups(database, {}, SIZE_MAX);
+    for (const ShardStore::LookupEntry& entry : *entries) {
+      const auto holder = held.find(entry.key);
+      if (holder == held.end()) {
+        Fail(Name(entry.key) + ": its lookup row dangles at the end");
+      } else if (holder->second != entry.row) {
+        Fail(Name(entry.key) + ": its lookup row does not name its holder");
+      } else {
+        held.erase(holder);
+      }
+    }
+  }
+  if (!held.empty()) Fail(Name(held.begin()->first) + ": its lookup row is missing");
+}
+
+}  // namespace muster::sim

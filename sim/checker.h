@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "domain/change.h"
+#include "domain/member.h"
+#include "store/memory_shard_store.h"
+
+namespace muster::sim {
+
+// A moment in the order of all commits: how many there had been. A call lasts from one moment to another, and what it
+// answers has to be true at one between.
+using Moment = std::uint64_t;
+
+enum class Verb : std::uint8_t { kRegister, kUpdate, kBind, kUnbind, kClose, kMove, kResolve };
+std::string_view VerbName(Verb verb);
+
+// One call of a client.
+struct Call {
+  std::string request_id;
+  Verb verb = Verb::kResolve;
+  MemberId member_id;  // zero: to be allocated
+  std::vector<IdentityKey> keys;
+  Moment began = 0;
+};
+
+// What one transaction wrote to a member.
+struct MemberWrite {
+  Member member;
+  Change change;
+};
+
+// Watches every commit and every answer, and says when one cannot be right:
+//
+//   * an identity is held by two members; a version does not follow the one before; a call commits twice;
+//   * an answered member never was so during the call; or lacks what the call was to do;
+//   * a call that said "nothing was written" was committed, then or later;
+//   * resolve answers a member that did not hold the identity at any moment of the call, or misses one that did all
+//   along;
+//   * IDENTITY_TAKEN without another holder;
+//   * at the end, lookup rows and members do not agree, or the history does not tell how a member came to be.
+class Checker {
+ public:
+  Moment now() const { return moment_; }
+  bool Knows(MemberId id) const { return states_.contains(id); }
+  std::optional<MemberId> HolderOf(const IdentityKey& key) const;
+
+  // All that one transaction wrote: it becomes true at one moment.
+  void Committed(const std::vector<MemberWrite>& writes);
+  void Answered(const Call& call, const Result<Member>& answer);
+  void Resolved(const Call& call, const Result<std::optional<MemberId>>& answer);
+  // After everything has ended and the sweeper has walked: compares the rows with each other and with what was watched.
+  void CheckEnd(MemoryShardStore& shards);
+
+  // The first thing that went wrong.
+  const std::optional<std::string>& failure() const { return failure_; }
+  std::uint64_t commits() const { return moment_; }
+  // How often each reason was answered; "OK" for successes.
+  const std::map<std::string, std::uint64_t>& answers() const { return answers_; }
+
+ private:
+  struct Holding {
+    MemberId member_id;
+    Moment from;  // the first moment at which it holds
+    Moment to;    // the first moment at which it does not any more
+  };
+  struct State {
+    Member member;
+    Moment from;
+    Moment to;
+  };
+
+  void Fail(const std::string& what) {
+    if (!failure_) failure_ = what;
+  }
+  void CheckSuccess(const Call& call, const Member& answer);
+  void CheckRefusal(const Call& call, const Error& error);
+  bool Held(const IdentityKey& key, Moment began, const std::function<bool(MemberId)>& by) const;
+  bool WasFree(const IdentityKey& key, Moment began) const;
+  void CheckChange(const State* before, const MemberWrite& write);
+  void NoteReleased(const Member& before, const Member& after);
+  void NoteBound(const Member* before, const Member& after);
+
+  static constexpr Moment kStill = ~Moment{0};
+
+  Moment moment_ = 0;
+  std::map<MemberId, std::vector<State>> states_;
+  std::map<IdentityKey, std::vector<Holding>> holdings_;
+  std::map<std::string, int> commits_by_request_;
+  std::set<std::string> refused_;
+  std::map<std::string, std::uint64_t> answers_;
+  std::optional<std::string> failure_;
+};
+
+}  // namespace muster::sim

@@ -1,0 +1,46 @@
+#include "planted.h"
+
+namespace muster::sim {
+
+const std::vector<PlantedBug>& PlantedBugs() {
+  static const std::vector<PlantedBug> kBugs = {
+      {Planted::kFenceOff, "fence-off"},
+      {Planted::kAbortSkipped, "abort-skipped"},
+      {Planted::kCasOff, "cas-off"},
+      {Planted::kReserveSkipped, "reserve-skipped"},
+      {Planted::kAgeOff, "age-off"},
+      {Planted::kForgetYoung, "forget-young"},
+      {Planted::kFreeByKey, "free-by-key"},
+      {Planted::kReadOperationLate, "read-operation-late"},
+      {Planted::kOneLook, "one-look"},
+      {Planted::kLostCommit, "lost-commit"},
+      {Planted::kRefusedButCommitted, "refused-but-committed"},
+  };
+  return kBugs;
+}
+
+Result<std::optional<LookupRow>> PlantedTransaction::ReadLookup(const IdentityKey& key) {
+  MUSTER_ASSIGN(const std::optional<LookupRow> row, inner_.ReadLookup(key));
+  if (bug_ != Planted::kCasOff) return row;
+  if (const auto before = remembered_.find(key); lie_ && before != remembered_.end()) return before->second;
+  remembered_[key] = row;
+  return row;
+}
+
+Result<void> PlantedTransaction::WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) {
+  if (bug_ == Planted::kReserveSkipped && row) return {};
+  remembered_[key] = row;
+  return inner_.WriteLookup(key, row);
+}
+
+Result<std::optional<OperationOutcome>> PlantedTransaction::ReadOperation(OperationId id) {
+  if (bug_ == Planted::kFenceOff) return std::nullopt;
+  return inner_.ReadOperation(id);
+}
+
+Result<void> PlantedTransaction::WriteOperation(OperationId id, OperationOutcome outcome) {
+  if (bug_ == Planted::kAbortSkipped && outcome == OperationOutcome::kAborted) return {};
+  return inner_.WriteOperation(id, outcome);
+}
+
+}  // namespace muster::sim

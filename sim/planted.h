@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "domain/ports/shard_store.h"
+
+namespace muster::sim {
+
+// Bugs that a store, or a protocol over it, could plausibly have; made in the simulated store, never in the code under
+// test. A simulation that does not find one of them does not look closely enough.
+enum class Planted : std::uint8_t {
+  kNone,
+  kFenceOff,        // outcomes are not seen: an aborted operation commits
+  kAbortSkipped,    // an abort is not written
+  kCasOff,          // lookup rows are read as they were before, now and then: compare-and-swap compares with the past
+  kReserveSkipped,  // a reservation is not written
+  kAgeOff,          // inside transactions the clock stands still: an operation of any age commits
+  kForgetYoung,     // outcomes are forgotten at once
+  kFreeByKey,       // unbind frees the lookup row of whoever holds it by then
+  kReadOperationLate,    // unbind frees the lookup row of its member, whatever operation it names by then
+  kOneLook,              // resolve does not look a second time
+  kLostCommit,           // a commit is acknowledged and lost, now and then
+  kRefusedButCommitted,  // a commit that happened is reported as refused, now and then
+};
+
+struct PlantedBug {
+  Planted bug;
+  std::string_view name;  // on the command line
+};
+const std::vector<PlantedBug>& PlantedBugs();
+
+// What one process believes of lookup rows, for kCasOff.
+using RememberedRows = std::map<IdentityKey, std::optional<LookupRow>>;
+
+// A transaction as the bug makes it. `lie` says whether a bug that shows now and then shows this time.
+class PlantedTransaction final : public ShardTransaction {
+ public:
+  PlantedTransaction(ShardTransaction& inner, Planted bug, bool lie, RememberedRows& remembered)
+      : inner_(inner), bug_(bug), lie_(lie), remembered_(remembered) {}
+
+  Result<std::optional<Member>> ReadMember(MemberId id) override { return inner_.ReadMember(id); }
+  Result<void> WriteMember(const Member& member, const Change& change) override {
+    return inner_.WriteMember(member, change);
+  }
+  Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override;
+  Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override;
+  Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
+  Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
+
+ private:
+  ShardTransaction& inner_;
+  const Planted bug_;
+  const bool lie_;
+  RememberedRows& remembered_;
+};
+
+}  // namespace muster::sim

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/task.h"
+#include "checker.h"
+#include "domain/id_allocator.h"
+#include "domain/identity_catalog.h"
+#include "domain/ports/member_writer.h"
+#include "sim_shard_store.h"
+
+namespace muster::sim {
+
+// Few members and few identities, so that everybody gets in everybody's way. A member that is closed is replaced.
+struct Population {
+  std::vector<MemberId> members;
+  std::vector<Identity> identities;
+};
+
+// What the whole simulation shares.
+struct Stage {
+  SimShardStore::Surroundings around;
+  Checker& checker;
+  Population& population;
+  const IdentityCatalog& catalog;
+  std::uint64_t& requests;      // numbers requests
+  std::uint32_t& clients_busy;  // clients that have calls to make
+};
+
+class Process;
+
+// Calls one process, one call at a time, and tells the checker. A call that was cut off, or whose outcome is unknown,
+// is sometimes made again.
+class Client {
+ public:
+  Client(Stage& stage, Process& process, std::uint32_t calls) : stage_(stage), process_(process), calls_left_(calls) {}
+
+  // The process lives: goes on after a moment.
+  void GoOn();
+  // The process died.
+  void CutOff();
+
+ private:
+  struct Plan {
+    Call call;
+    Member wanted;  // register
+    MemberId move_to;
+    WriteContext context;
+    std::optional<OperationId> operation_id;  // register: kept when it is made again
+    bool imported = false;
+  };
+
+  Plan Draw();
+  void Begin();
+  Task<bool> Make(Plan plan);
+  void Done(const Plan& plan, bool is_unknown);
+
+  Stage& stage_;
+  Process& process_;
+  std::uint32_t calls_left_;
+  std::optional<Plan> again_;  // to be made again
+  std::optional<Plan> under_way_;
+  std::optional<Task<bool>> task_;
+};
+
+// A server process: lives until the weather ends it, and comes back. Each life has a writer, an allocator and a sweeper
+// of its own, and knows nothing of the one before.
+class Process {
+ public:
+  Process(Stage& stage, std::uint8_t number, std::uint32_t clients, std::uint32_t calls);
+
+  void Start();
+
+  SimShardStore& shards() { return *shards_; }
+  MemberWriter& writer() { return *writer_; }
+  IdAllocator& ids() { return *ids_; }
+  const Clock& clock() const { return clock_; }
+  const std::string& name() const { return name_; }
+  // Calls `work` after `delay` if the process still lives the same life.
+  void InThisLife(Duration delay, Scheduler::Work work);
+
+ private:
+  void Die();
+  void SweepLater();
+  Task<bool> Sweep();
+
+  Stage& stage_;
+  const std::uint8_t number_;
+  const std::string name_;
+  const SimulatedClock clock_;
+  std::uint64_t life_ = 0;
+  std::unique_ptr<IdAllocator> ids_;
+  std::unique_ptr<SimShardStore> shards_;
+  std::unique_ptr<MemberWriter> writer_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::optional<Task<bool>> sweep_;
+  std::uint32_t sweep_database_ = 0;
+  IdentityKey sweep_after_{};
+};
+
+}  // namespace muster::sim
