@@ -204,8 +204,9 @@ Result<void> FileTransaction::Commit() {
 void FileTransaction::Rollback() {
   counters_ = committed_;
   // Some failures roll back by themselves. A rollback in memory cannot fail in a way that leaves the transaction open.
-  if (database_.InTransaction()) static_cast<void>(rollback_.Run());
-  MUSTER_CHECK(!database_.InTransaction());
+  if (!database_.InTransaction()) return;
+  const Result<void> rolled_back = rollback_.Run();
+  MUSTER_CHECK(rolled_back || !database_.InTransaction());
 }
 
 Result<bool> FileTransaction::RunCheckpoint(Database::Checkpoint kind) {

@@ -58,14 +58,12 @@ GroupCommitter::~GroupCommitter() { MUSTER_CHECK(!thread_.joinable()); }
 void GroupCommitter::Run(Transaction transaction, ShardStore::Done done) {
   Item item{.run = std::move(transaction), .done = std::move(done), .result = {}};
   if (shared_->queue.TryPush(std::move(item))) return;
-  if (closing_.load(std::memory_order_acquire)) {
-    item.done(
-        Fail(Reason::kWritesUnavailable, "the store is closing; send the request again to the server that follows"));
-    return;
-  }
   Error error{Reason::kOverloaded, "too many writes are waiting; try again later, or raise store.sqlite.queue_max"};
   error.retry_after_ms = 1000;
-  item.done(std::unexpected(std::move(error)));
+  if (closing_.load(std::memory_order_acquire)) {
+    error = {Reason::kWritesUnavailable, "the store is closing; send the request again to the server that follows"};
+  }
+  item.done(std::unexpected(std::move(error)));  // NOLINT(bugprone-use-after-move): a refused push leaves it untouched
 }
 
 void GroupCommitter::Loop() {

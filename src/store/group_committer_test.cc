@@ -1,149 +1,30 @@
-// How transactions become groups, and what happens when a group cannot be committed.
+// How transactions become groups, and what a commit does around itself.
 
 #include "store/group_committer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <csignal>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "domain/id_allocator.h"
-#include "domain/ports/shard_store_contract.h"
-#include "domain/testing/arbitrary_member.h"
-#include "store/binding.h"
 #include "store/data_directory.h"
-#include "store/sqlite_test_support.h"
-
-namespace {
-std::atomic<bool> g_fail_flush{false};
-}  // namespace
-
-// SQLite flushes with this function; here it can be told to fail, as a dying disk does.
-extern "C" int fdatasync(int descriptor) {
-  if (g_fail_flush.load()) {
-    errno = EIO;
-    return -1;
-  }
-  return static_cast<int>(syscall(SYS_fdatasync, descriptor));
-}
+#include "store/group_committer_fixture.h"
+#include "store/sqlite_database.h"
 
 namespace muster {
 namespace {
 
+using testing::Answers;
 using testing::MakeIdentity;
-using testing::StoreHarness;
 
-constexpr Duration kPatience = std::chrono::seconds(30);
-
-// A file-size limit stands in for a full disk: the kernel refuses to let a file grow.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t bytes) : before_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &limit_);
-    const rlimit full{.rlim_cur = bytes, .rlim_max = limit_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &full);
-  }
-  FullDisk(const FullDisk&) = delete;
-  ~FullDisk() {
-    setrlimit(RLIMIT_FSIZE, &limit_);
-    std::signal(SIGXFSZ, before_);
-  }
-
- private:
-  rlimit limit_{};
-  void (*before_)(int);
-};
-
-// Collects answers of transactions.
-class Answers {
- public:
-  ShardStore::Done Expect() {
-    const std::size_t index = count_++;
-    return [this, index](Result<void> result) {
-      std::lock_guard lock(mutex_);
-      results_.emplace_back(index, std::move(result));
-      arrived_.notify_all();
-    };
-  }
-  // In the order in which they were expected.
-  std::vector<Result<void>> Wait() {
-    std::unique_lock lock(mutex_);
-    EXPECT_TRUE(arrived_.wait_for(lock, kPatience, [this] { return results_.size() == count_; }));
-    std::ranges::sort(results_, {}, [](const auto& entry) { return entry.first; });
-    std::vector<Result<void>> results;
-    for (const auto& [index, result] : results_) results.push_back(result);
-    return results;
-  }
-
- private:
-  std::size_t count_ = 0;
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::vector<std::pair<std::size_t, Result<void>>> results_;
-};
-
-class GroupCommitterTest : public ::testing::Test {
- protected:
-  ShardStore& shards() { return harness_.store->shards(); }
-  void Open(SqliteOptions options = {}) {
-    harness_.options = options;
-    const Result<void> opened = harness_.Open();
-    ASSERT_TRUE(opened) << opened.error().message;
-  }
-  std::uint64_t Counted(const std::string& name) {
-    const std::string line = "\n" + name + "{file=\"muster-0.db\"} ";
-    const std::string text = harness_.metrics->Expose();
-    const std::size_t at = text.find(line);
-    EXPECT_NE(at, std::string::npos) << name;
-    return at == std::string::npos ? 0 : std::stoull(text.substr(at + line.size()));
-  }
-  std::uint64_t groups() { return Counted("muster_store_commit_groups_total"); }
-
-  // Keeps the writer in a transaction until the promise is kept.
-  void Occupy(std::shared_future<void> release, Answers& answers) {
-    std::promise<void> running;
-    shards().Run(
-        0,
-        [&running, release, first = true](ShardTransaction&) mutable -> Result<void> {
-          if (first) running.set_value();
-          first = false;
-          release.wait();
-          return {};
-        },
-        answers.Expect());
-    running.get_future().wait();
-  }
-  static Result<void> Write(ShardTransaction& transaction, std::int64_t id, std::size_t bytes = 0) {
-    Member member = contract::PlainMember(MemberId(id));
-    member.attributes["filler"] = std::string(bytes, 'f');
-    member.identities.push_back(MakeIdentity(static_cast<std::uint64_t>(id)));
-    MUSTER_TRY(transaction.WriteMember(member, contract::ChangeOf(member, ChangeType::kRegistered)));
-    return transaction.WriteLookup(member.identities[0].key, LookupRow{member.id, OperationId(id)});
-  }
-  Result<void> WriteAndWait(std::int64_t id, std::size_t bytes = 0) {
-    return contract::RunAndWait(shards(), 0,
-                                [&](ShardTransaction& transaction) { return Write(transaction, id, bytes); });
-  }
-  std::optional<Member> Read(std::int64_t id) {
-    const auto page = harness_.store->archive().ScanMembers(MemberId(id - 1), 1);
-    EXPECT_TRUE(page);
-    if (!page || page->empty() || page->front().id != MemberId(id)) return std::nullopt;
-    return page->front();
-  }
-
-  StoreHarness harness_;
-};
+class GroupCommitterTest : public testing::GroupCommitterFixture {};
 
 TEST_F(GroupCommitterTest, WhatIsQueuedTogetherIsCommittedTogether) {
   Open();
@@ -265,111 +146,6 @@ TEST_F(GroupCommitterTest, ClosingFinishesWhatIsQueuedAndRefusesTheRest) {
   EXPECT_EQ(harness_.store->CountMembers(), 20);
 }
 
-TEST_F(GroupCommitterTest, AFullDiskRefusesWritesServesReadsAndHeals) {
-  Open();
-  ASSERT_TRUE(WriteAndWait(1));
-  ASSERT_TRUE(harness_.store->Health());
-  {
-    const FullDisk full(64 << 10);
-    // More than the log may grow by.
-    const Result<void> refused = WriteAndWait(2, 200 << 10);
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().reason, Reason::kWritesUnavailable);
-    EXPECT_THAT(refused.error().message, ::testing::HasSubstr("space"));
-    EXPECT_FALSE(harness_.store->Health());
-    EXPECT_TRUE(Read(1)) << "reads go on";
-    EXPECT_FALSE(Read(2));
-    for (std::int64_t id = 3; id < 13; ++id) EXPECT_FALSE(WriteAndWait(id, 200 << 10));
-  }
-  EXPECT_TRUE(WriteAndWait(2, 200 << 10)) << "by itself";
-  EXPECT_TRUE(harness_.store->Health());
-  EXPECT_EQ(harness_.store->CountMembers(), 2);
-  ASSERT_TRUE(harness_.Open());
-  EXPECT_EQ(harness_.store->CountMembers(), 2);
-  EXPECT_TRUE(Read(1) && Read(2));
-}
-
-// A load balancer that takes an unready server out sends it no writes: asking must be enough.
-TEST_F(GroupCommitterTest, AskingForItsHealthIsEnoughToHeal) {
-  Open();
-  ASSERT_TRUE(WriteAndWait(1));
-  {
-    const FullDisk full(64 << 10);
-    ASSERT_FALSE(WriteAndWait(2, 200 << 10));
-  }
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (!harness_.store->Health()) {
-    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-    std::this_thread::yield();
-  }
-}
-
-TEST_F(GroupCommitterTest, AGroupThatMeetsAFullDiskFailsWhole) {
-  Open();
-  Answers answers;
-  std::promise<void> release;
-  Occupy(release.get_future().share(), answers);
-  for (std::int64_t id = 1; id <= 20; ++id) {
-    shards().Run(0, [id](ShardTransaction& transaction) { return Write(transaction, id, 60'000); }, answers.Expect());
-  }
-  {
-    const FullDisk full(256 << 10);
-    release.set_value();
-    const std::vector<Result<void>> results = answers.Wait();
-    for (std::size_t index = 1; index < results.size(); ++index) {
-      ASSERT_FALSE(results[index]) << index;
-      EXPECT_EQ(results[index].error().reason, Reason::kWritesUnavailable);
-    }
-  }
-  EXPECT_EQ(harness_.store->CountMembers(), 0);
-  EXPECT_EQ(harness_.store->archive().ScanMembers(MemberId(0), 100)->size(), 0U);
-}
-
-// A refusal that rests on what others of the group wrote is worth nothing when the group cannot be committed.
-TEST_F(GroupCommitterTest, NobodyLosesAnIdentityToAGroupThatFailed) {
-  Open();
-  IdAllocator ids(harness_.system_clock, 0, 0);
-  const auto writer = MakeBindingWriter(
-      {.shards = &shards(), .catalog = &harness_.catalog, .ids = &ids, .clock = &harness_.system_clock});
-  Answers answers;
-  std::promise<void> release;
-  Occupy(release.get_future().share(), answers);
-  Member member;
-  member.identities.push_back(MakeIdentity(1));
-  for (int i = 0; i < 2; ++i) {
-    Spawn(writer->Register(member, false, {}), [done = answers.Expect()](const Result<Member>& result) mutable {
-      done(result ? Result<void>() : std::unexpected(result.error()));
-    });
-  }
-  shards().Run(0, [](ShardTransaction& transaction) { return Write(transaction, 9, 200 << 10); }, answers.Expect());
-  {
-    const FullDisk full(64 << 10);
-    release.set_value();
-    const std::vector<Result<void>> results = answers.Wait();
-    for (std::size_t index = 1; index < results.size(); ++index) {
-      ASSERT_FALSE(results[index]);
-      EXPECT_EQ(results[index].error().reason, Reason::kWritesUnavailable) << results[index].error().message;
-    }
-  }
-}
-
-// What a failed flush left on the disk nobody knows: it must be neither success nor "nothing was written".
-TEST_F(GroupCommitterTest, AFailedFlushIsAnUnknownOutcome) {
-  Open();
-  ASSERT_TRUE(WriteAndWait(1));
-  g_fail_flush.store(true);
-  const Result<void> result = WriteAndWait(2);
-  g_fail_flush.store(false);
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().reason, Reason::kOutcomeUnknown);
-  EXPECT_FALSE(harness_.store->Health());
-  EXPECT_TRUE(WriteAndWait(3));
-  EXPECT_TRUE(harness_.store->Health());
-  EXPECT_FALSE(Read(2)) << "for this process it did not happen";
-  ASSERT_TRUE(harness_.Open());
-  EXPECT_EQ(harness_.store->CountMembers(), 2);
-}
-
 TEST_F(GroupCommitterTest, TheLogIsBounded) {
   Open({.durable = false});
   const std::string log = DataFilePath(harness_.directory.path(), 0) + "-wal";
@@ -452,16 +228,6 @@ TEST_F(GroupCommitterTest, CachesForgetExactlyWhatIsWrittenBeforeItIsVisible) {
       shards(), 0, [&](ShardTransaction& transaction) { return transaction.WriteLookup(key, std::nullopt); }));
   EXPECT_THAT(cache.keys, ::testing::ElementsAre(key));
   harness_.store.reset();
-}
-
-TEST_F(GroupCommitterTest, AFailedCommitLeavesNoMarkInTheFloor) {
-  Open();
-  ASSERT_TRUE(WriteAndWait(1));
-  {
-    const FullDisk full(64 << 10);
-    ASSERT_FALSE(WriteAndWait(2, 30 << 10) && WriteAndWait(3, 30 << 10) && WriteAndWait(4, 30 << 10));
-  }
-  for (std::int64_t id = 2; id <= 4; ++id) EXPECT_TRUE(harness_.floor.Allows(MemberId(id), harness_.floor.Now()));
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class SqliteArchive final : public MemberArchive {
     Statement select_history, scan_members, scan_lookups;
   };
 
-  SqliteArchive(MemberCodec codec) : codec_(std::move(codec)) {}
+  explicit SqliteArchive(MemberCodec codec) : codec_(std::move(codec)) {}
 
   std::mutex mutex_;
   MemberCodec codec_;

@@ -115,6 +115,7 @@ Result<std::vector<std::string>> EnsureFiles(const std::string& directory, std::
     found = count;
   }
   std::vector<std::string> paths;
+  paths.reserve(static_cast<std::size_t>(found));
   for (std::int64_t index = 0; index < found; ++index) paths.push_back(DataFilePath(directory, index));
   return paths;
 }
@@ -193,6 +194,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
   }
   // Nothing can fail from here on: threads start.
   std::vector<std::unique_ptr<GroupCommitter>> writers;
+  writers.reserve(paths.size());
   for (std::size_t index = 0; index < paths.size(); ++index) {
     writers.push_back(std::make_unique<GroupCommitter>(
         std::move(files[index]), std::filesystem::path(paths[index]).filename().string(),
