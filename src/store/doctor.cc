@@ -82,7 +82,7 @@ class Examiner {
     std::int64_t count = 0, first = 0, last = 0;
   };
 
-  std::size_t FileOf(ShardId shard) const { return shard.value() % files_.size(); }
+  std::size_t FileOf(ShardId shard) const { return FileOfShard(shard, files_.size()); }
   Result<void> CountRows(File& file);
   Result<void> CheckEngine(File& file);
   Result<void> CheckMembers(std::size_t index);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "domain/ports/shard_store.h"
 #include "store/member_codec.h"
+#include "store/schema.h"
 #include "store/sqlite_database.h"
 
 namespace muster {
@@ -73,8 +74,8 @@ class FileTransaction final : public ShardTransaction {
                   std::uint32_t file_count);
   Result<void> Prepare();
   Result<void> UpsertMember(const Member& member, bool probably_new);
-  bool Owns(MemberId id) const { return ShardOf(id).value() % file_count_ == file_; }
-  bool Owns(const IdentityKey& key) const { return ShardOf(key).value() % file_count_ == file_; }
+  bool Owns(MemberId id) const { return FileOfShard(ShardOf(id), file_count_) == file_; }
+  bool Owns(const IdentityKey& key) const { return FileOfShard(ShardOf(key), file_count_) == file_; }
   // Remembers an engine's failure on its way to the caller.
   template <typename T>
   Result<T> Note(Result<T> result);

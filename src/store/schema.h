@@ -7,12 +7,18 @@
 
 #include "base/result.h"
 #include "domain/identity_catalog.h"
+#include "domain/ids.h"
 #include "domain/keyring.h"
 #include "store/sqlite_database.h"
 
 namespace muster {
 
 // The tables of one file, their versions, and what a file knows of the installation it belongs to.
+
+// The file in which a shard lives. Never changes: the placement of every row depends on it.
+inline std::uint32_t FileOfShard(ShardId shard, std::size_t file_count) {
+  return static_cast<std::uint32_t>(shard.value() % file_count);
+}
 
 // Of every file; fixed when it is made.
 inline constexpr std::int64_t kPageBytes = 4096;

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <optional>
 
+#include "store/schema.h"
+
 namespace muster {
 namespace {
 
@@ -62,7 +64,7 @@ Result<std::unique_ptr<SqliteArchive>> SqliteArchive::Open(const std::vector<std
 
 Result<std::vector<Change>> SqliteArchive::ListHistory(MemberId id, Version before, std::size_t limit) {
   std::lock_guard lock(mutex_);
-  Statement& select = files_[ShardOf(id).value() % files_.size()]->select_history;
+  Statement& select = files_[FileOfShard(ShardOf(id), files_.size())]->select_history;
   const ResetAtEnd reset(select);
   select.Bind(1, id.value()).Bind(2, before.value()).Bind(3, AsLimit(limit));
   std::vector<Change> changes;

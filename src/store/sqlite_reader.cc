@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "store/file_snapshot.h"
+#include "store/holder_search.h"
 #include "store/member_codec.h"
+#include "store/schema.h"
 
 namespace muster {
 namespace {
@@ -36,7 +38,7 @@ bool Equal(const Read& a, const Read& b) {
   return a.is_resolve == b.is_resolve && (a.is_resolve ? a.key == b.key : a.id == b.id);
 }
 
-class SqliteReader final : public MemberReader {
+class SqliteReader final : public MemberReader, private HolderSource {
  public:
   SqliteReader(std::vector<std::unique_ptr<FileSnapshot>> files, const ReaderDependencies& dependencies)
       : files_(std::move(files)),
@@ -103,7 +105,8 @@ class SqliteReader final : public MemberReader {
         read.answer = Fail(Reason::kDeadlineExceeded, "the deadline passed before the store was read; allow more time");
         continue;
       }
-      if (!previous || !Equal(*previous, read)) found = read.is_resolve ? ReadHolder(read.key) : ReadDocument(read.id);
+      if (!previous || !Equal(*previous, read))
+        found = read.is_resolve ? FindHolder(read.key, *this) : ReadDocument(read.id);
       previous = &read;
       read.answer = Answer(*found, read.options, as_of);
     }
@@ -134,7 +137,7 @@ class SqliteReader final : public MemberReader {
     return MemberAnswer{.member = *found, .source = Source::kPrimary, .age = Duration(0), .as_of = as_of};
   }
 
-  FileSnapshot& FileOf(ShardId shard) { return *files_[shard.value() % files_.size()]; }
+  FileSnapshot& FileOf(ShardId shard) const { return *files_[FileOfShard(shard, files_.size())]; }
 
   Found ReadDocument(MemberId id) {
     metrics_.rows.Add();
@@ -142,30 +145,16 @@ class SqliteReader final : public MemberReader {
     return member ? MakeMemberDocument(*member) : MemberDocumentRef();
   }
 
-  // The member that holds `key`, or null.
-  //
-  // An owner that lists the key was its holder when its row was read: that answer is always right. "Nobody" is right
-  // when the lookup row is absent, when one snapshot shows both rows, and else only when the lookup row is the same
-  // before and after the owner's row was read: nobody else can have held the key meanwhile. (protocols.md, section 2)
-  Found ReadHolder(const IdentityKey& key) {
-    FileSnapshot& home = FileOf(ShardOf(key));
+  // HolderSource, on the snapshots of the turn.
+  Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override {
     metrics_.rows.Add();
-    MUSTER_ASSIGN(std::optional<LookupRow> row, home.ReadLookup(key));
-    // In the first attempt the owner's snapshot may be older than the lookup row, as the turn may have begun it before.
-    bool owner_is_newer = false;
-    for (int attempt = 0; attempt < kResolveAttemptsMax; ++attempt) {
-      if (!row) return MemberDocumentRef();
-      MUSTER_ASSIGN(MemberDocumentRef document, ReadDocument(row->member_id));
-      if (document && document->Holds(key)) return document;
-      if (&FileOf(ShardOf(row->member_id)) == &home) return MemberDocumentRef();
-      EndSnapshots();
-      MUSTER_ASSIGN(const std::optional<LookupRow> again, home.ReadLookup(key));
-      if (owner_is_newer && again == row) return MemberDocumentRef();
-      row = again;
-      owner_is_newer = true;
-    }
-    return Overloaded("the identity changed hands again and again while it was looked up; try again");
+    return FileOf(ShardOf(key)).ReadLookup(key);
   }
+  Found ReadOwner(MemberId id) override { return ReadDocument(id); }
+  bool SharesSnapshot(const IdentityKey& key, MemberId id) const override {
+    return &FileOf(ShardOf(key)) == &FileOf(ShardOf(id));
+  }
+  void BeginAnew() override { EndSnapshots(); }
 
   void EndSnapshots() {
     for (const auto& file : files_) file->End();

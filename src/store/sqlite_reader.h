@@ -20,9 +20,6 @@ namespace muster {
 inline constexpr std::size_t kReadsQueuedMax = 16'384;
 // Reads that one turn executes; the rest waits for the next, so that a loop is never away for long (about 10 µs each).
 inline constexpr std::size_t kReadsPerTurnMax = 1'024;
-// How often a resolve whose identity changes hands while it is looked up begins again; beyond: OVERLOADED.
-inline constexpr int kResolveAttemptsMax = 8;
-
 struct ReaderMetrics {
   explicit ReaderMetrics(MetricRegistry& registry);
   Counter& reads;

@@ -59,9 +59,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore {
   }
 
   using ShardStore::DatabaseOf;
-  std::uint32_t DatabaseOf(ShardId shard) const override {
-    return static_cast<std::uint32_t>(shard.value() % writers_.size());
-  }
+  std::uint32_t DatabaseOf(ShardId shard) const override { return FileOfShard(shard, writers_.size()); }
 
   void Run(std::uint32_t database, Transaction transaction, Done done) override {
     MUSTER_CHECK(database < writers_.size());
