@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "domain/ports/shard_store_contract.h"
+#include "domain/ports/shard_store_testing.h"
 #include "store/binding.h"
 #include "store/memory_shard_store.h"
 #include "store/sweeper.h"

@@ -8,7 +8,7 @@
 #include <set>
 #include <thread>
 
-#include "domain/ports/shard_store_contract.h"
+#include "domain/ports/shard_store_testing.h"
 #include "store/binding.h"
 #include "store/sqlite_test_support.h"
 #include "store/sweeper.h"
