@@ -19,11 +19,11 @@ using namespace muster;
 
 constexpr HttpLimits kLimits{.target_bytes_max = 64, .header_bytes_max = 256, .body_bytes_max = 128};
 
-void Write(std::string& transcript, const HttpHead& head, std::string_view input) {
+void Write(std::string& transcript, const HttpHead& head) {
   const auto put = [&transcript](std::string_view text) { transcript.append(text).push_back('\0'); };
   const HttpRequest& request = head.request;
   MUSTER_CHECK(request.target.size() <= kLimits.target_bytes_max && request.body.size() <= kLimits.body_bytes_max);
-  MUSTER_CHECK(request.headers.size() <= kHttpHeadersMax && head.size <= input.size() + 2 * kLimits.header_bytes_max);
+  MUSTER_CHECK(request.headers.size() <= kHttpHeadersMax);
   put(request.method_name);
   put(request.target);
   put(request.path);
@@ -64,7 +64,7 @@ std::string Read(std::string_view input, std::optional<std::uint32_t> seed) {
       if (parse == HttpParse::kRejected)
         return transcript.append(std::to_string(rejection.status)).append(rejection.detail);
       MUSTER_CHECK(consumed > 0);
-      Write(transcript, *head, {exact.data(), exact.size()});
+      Write(transcript, *head);
       reader.Forget();
     }
     kept.erase(0, taken);
