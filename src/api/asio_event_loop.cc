@@ -9,6 +9,7 @@
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <cerrno>
+#include <cstring>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -136,7 +137,7 @@ Result<std::unique_ptr<AsioEventLoop>> AsioEventLoop::Make() {
       errno = error.code().value();
     }
   }
-  return Fail(Reason::kOverloaded, std::string("cannot make an event loop: ") + std::generic_category().message(errno) +
+  return Fail(Reason::kOverloaded, std::string("cannot make an event loop: ") + strerrordesc_np(errno) +
                                        "; raise the limit of open files (ulimit -n) or lower the number of threads");
 }
 

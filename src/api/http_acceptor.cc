@@ -75,7 +75,8 @@ bool HttpAcceptor::OnError(int error) {
       return false;
     case EMFILE:
     case ENFILE:
-      LogRarely(error);
+      LogRarely("out of file descriptors",
+                "raise the limit of open files (ulimit -n) or lower the bound of connections");
       if (reserve_ >= 0) {
         close(reserve_);
         const int made = accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -91,7 +92,7 @@ bool HttpAcceptor::OnError(int error) {
       break;
     case ENOBUFS:
     case ENOMEM:
-      LogRarely(error);
+      LogRarely("out of memory for sockets", "give the machine more memory or lower the bound of connections");
       break;
     default:
       // The connection that was to be accepted has failed already (accept(2): to be treated like EAGAIN by retrying).
@@ -102,13 +103,11 @@ bool HttpAcceptor::OnError(int error) {
   return false;
 }
 
-void HttpAcceptor::LogRarely(int error) {
+void HttpAcceptor::LogRarely(std::string_view cause, std::string_view advice) {
   const Instant now = clock_.Monotonic();
   if (now < quiet_until_) return;
   quiet_until_ = now + kLogInterval;
-  logger_.Warning("connections cannot be accepted",
-                  {{"error", std::generic_category().message(error)},
-                   {"advice", "raise the limit of open files (ulimit -n) or lower the bound of connections"}});
+  logger_.Warning("connections cannot be accepted", {{"cause", cause}, {"advice", advice}});
 }
 
 }  // namespace muster

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 
 #include "api/asio_event_loop.h"
 #include "base/clock.h"
@@ -32,7 +33,7 @@ class HttpAcceptor final : public SocketWatcher {
   void AcceptSome(int most);
   // False: nothing can be accepted now.
   bool OnError(int error);
-  void LogRarely(int error);
+  void LogRarely(std::string_view cause, std::string_view advice);
 
   AsioEventLoop& loop_;
   int socket_;

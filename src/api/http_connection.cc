@@ -1,7 +1,6 @@
 #include "api/http_connection.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -13,9 +12,8 @@
 namespace muster {
 namespace {
 
-// How long and how much a client may go on sending after its last answer, so that it reads that answer before a reset.
-constexpr Duration kLingerTime = std::chrono::seconds(2);
-constexpr std::size_t kLingerBytesMax = 16 << 20;
+// A request that is not whole yet may hold this much even when all connections together hold too much.
+constexpr std::size_t kSmallRequestBytes = 16 << 10;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -176,7 +174,9 @@ void HttpConnection::EndTurn() {
 }
 
 bool HttpConnection::has_room() const {
-  return output_.under_way() < loop_.pipeline_max() && output_.bytes() < loop_.output_bytes_max();
+  const std::size_t unsent = output_.bytes();
+  return output_.under_way() < loop_.pipeline_max() && unsent < loop_.output_bytes_max() &&
+         (unsent == 0 || !loop_.crowded());
 }
 
 bool HttpConnection::finished() const {
@@ -201,8 +201,27 @@ void HttpConnection::Settle(bool turn_ends) {
     TakeKept();
   }
   if (finished()) return End();
+  Account();
+  if (loop_.crowded() && mid_request() && !ended_ && input_.size() + reader_.held_bytes() > kSmallRequestBytes) {
+    return GiveUp({.status = 503, .detail = "the server holds as much of other requests as it may; try again later"});
+  }
   UpdateInterest();
   UpdateDeadline();
+}
+
+void HttpConnection::Account() {
+  const auto held = static_cast<std::int64_t>(input_.size() + reader_.held_bytes() + output_.bytes());
+  if (held == accounted_bytes_) return;
+  loop_.Account(held - accounted_bytes_);
+  accounted_bytes_ = held;
+}
+
+// A request that has not arrived whole is not waited for any more.
+void HttpConnection::GiveUp(const HttpRejection& rejection) {
+  Reject(rejection);
+  ReleaseInput();
+  reader_.Forget();
+  Settle(true);
 }
 
 // False when that has closed the connection.
@@ -222,103 +241,12 @@ bool HttpConnection::Flush() {
   return true;
 }
 
-void HttpConnection::End() {
-  if (!lingers_ || client_ended_ || shutdown(socket_, SHUT_WR) != 0) return Close();
-  lingering_ = true;
-  ReleaseInput();
-  UpdateInterest();
-  UpdateDeadline();
-}
-
-void HttpConnection::Discard() {
-  const std::span<char> buffer = loop_.input_buffer();
-  const ssize_t count = recv(socket_, buffer.data(), buffer.size(), 0);
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (count > 0) discarded_bytes_ += static_cast<std::size_t>(count);
-  if (count <= 0 || discarded_bytes_ > kLingerBytesMax) Close();
-}
-
 void HttpConnection::UpdateInterest() {
   const AsioEventLoop::Interest wanted{.read = lingering_ || (!ended_ && !client_ended_ && has_room()),
                                        .write = blocked_};
   if (wanted == interest_) return;
   interest_ = wanted;
   loop_.events().ChangeInterest(socket_, *this, interest_);
-}
-
-void HttpConnection::UpdateDeadline() {
-  const auto wanted = [this] {
-    if (lingering_) return Wait::kLinger;
-    if (!output_.empty() && blocked_) return Wait::kWrite;
-    if (mid_request() && !ended_) return reader_.in_body() ? Wait::kBody : Wait::kHead;
-    return output_.under_way() > 0 ? Wait::kAnswers : Wait::kIdle;
-  }();
-  if (wanted == wait_) return;
-  wait_ = wanted;
-  switch (wait_) {
-    case Wait::kNothing:
-    case Wait::kAnswers:
-      // What is still scheduled finds nothing to do.
-      return;
-    case Wait::kIdle:
-      return loop_.Schedule(*this, loop_.options().idle_timeout_ms);
-    case Wait::kHead:
-      return loop_.Schedule(*this, loop_.options().header_timeout_ms);
-    case Wait::kBody:
-      return loop_.Schedule(*this, loop_.options().body_timeout_ms);
-    case Wait::kWrite:
-      return loop_.Schedule(*this, loop_.options().write_timeout_ms);
-    case Wait::kLinger:
-      return loop_.Schedule(*this, std::chrono::duration_cast<std::chrono::milliseconds>(kLingerTime).count());
-  }
-}
-
-void HttpConnection::OnTimer(Instant) {
-  switch (wait_) {
-    case Wait::kNothing:
-    case Wait::kAnswers:
-      return;
-    case Wait::kHead:
-      Reject({.status = 408, .detail = "the head of the request did not arrive in time"});
-      return Settle(true);
-    case Wait::kBody:
-      Reject({.status = 408, .detail = "the body of the request did not arrive in time"});
-      return Settle(true);
-    case Wait::kIdle:
-    case Wait::kWrite:
-    case Wait::kLinger:
-      return Close();
-  }
-}
-
-void HttpConnection::Drain() {
-  if (lingering_ || ended_) return;
-  if (output_.under_way() > 0) {
-    ended_ = true;
-    lingers_ = !input_.empty();
-    last_sequence_ = output_.begun() - 1;
-    ReleaseInput();
-    return Settle(true);
-  }
-  if (mid_request()) return;
-  // A request may lie in the socket, sent before the client could know.
-  Read();
-  if (!is_open() || ended_ || mid_request()) return;
-  ended_ = true;
-  lingers_ = !input_.empty();
-  Settle(true);
-}
-
-void HttpConnection::ReleaseInput() { loop_.buffers().Give(std::exchange(input_, {})); }
-
-void HttpConnection::Close() {
-  if (!is_open()) return;
-  loop_.wheel().Cancel(*this);
-  output_.Drop();
-  ReleaseInput();
-  reader_.Forget();
-  close(std::exchange(socket_, -1));
-  loop_.OnClosed(*this);
 }
 
 }  // namespace muster

@@ -69,10 +69,12 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   void TakeKept();
   void Dispatch(const HttpHead& head);
   void Reject(const HttpRejection& rejection);
+  void GiveUp(const HttpRejection& rejection);
   void Settle(bool turn_ends);
   bool Flush();
   void End();
   void Discard();
+  void Account();
   void UpdateInterest();
   void UpdateDeadline();
   void ReleaseInput();
@@ -93,6 +95,7 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   bool lingering_ = false;
   std::uint64_t last_sequence_ = UINT64_MAX;  // the request whose answer says Connection: close
   std::size_t discarded_bytes_ = 0;
+  std::int64_t accounted_bytes_ = 0;
   HttpRequestReader reader_;
   HttpOutput output_;
   std::string input_;                   // received and not consumed

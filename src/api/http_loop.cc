@@ -24,6 +24,7 @@ HttpLoop::HttpLoop(std::unique_ptr<AsioEventLoop> events, int listening_socket, 
                    HttpMetrics& metrics, const Clock& clock, Logger& logger)
     : options_(options),
       limits_(LimitsOf(options)),
+      buffer_bytes_max_(options.buffer_bytes_max / options.threads),
       metrics_(metrics),
       clock_(clock),
       logger_(logger),

@@ -26,7 +26,8 @@ namespace muster {
 // thread alone, but for construction before and destruction after.
 class HttpLoop {
  public:
-  // `options`, `metrics`, `clock` and `logger` have to outlive it; owns `listening_socket`.
+  // `options.threads` is known by now. `options`, `metrics`, `clock` and `logger` have to outlive it; owns
+  // `listening_socket`.
   HttpLoop(std::unique_ptr<AsioEventLoop> events, int listening_socket, const HttpServerOptions& options,
            HttpMetrics& metrics, const Clock& clock, Logger& logger);
   ~HttpLoop();
@@ -47,6 +48,9 @@ class HttpLoop {
   const HttpLimits& limits() const { return limits_; }
   std::size_t pipeline_max() const { return static_cast<std::size_t>(options_.pipeline_max); }
   std::size_t output_bytes_max() const { return static_cast<std::size_t>(options_.output_bytes_max); }
+  // Bytes that the connections hold: what they account for, and whether that is more than they may.
+  void Account(std::int64_t change) { buffered_bytes_ += change; }
+  bool crowded() const { return buffered_bytes_ > buffer_bytes_max_; }
   HttpHandler& handler() { return *handler_; }
   HttpMetrics& metrics() { return metrics_; }
   BufferPool& buffers() { return buffers_; }
@@ -74,6 +78,8 @@ class HttpLoop {
 
   const HttpServerOptions& options_;
   const HttpLimits limits_;
+  const std::int64_t buffer_bytes_max_;  // this loop's share
+  std::int64_t buffered_bytes_ = 0;
   HttpMetrics& metrics_;
   const Clock& clock_;
   Logger& logger_;

@@ -25,6 +25,8 @@ class HttpRequestReader {
 
   // The head of the next request is read, its body is not there yet.
   bool in_body() const { return in_body_; }
+  // What it keeps of a request that has not arrived whole.
+  std::size_t held_bytes() const { return chunked_ == nullptr ? 0 : chunked_->head.size() + chunked_->body.size(); }
   // The client waits for 100 Continue before it sends the body. Answers true once a request.
   bool TakeContinue() { return std::exchange(owes_continue_, false); }
 

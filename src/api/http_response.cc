@@ -2,7 +2,7 @@
 
 #include <charconv>
 #include <chrono>
-#include <cstring>
+#include <cstdio>
 
 #include "base/check.h"
 

@@ -18,11 +18,11 @@
 namespace muster {
 namespace {
 
-std::size_t UsableCpus() {
+std::int64_t UsableCpus() {
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
   if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
-  return static_cast<std::size_t>(std::max(1, CPU_COUNT(&cpus)));
+  return std::max(1, CPU_COUNT(&cpus));
 }
 
 class Server final : public HttpServer {
@@ -100,9 +100,11 @@ class Server final : public HttpServer {
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options, const HandlerFactory& handlers,
                                                       const Clock& clock, Logger& logger, MetricRegistry& metrics,
                                                       std::string_view name) {
-  const std::size_t threads = options.threads > 0 ? static_cast<std::size_t>(options.threads) : UsableCpus();
-  MUSTER_ASSIGN(HttpListeners listeners, ListenHttp(options.listen, threads, std::string(name) + ".listen"));
-  auto server = std::make_unique<Server>(options, metrics, name);
+  HttpServerOptions settled = options;
+  if (settled.threads == 0) settled.threads = UsableCpus();
+  MUSTER_ASSIGN(HttpListeners listeners,
+                ListenHttp(settled.listen, static_cast<std::size_t>(settled.threads), std::string(name) + ".listen"));
+  auto server = std::make_unique<Server>(settled, metrics, name);
   for (std::size_t i = 0; i < listeners.sockets.size(); ++i) {
     if (Result<void> added = server->Add(listeners.sockets[i], handlers, clock, logger); !added) {
       for (std::size_t rest = i + 1; rest < listeners.sockets.size(); ++rest) close(listeners.sockets[rest]);
@@ -129,6 +131,11 @@ void HttpServerOptions::Declare(OptionRegistry& options, const std::string& pref
   options.AddBytes(prefix + ".output.max", &output_bytes_max,
                    "Unsent answers of one connection beyond which it is not read from.",
                    {.min = 4 << 10, .max = 1 << 30});
+  options.AddBytes(
+      prefix + ".buffers.max", &buffer_bytes_max,
+      "Requests arriving and answers leaving, of all connections together; beyond, large bodies are answered "
+      "503 and clients that do not take their answers are not read from.",
+      {.min = 1 << 20, .max = std::int64_t{1} << 40});
   options.AddDuration(prefix + ".header.timeout", &header_timeout_ms,
                       "From a request's first byte to the end of its head.", kMilliseconds);
   options.AddDuration(prefix + ".body.timeout", &body_timeout_ms,

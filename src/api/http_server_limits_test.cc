@@ -204,6 +204,38 @@ TEST_F(HttpServerLimitsTest, FarMoreConnectionsThanTheBoundAreClosed) {
   EXPECT_EQ(first.Receive()->status, 200);
 }
 
+TEST_F(HttpServerLimitsTest, AllConnectionsTogetherHoldBoundedBytes) {
+  options_.buffer_bytes_max = 1 << 20;
+  Start();
+  // Answers that a client does not take, together more than the bound.
+  HttpTestClient lazy = Connect(4096);
+  lazy.Send(Get("/big?20000000") + Get("/next"));
+  HttpTestClient patient = Connect();
+  const std::string body(100'000, 'x');
+  // In two pieces, as only what has not arrived whole is waited for.
+  const auto send_large = [&](HttpTestClient& client) {
+    const std::string request = Post("/large", body);
+    client.Send(request.substr(0, 50'000));
+    HttpTestClient barrier = Connect();  // its answer: the loop has read the first piece
+    barrier.Send(Get("/x"));
+    EXPECT_EQ(barrier.Receive()->status, 200);
+    client.Send(request.substr(50'000));
+  };
+  send_large(patient);
+  ExpectRefusal(patient, 503);
+  // What is small is served.
+  HttpTestClient small = Connect();
+  small.Send(Post("/small", "a few bytes").substr(0, 40));
+  small.Send(Post("/small", "a few bytes").substr(40));
+  EXPECT_EQ(small.Receive()->body, "POST /small a few bytes");
+  // The room comes back when the answers are taken.
+  EXPECT_EQ(lazy.Receive()->body.size(), 20'000'000U);
+  EXPECT_EQ(lazy.Receive()->body, "GET /next ");
+  HttpTestClient again = Connect();
+  send_large(again);
+  EXPECT_EQ(again.Receive()->status, 200);
+}
+
 TEST_F(HttpServerLimitsTest, WithoutDescriptorsClientsAreClosedAndServiceGoesOn) {
   Start();
   HttpTestClient before = Connect();
@@ -229,6 +261,13 @@ TEST_F(HttpServerLimitsTest, WithoutDescriptorsClientsAreClosedAndServiceGoesOn)
   after.Send(Get("/x"));
   EXPECT_EQ(after.Receive()->status, 200);
 }
+
+// A sanitizer keeps freed memory for a while.
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool kMemoryIsOurs = false;
+#else
+constexpr bool kMemoryIsOurs = true;
+#endif
 
 // Resident, without what is mapped from files.
 std::size_t AnonymousBytes() {
@@ -263,7 +302,7 @@ TEST_F(HttpServerLimitsTest, AnIdleConnectionCostsLessThan8KiB) {
   const std::size_t each = (AnonymousBytes() - before) / kConnections;
   RecordProperty("bytes_per_idle_connection", static_cast<int>(each));
   // The client's own part of it is a few hundred bytes.
-  EXPECT_LT(each, 8U << 10);
+  if (kMemoryIsOurs) EXPECT_LT(each, 8U << 10);
   clients.clear();
   Await([&] { return OpenConnections() == 0; }, "connections are still open");
 }

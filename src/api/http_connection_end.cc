@@ -1,0 +1,113 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "api/http_connection.h"
+#include "api/http_loop.h"
+
+// How a connection waits, and how it ends.
+
+namespace muster {
+namespace {
+
+// How long and how much a client may go on sending after its last answer, so that it reads that answer before a reset.
+constexpr Duration kLingerTime = std::chrono::seconds(2);
+constexpr std::size_t kLingerBytesMax = 16 << 20;
+
+}  // namespace
+
+void HttpConnection::End() {
+  if (!lingers_ || client_ended_ || shutdown(socket_, SHUT_WR) != 0) return Close();
+  lingering_ = true;
+  ReleaseInput();
+  reader_.Forget();
+  Account();
+  UpdateInterest();
+  UpdateDeadline();
+}
+
+void HttpConnection::Discard() {
+  const std::span<char> buffer = loop_.input_buffer();
+  const ssize_t count = recv(socket_, buffer.data(), buffer.size(), 0);
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (count > 0) discarded_bytes_ += static_cast<std::size_t>(count);
+  if (count <= 0 || discarded_bytes_ > kLingerBytesMax) Close();
+}
+
+void HttpConnection::UpdateDeadline() {
+  const auto wanted = [this] {
+    if (lingering_) return Wait::kLinger;
+    if (!output_.empty() && blocked_) return Wait::kWrite;
+    if (mid_request() && !ended_) return reader_.in_body() ? Wait::kBody : Wait::kHead;
+    return output_.under_way() > 0 ? Wait::kAnswers : Wait::kIdle;
+  }();
+  if (wanted == wait_) return;
+  wait_ = wanted;
+  switch (wait_) {
+    case Wait::kNothing:
+    case Wait::kAnswers:
+      // What is still scheduled finds nothing to do.
+      return;
+    case Wait::kIdle:
+      return loop_.Schedule(*this, loop_.options().idle_timeout_ms);
+    case Wait::kHead:
+      return loop_.Schedule(*this, loop_.options().header_timeout_ms);
+    case Wait::kBody:
+      return loop_.Schedule(*this, loop_.options().body_timeout_ms);
+    case Wait::kWrite:
+      return loop_.Schedule(*this, loop_.options().write_timeout_ms);
+    case Wait::kLinger:
+      return loop_.Schedule(*this, std::chrono::duration_cast<std::chrono::milliseconds>(kLingerTime).count());
+  }
+}
+
+void HttpConnection::OnTimer(Instant) {
+  switch (wait_) {
+    case Wait::kNothing:
+    case Wait::kAnswers:
+      return;
+    case Wait::kHead:
+      return GiveUp({.status = 408, .detail = "the head of the request did not arrive in time"});
+    case Wait::kBody:
+      return GiveUp({.status = 408, .detail = "the body of the request did not arrive in time"});
+    case Wait::kIdle:
+    case Wait::kWrite:
+    case Wait::kLinger:
+      return Close();
+  }
+}
+
+void HttpConnection::Drain() {
+  if (lingering_ || ended_) return;
+  if (output_.under_way() > 0) {
+    ended_ = true;
+    lingers_ = !input_.empty();
+    last_sequence_ = output_.begun() - 1;
+    ReleaseInput();
+    return Settle(true);
+  }
+  if (mid_request()) return;
+  // A request may lie in the socket, sent before the client could know.
+  Read();
+  if (!is_open() || ended_ || mid_request()) return;
+  ended_ = true;
+  lingers_ = !input_.empty();
+  Settle(true);
+}
+
+void HttpConnection::ReleaseInput() { loop_.buffers().Give(std::exchange(input_, {})); }
+
+void HttpConnection::Close() {
+  if (!is_open()) return;
+  loop_.wheel().Cancel(*this);
+  output_.Drop();
+  ReleaseInput();
+  reader_.Forget();
+  Account();
+  close(std::exchange(socket_, -1));
+  loop_.OnClosed(*this);
+}
+
+}  // namespace muster
