@@ -43,6 +43,7 @@ Calls::Calls(EventLoop& loop, const ApiDependencies& dependencies)
     histograms_[i] =
         &metrics_.AddHistogram("muster_api_request_seconds", "Time from a request's arrival to its answer.",
                                {{"rpc", std::string(RpcName(static_cast<Rpc>(i)))}});
+    CounterOf(static_cast<Rpc>(i), std::nullopt);
   }
 }
 

@@ -1,237 +1,192 @@
-"""A built muster as a test sees it: a process, its ports and its files.
-
-    with MusterServer(tmp_path / "data") as server:
-        member = server.post("/v1/members", {"displayName": "Li Lei"}).expect(201)
-        assert server.run("member", "get", member["id"]).returncode == 0
-
-Everything waits for conditions with a deadline; nothing sleeps for a guessed time. The binary is the one of MUSTER_BINARY.
-"""
-import contextlib
-import http.client
+"""The built binary as a user has it: its flags, its files, its ports. Nothing here knows how it works inside."""
+import ctypes
 import json
 import os
 import pathlib
+import shutil
 import signal
-import socket
 import subprocess
+import tempfile
 import time
 
-READY_SECONDS = 30.0
-STOP_SECONDS = 30.0
+from member_client import Client
+
+# Generous, because tests share two cores with whatever else runs; nothing waits that long when all is well.
+DEADLINE_S = 60.0
+# How much of a long test to do: sanitizer builds run with less.
+SCALE = float(os.environ.get("PROCESS_TEST_SCALE", "1"))
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
-def binary() -> str:
+def scaled(count, least=1):
+    return max(least, int(count * SCALE))
+
+
+def binary():
     path = os.environ.get("MUSTER_BINARY")
-    assert path and os.access(path, os.X_OK), "set MUSTER_BINARY to the built muster"
-    return path
+    assert path and os.access(path, os.X_OK), "set MUSTER_BINARY to the built program, e.g. build/release/muster"
+    return os.path.abspath(path)
 
 
-def environment(extra=None) -> dict:
-    """The environment of a child: nothing of ours that would configure it."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
-    clean.update({"NO_COLOR": "1", "LC_ALL": "C.UTF-8"})
-    clean.update(extra or {})
-    return clean
+def environment(extra=None):
+    """The test's own environment without anything that configures muster, plus `extra`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    kept.pop("PROCESS_TEST_SCALE", None)
+    return {**kept, **(extra or {})}
 
 
-def run(*arguments, cwd=None, env=None, input=None, timeout=60.0, text=True) -> subprocess.CompletedProcess:
-    """Runs `muster arguments…` to its end. The answer has returncode, stdout and stderr."""
-    return subprocess.run([binary(), *map(str, arguments)], cwd=cwd, env=environment(env), input=input, text=text,
-                          capture_output=True, timeout=timeout)
-
-
-def wait_until(condition, what: str, seconds: float = READY_SECONDS, every: float = 0.01):
-    """The first true answer of `condition`; fails with `what` after the deadline."""
-    deadline = time.monotonic() + seconds
+def wait_for(condition, what, deadline_s=DEADLINE_S):
+    """The first truthy answer of `condition`; fails naming `what` when the deadline passes."""
+    end = time.monotonic() + deadline_s
     while True:
         answer = condition()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(every)
+        assert time.monotonic() < end, f"after {deadline_s:.0f} s still not: {what}"
+        time.sleep(0.005)
 
 
-class Reply:
-    """An HTTP answer: status, headers (names in lower case), body (bytes)."""
-
-    def __init__(self, response: http.client.HTTPResponse):
-        self.status = response.status
-        self.reason = response.reason
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
-        self.body = response.read()
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-    @property
-    def code(self) -> str:
-        """The code of a problem document."""
-        return self.json["code"]
-
-    def expect(self, status: int):
-        """The JSON body, when the status is the expected one."""
-        assert self.status == status, f"{self.status} instead of {status}: {self.text}"
-        return self.json if self.body else None
-
-    def refused(self, status: int, code: str):
-        """The problem, when it is the expected one."""
-        assert (self.status, self.code) == (status, code), f"{self.status} {self.text} instead of {status} {code}"
-        assert self.headers["content-type"] == "application/problem+json"
-        return self.json
+def run(*arguments, data=None, cwd=None, extra_environment=None, stdin=None, deadline_s=DEADLINE_S, **options):
+    """`muster ARGUMENTS`, to its end. `data`: the data directory whose server and key client commands use."""
+    extra = dict(extra_environment or {})
+    if data is not None:
+        endpoints = json.loads((pathlib.Path(data) / "endpoints.json").read_text())
+        extra = {"MUSTER_SERVER": endpoints["http"], "MUSTER_KEY_FILE": str(pathlib.Path(data) / "admin.key"), **extra}
+    if isinstance(stdin, str):
+        stdin = stdin.encode()
+    done = subprocess.run([binary(), *map(str, arguments)], env=environment(extra), cwd=cwd, timeout=deadline_s,
+                          input=stdin if stdin is not None else b"", capture_output=True, check=False, **options)
+    done.stdout, done.stderr = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    return done
 
 
-def request(address: str, method: str, path: str, body=None, headers=None, timeout: float = 30.0) -> Reply:
-    """One request on a connection of its own. A body that is not bytes or str is sent as JSON."""
-    sent = dict(headers or {})
-    if body is not None and not isinstance(body, (bytes, str)):
-        body = json.dumps(body)
-        sent.setdefault("Content-Type", "application/json")
-    if isinstance(body, str):
-        body = body.encode()
-    host, port = address.rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
-    try:
-        connection.request(method, path, body=body, headers=sent)
-        return Reply(connection.getresponse())
-    finally:
-        connection.close()
+def doctor(data, **options):
+    """What `muster doctor` says of a directory that no server uses: (exit code, report)."""
+    done = run("doctor", "--data", data, "-o", "json", **options)
+    assert done.stdout, f"doctor printed nothing; exit {done.returncode}: {done.stderr}"
+    return done.returncode, json.loads(done.stdout)
 
 
-@contextlib.contextmanager
-def raw_connection(address: str, timeout: float = 30.0):
-    """A TCP connection, for what no HTTP client would send."""
-    host, port = address.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=timeout) as connection:
-        yield connection
-
-
-class MusterServer:
-    """`muster serve` on free loopback ports over a data directory. Use it as a context manager, or start() and stop()."""
-
-    def __init__(self, data, *arguments, env=None, config: str = None, prefix=()):
-        self.data = pathlib.Path(data)
-        self.arguments = list(arguments)
-        self.env = dict(env or {})
-        self.config = config
-        self.prefix = list(prefix)  # what the command is run by, as in ["faketime", "…"]
-        self.process = None
-        self.log_path = None
-
-    # --- life
-
-    def command(self) -> list:
-        command = [*self.prefix, binary(), "serve", "--data", str(self.data), "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-        if self.config is not None:
-            path = self.data.parent / (self.data.name + ".toml")
-            path.write_text(self.config)
-            command += ["--config", str(path)]
-        return command + self.arguments
-
-    def spawn(self):
-        """Starts the process and does not wait."""
-        assert self.process is None, "it runs already"
-        # A server that was killed left its addresses behind; the next one must not be taken for it.
-        self.endpoints_path.unlink(missing_ok=True)
-        self.log_path = pathlib.Path(f"{self.data}.log").absolute()
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                                            env=environment(self.env))
-        return self
-
-    def start(self):
-        self.spawn()
-        wait_until(lambda: self.endpoints_path.exists() or self.process.poll() is not None, "the server's endpoints.json")
-        if self.process.poll() is not None:
-            raise AssertionError(f"muster serve ended with {self.process.returncode}: {self.log()}")
-        return self
-
-    def stop(self, number=signal.SIGTERM, timeout: float = STOP_SECONDS) -> int:
-        """Sends a signal and waits; the exit code (negative: killed by a signal)."""
-        if self.process is None:
-            return 0
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        code = self.process.wait(timeout=timeout)
-        self.process.stdout.close()
-        self.process = None
-        return code
-
-    def kill(self) -> int:
-        """kill -9."""
-        return self.stop(signal.SIGKILL)
+class Scratch:
+    """A directory of the test's own; gone afterwards."""
 
     def __enter__(self):
-        return self.start()
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="muster-process-"))
+        return self.path
 
     def __exit__(self, *_):
-        if self.process is not None and self.process.poll() is None:
-            try:
-                self.stop()
-            except subprocess.TimeoutExpired:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Server:
+    """One `muster serve` process over a data directory; started again as often as a test likes."""
+
+    def __init__(self, data, *flags, http="127.0.0.1:0", admin="127.0.0.1:0", extra_environment=None, prepare=None):
+        self.data = pathlib.Path(data)
+        self.flags = flags
+        self.http_flag, self.admin_flag = http, admin
+        self.extra_environment = extra_environment or {}
+        self.prepare = prepare  # runs in the child before the program: resource limits
+        self.log_path = self.data.with_name(self.data.name + ".log")
+        self.process = None
+        self.endpoints = {}
+
+    def __enter__(self):
+        return self if self.is_running() else self.start()
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def __exit__(self, kind, *_):
+        if self.is_running():
+            if kind is None:
+                assert self.stop() == 0, self.log_tail()
+            else:
+                print(self.log_tail())
                 self.kill()
-                raise
-        elif self.process is not None:
-            self.stop()
 
-    # --- what it left
+    def launch(self):
+        """Begins it, without waiting until it is ready."""
+        assert not self.is_running(), "it runs already"
+        endpoints = self.data / "endpoints.json"
+        endpoints.unlink(missing_ok=True)
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [binary(), "serve", "--data", str(self.data), "--http", self.http_flag, "--admin", self.admin_flag,
+                 *map(str, self.flags)],
+                env=environment(self.extra_environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=self._in_child)
+        return self
+
+    def _in_child(self):
+        # A test that is killed takes its servers with it.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self.prepare:
+            self.prepare()
+
+    def start(self):
+        self.launch()
+
+        def ready():
+            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.log_tail()}"
+            try:
+                return json.loads((self.data / "endpoints.json").read_text())
+            except (FileNotFoundError, json.JSONDecodeError):
+                return None
+        self.endpoints = wait_for(ready, "the server is ready")
+        return self
 
     @property
-    def endpoints_path(self) -> pathlib.Path:
-        return self.data / "endpoints.json"
-
-    @property
-    def endpoints(self) -> dict:
-        return json.loads(self.endpoints_path.read_text())
-
-    @property
-    def http(self) -> str:
+    def http(self):
         return self.endpoints["http"]
 
     @property
-    def admin(self) -> str:
+    def admin(self):
         return self.endpoints["admin"]
 
     @property
-    def key_path(self) -> pathlib.Path:
-        return self.data / "admin.key"
+    def pid(self):
+        return self.process.pid
 
-    @property
-    def key(self) -> str:
-        return self.key_path.read_text().strip()
+    def key(self):
+        return (self.data / "admin.key").read_text().strip()
 
-    def log(self) -> str:
-        return self.log_path.read_text(errors="replace") if self.log_path else ""
+    def client(self, key=None):
+        """A connection to the callers' port, with the admin's key unless another is given."""
+        return Client(self.http, self.key() if key is None else key)
 
-    # --- talking to it
+    def admin_client(self, key=None):
+        return Client(self.admin, self.key() if key is None else key)
 
-    def call(self, method: str, path: str, body=None, headers=None, key: str = None, timeout: float = 30.0) -> Reply:
-        """A request with the admin's key, or with `key` ("" sends none); /admin/… goes to the admin port."""
-        sent = dict(headers or {})
-        key = self.key if key is None else key
-        if key:
-            sent.setdefault("Authorization", "Bearer " + key)
-        return request(self.admin if path.startswith("/admin/") else self.http, method, path, body, sent, timeout)
+    def new_caller(self, name, *scopes, **fields):
+        """The key of a fresh caller."""
+        with self.admin_client() as admin:
+            reply = admin.call("POST", "/admin/v1/callers", {"name": name, "purpose": "test", "scopes": scopes, **fields})
+        assert reply.status == 201, reply
+        return reply.json["key"]
 
-    def get(self, path: str, **rest) -> Reply:
-        return self.call("GET", path, **rest)
+    def stop(self):
+        """SIGTERM; answers the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
 
-    def post(self, path: str, body=None, **rest) -> Reply:
-        return self.call("POST", path, {} if body is None else body, **rest)
+    def kill(self):
+        self.process.kill()
+        return self.wait()
 
-    def patch(self, path: str, body=None, **rest) -> Reply:
-        return self.call("PATCH", path, {} if body is None else body, **rest)
+    def wait(self):
+        return self.process.wait(timeout=DEADLINE_S)
 
-    def make_caller(self, name: str, *scopes: str) -> str:
-        """A caller's new key."""
-        answer = self.post("/admin/v1/callers", {"name": name, "purpose": "a test", "scopes": list(scopes)})
-        return answer.expect(201)["key"]
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def run(self, *arguments, **rest) -> subprocess.CompletedProcess:
-        """A client command against this server, with the admin's key."""
-        return run(*arguments, "--server", "http://" + self.http, "--key-file", self.key_path, **rest)
+    def log_tail(self, lines=12):
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    def anonymous_bytes(self):
+        """RssAnon: resident memory that is not mapped files."""
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no RssAnon in /proc")

@@ -120,6 +120,18 @@ Outcome<HttpReply> HttpClient::Send(const Request& request) {
   return reply;
 }
 
+std::string HostOfUrl(const std::string& url) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), &curl_url_cleanup);
+  char* host = nullptr;
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK ||
+      curl_url_get(parsed.get(), CURLUPART_HOST, &host, 0) != CURLUE_OK) {
+    return "";
+  }
+  std::string text(host);
+  curl_free(host);
+  return text;
+}
+
 std::string EscapeUrl(std::string_view text) {
   static constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string escaped;

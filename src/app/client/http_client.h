@@ -56,6 +56,9 @@ class HttpClient {
   std::unique_ptr<State> state_;
 };
 
+// The host that a request to `url` goes to; empty when it is malformed.
+std::string HostOfUrl(const std::string& url);
+
 // For one piece of a path or a query.
 std::string EscapeUrl(std::string_view text);
 

@@ -53,9 +53,9 @@ Outcome<std::string> ReadKey(const std::string& path, const std::string& origin)
 }
 
 bool IsLoopback(const std::string& url) {
-  const std::size_t begin = url.find("://") + 3;
-  const std::string host = url.substr(begin, url.rfind(':') > begin ? url.rfind(':') - begin : std::string::npos);
-  return host.starts_with("127.") || host == "localhost" || host == "[::1]";
+  const std::string host = HostOfUrl(url);
+  const bool is_ipv4 = host.find_first_not_of("0123456789.") == std::string::npos;
+  return (is_ipv4 && host.starts_with("127.")) || host == "localhost" || host == "[::1]";
 }
 
 }  // namespace

@@ -10,8 +10,8 @@ namespace muster {
 
 // Where a client command goes, as the user gave it; empty means not given.
 struct TargetChoice {
-  std::string server;
-  std::string key_file;
+  std::string server = {};
+  std::string key_file = {};
   std::chrono::milliseconds timeout{10'000};
 };
 

@@ -31,7 +31,9 @@ Outcome<void> ApplySources(const ServerFlags& flags, OptionRegistry& registry) {
       {"http.threads", "--threads", &flags.threads}};
   for (const auto& [name, flag, value] : options) {
     if (value->empty()) continue;
-    if (const auto set = registry.Set(name, *value, flag); !set) return Fails(set.error());
+    if (const auto set = registry.Set(name, *value, flag); !set) {
+      return Fails(ExitCode::kUsage, set.error().message);
+    }
   }
   return {};
 }

@@ -91,8 +91,9 @@ Outcome<std::optional<LineBatch>> BatchReader::Next() {
   if (lines > 0) return Take(bytes, lines);
   if (buffer_.size() == begin_) return std::nullopt;
   // What stands first is a line that is too long.
-  LineBatch batch{
-      .first_line = lines_ + 1, .lines = 1, .text = buffer_.substr(begin_, limits_.shown_bytes), .is_too_long = true};
+  const std::size_t end = std::min(buffer_.find('\n', begin_), buffer_.size());
+  const std::size_t shown = std::min(limits_.shown_bytes, end - begin_);
+  LineBatch batch{.first_line = lines_ + 1, .lines = 1, .text = buffer_.substr(begin_, shown), .is_too_long = true};
   MUSTER_TRY(SkipLine());
   batch.end_offset = offset_;
   ++lines_;

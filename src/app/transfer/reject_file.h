@@ -11,9 +11,9 @@ namespace muster {
 // A line that the server did not take.
 struct Reject {
   std::uint64_t line = 0;
-  std::string code;
-  std::string detail;
-  std::string text;  // the line as it stood in the input
+  std::string code = {};
+  std::string detail = {};
+  std::string text = {};  // the line as it stood in the input
 };
 
 // {"line":17,"code":"…","detail":"…","text":"…"} and a line feed. Bytes of `text` that are not UTF-8 become U+FFFD.

@@ -1,0 +1,107 @@
+#include "app/server/server_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "app/output/reference_pages.h"
+
+namespace muster {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ServerOptionsTest : public ::testing::Test {
+ protected:
+  void SetUp() override { options_.Declare(registry_); }
+  ServerOptions options_;
+  OptionRegistry registry_;
+};
+
+TEST_F(ServerOptionsTest, DefaultsAreThoseOfTheInterface) {
+  EXPECT_EQ(options_.data_directory, "muster-data");
+  EXPECT_EQ(options_.http.listen, "127.0.0.1:7400");
+  EXPECT_EQ(options_.admin.listen, "127.0.0.1:7402");
+  EXPECT_EQ(options_.near.bytes, 256 << 20);
+  EXPECT_TRUE(options_.sqlite.durable);
+  EXPECT_TRUE(CheckServerOptions(options_));
+}
+
+TEST_F(ServerOptionsTest, EveryDefaultReadsBack) {
+  for (const auto& option : registry_.Explain()) {
+    if (option.spec->type == OptionType::kTables) continue;
+    EXPECT_TRUE(registry_.Set(option.spec->name, option.text, "test")) << option.spec->name << " = " << option.text;
+  }
+}
+
+TEST_F(ServerOptionsTest, TheBuiltInKindsMakeTheBuiltInCatalog) {
+  const auto catalog = options_.MakeCatalog();
+  ASSERT_TRUE(catalog);
+  const IdentityCatalog built_in = IdentityCatalog::Default();
+  ASSERT_EQ(catalog->kinds().size(), built_in.kinds().size());
+  for (const IdentityKind& kind : built_in.kinds()) {
+    const IdentityKind* const found = catalog->Find(kind.name);
+    ASSERT_NE(found, nullptr) << kind.name;
+    EXPECT_EQ(found->scope, kind.scope);
+    EXPECT_EQ(found->members_limit, kind.members_limit);
+    EXPECT_EQ(found->limit_per_platform, kind.limit_per_platform);
+    EXPECT_EQ(found->normaliser, kind.normaliser);
+  }
+}
+
+TEST_F(ServerOptionsTest, ConfiguredKindsReplaceThem) {
+  const OptionTable loyalty{{{"name", "loyalty", "m:1"}, {"normaliser", "card", "m:2"}, {"members_limit", "2", "m:3"}}};
+  ASSERT_TRUE(registry_.SetTables("identity.kinds", {loyalty}, "m:1"));
+  const auto catalog = options_.MakeCatalog();
+  ASSERT_TRUE(catalog);
+  ASSERT_EQ(catalog->kinds().size(), 1U);
+  EXPECT_EQ(catalog->Find("loyalty")->normaliser, Normaliser::kCard);
+  EXPECT_EQ(catalog->Find("loyalty")->members_limit, 2);
+}
+
+TEST_F(ServerOptionsTest, WhatNoBoundCanTellIsRefused) {
+  options_.identity_kinds = {{.name = "Loyalty"}};
+  EXPECT_FALSE(CheckServerOptions(options_));
+  options_ = ServerOptions();
+  options_.identity_default_region = "XX";
+  EXPECT_FALSE(CheckServerOptions(options_));
+  options_ = ServerOptions();
+  options_.routes_read = "cache(far, store)";
+  const auto checked = CheckServerOptions(options_);
+  ASSERT_FALSE(checked);
+  EXPECT_THAT(checked.error().message, HasSubstr("far"));
+}
+
+TEST_F(ServerOptionsTest, TheKeyringLiesInTheDataUnlessNamed) {
+  options_.data_directory = "/srv/m";
+  EXPECT_EQ(options_.keyring_path(), "/srv/m/keyring");
+  options_.keyring_file = "/secrets/ring";
+  EXPECT_EQ(options_.keyring_path(), "/secrets/ring");
+}
+
+TEST(ReferencePagesTest, NameEveryRow) {
+  EXPECT_THAT(OptionsReference(), HasSubstr("`cache.near.bytes`"));
+  EXPECT_THAT(OptionsReference(), HasSubstr("[[identity.kinds]]"));
+  for (const ReasonDescription& row : AllReasons()) EXPECT_THAT(ErrorsReference(), HasSubstr(std::string(row.code)));
+  for (const ExitCodeDescription& row : AllExitCodes())
+    EXPECT_THAT(ExitCodesReference(), HasSubstr(std::string(row.meaning)));
+}
+
+TEST(ReferencePagesTest, MetricsAreThoseOfAWholeServer) {
+  const auto page = MetricsReference();
+  ASSERT_TRUE(page) << page.error().message;
+  for (const char* name : {"muster_http_", "muster_store_", "muster_cache_", "muster_store_sweep"})
+    EXPECT_THAT(*page, HasSubstr(name));
+}
+
+TEST(ExitCodeTest, EveryReasonOfAServerHasOne) {
+  EXPECT_EQ(ExitCodeOf(Reason::kMemberNotFound), ExitCode::kNotFound);
+  EXPECT_EQ(ExitCodeOf(Reason::kIdentityNotFound), ExitCode::kNotFound);
+  EXPECT_EQ(ExitCodeOf(Reason::kIdentityTaken), ExitCode::kRefused);
+  EXPECT_EQ(ExitCodeOf(Reason::kUnauthenticated), ExitCode::kRefused);
+  EXPECT_EQ(ExitCodeOf(Reason::kOverloaded), ExitCode::kUnavailable);
+  EXPECT_EQ(ExitCodeOf(Reason::kOutcomeUnknown), ExitCode::kUnavailable);
+  EXPECT_EQ(ExitCodeOf(Reason::kInternal), ExitCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace muster

@@ -1,0 +1,70 @@
+#include "app/transfer/import_state.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "app/files.h"
+#include "app/temporary_directory.h"
+
+namespace muster {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ImportStateTest : public ::testing::Test {
+ protected:
+  InputFingerprint Fingerprint(const std::string& content) {
+    EXPECT_TRUE(WriteFileDurably(path_, content, 0600));
+    const int descriptor = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    const auto fingerprint = FingerprintOf(descriptor, path_);
+    EXPECT_EQ(lseek(descriptor, 0, SEEK_CUR), 0);
+    close(descriptor);
+    return fingerprint.value();
+  }
+  const TemporaryDirectory directory_ = std::move(TemporaryDirectory::Make("muster-state-test").value());
+  const std::string path_ = directory_.path() + "/members.jsonl";
+};
+
+TEST_F(ImportStateTest, WhatWasSavedIsLoaded) {
+  const ImportState state{.input = {.size = 1ULL << 40, .hash = "ab12"},
+                          .installation = "i\"1",
+                          .rejects_file = "/tmp/r \\ x",
+                          .range_starts = {1, INT64_MAX},
+                          .lines_a_range = 1 << 20,
+                          .offset = 7,
+                          .lines = 6,
+                          .imported = 5,
+                          .rejected = 1,
+                          .rejects_bytes = 99};
+  ASSERT_TRUE(SaveImportState(ImportStatePath(path_), state));
+  EXPECT_EQ(ImportStatePath(path_), path_ + ".muster-import");
+  EXPECT_EQ(LoadImportState(ImportStatePath(path_)).value(), state);
+}
+
+TEST_F(ImportStateTest, NoFileIsNoState) { EXPECT_EQ(LoadImportState(path_).value(), std::nullopt); }
+
+TEST_F(ImportStateTest, WhatIsNotAStateIsRefusedWithWhatToDo) {
+  for (const char* content :
+       {"", "{}", "[]", R"({"format":2,"rangeStarts":[]})", R"({"format":1,"rangeStarts":["x"]})", "\xFF"}) {
+    ASSERT_TRUE(WriteFileDurably(path_, content, 0600));
+    const auto loaded = LoadImportState(path_);
+    ASSERT_FALSE(loaded) << content;
+    EXPECT_THAT(loaded.error().message, HasSubstr("remove it"));
+  }
+}
+
+TEST_F(ImportStateTest, AFingerprintTellsSizeHeadAndTail) {
+  const std::string content(5000, 'a');
+  const InputFingerprint original = Fingerprint(content);
+  EXPECT_EQ(Fingerprint(content), original);
+  EXPECT_NE(Fingerprint(content + "a"), original);
+  EXPECT_NE(Fingerprint("b" + content.substr(1)), original);
+  EXPECT_NE(Fingerprint(content.substr(1) + "b"), original);
+  EXPECT_EQ(Fingerprint("").size, 0U);
+  EXPECT_NE(Fingerprint("a").hash, Fingerprint("b").hash);
+}
+
+}  // namespace
+}  // namespace muster

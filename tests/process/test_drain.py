@@ -1,0 +1,106 @@
+"""How a server ends: what is under way is answered, then it exits with 0; and how it ends otherwise."""
+import json
+import signal
+import threading
+
+import pytest
+
+import people
+from member_client import RawConnection, request_bytes
+from muster_process import DEADLINE_S, Server, doctor, wait_for
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_idle_server(scratch, number):
+    server = Server(scratch / "data").start()
+    with RawConnection(server.http) as idle, RawConnection(server.http) as used:
+        assert used.send(request_bytes("GET", "/livez")).reply().status == 200
+        server.process.send_signal(number)
+        assert server.wait() == 0, server.log_tail()
+        assert idle.is_closed() and used.is_closed()
+    assert doctor(scratch / "data")[0] == 0
+
+
+def test_what_is_under_way_is_answered(scratch):
+    server = Server(scratch / "data").start()
+    key = server.key()
+    body = json.dumps({"displayName": "in flight"}).encode()
+    begun = [RawConnection(server.http) for _ in range(20)]
+    request = request_bytes("POST", "/v1/members", key, body)
+    for connection in begun:
+        connection.send(request[:-10])
+    with server.client() as other:  # the server has read what was sent before it
+        assert other.register().status == 201
+    server.process.send_signal(signal.SIGTERM)
+
+    def refuses():
+        try:
+            with RawConnection(server.http) as late:
+                return late.send(request_bytes("GET", "/readyz")).reply() is None
+        except OSError:
+            return True
+    wait_for(refuses, "nobody new is let in")
+    ids = []
+    for connection in begun:
+        reply = connection.send(request[-10:]).reply()
+        assert reply is not None and reply.status == 201, reply
+        assert reply.headers["connection"].lower() == "close"
+        assert connection.is_closed()
+        ids.append(reply.json["id"])
+    assert server.wait() == 0, server.log_tail()
+    with Server(scratch / "data") as again, again.client() as client:
+        for member_id in ids:
+            assert client.get(member_id).json["displayName"] == "in flight"
+
+
+def test_nobody_holds_up_the_end_for_ever(scratch):
+    server = Server(scratch / "data", extra_environment={"MUSTER_HTTP__DRAIN__TIMEOUT": "1s"}).start()
+    with RawConnection(server.http) as stuck:
+        stuck.send(request_bytes("POST", "/v1/members", server.key(), b'{"displayName":"stuck"}')[:-5])
+        with server.client() as other:
+            assert other.register().status == 201
+        assert server.stop() == 0, server.log_tail()
+
+
+def test_a_drain_under_load_loses_nothing(scratch):
+    server = Server(scratch / "data").start()
+    acknowledged, counted = {}, threading.Condition()
+
+    def load():
+        with server.client() as client:
+            while True:
+                identity = people.phone_identity()
+                try:
+                    reply = client.register(identities=[identity])
+                except (OSError, Exception) as error:  # http.client has many words for a closed connection
+                    assert "timed out" not in str(error), error
+                    return
+                assert reply.status in (201, 503), reply
+                if reply.status == 503:
+                    return
+                with counted:
+                    acknowledged[reply.json["id"]] = identity["value"]
+                    counted.notify_all()
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    with counted:
+        assert counted.wait_for(lambda: len(acknowledged) >= 200, DEADLINE_S)
+    assert server.stop() == 0, server.log_tail()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+        assert not thread.is_alive()
+    assert doctor(scratch / "data")[0] == 0
+    with Server(scratch / "data") as again, again.client() as client:
+        for member_id, phone in acknowledged.items():
+            assert client.resolve("phone", phone).json["id"] == member_id
+
+
+def test_kill_and_start_again(scratch):
+    server = Server(scratch / "data").start()
+    with server.client() as client:
+        member = client.register(identities=[people.phone_identity()]).json
+        assert server.kill() == -signal.SIGKILL
+    with server.start().client() as client:
+        assert client.get(member["id"]).json == member
+    assert server.stop() == 0

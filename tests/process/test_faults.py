@@ -1,0 +1,248 @@
+"""What can go wrong around a server: each fault gets a message that says what to do, and nothing acknowledged is lost."""
+import json
+import os
+import random
+import socket
+import sqlite3
+import stat
+
+import pytest
+
+import people
+from muster_process import Server, doctor, run, wait_for
+
+LOOPBACK = ("--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+
+
+def refused(*arguments, **options):
+    """A start that must not succeed: what it says."""
+    done = run("serve", *arguments, **options)
+    assert done.returncode == 1, done
+    assert done.stdout == "" and done.stderr.strip(), done
+    for word in ("terminate called", "Sanitizer", "core dumped", "what()"):
+        assert word not in done.stderr, done.stderr
+    return done.stderr
+
+
+def fill(data, members=50):
+    """A data directory with members, and what was acknowledged: id → phone."""
+    acknowledged = {}
+    with Server(data) as server, server.client() as client:
+        for _ in range(members):
+            identity = people.phone_identity()
+            acknowledged[client.register(identities=[identity]).json["id"]] = identity["value"]
+    return acknowledged
+
+
+def assert_kept(server, acknowledged):
+    with server.client() as client:
+        for member_id, phone in acknowledged.items():
+            assert client.resolve("phone", phone).json["id"] == member_id
+
+
+def test_a_port_that_is_in_use(scratch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for flag, other in (("--http", "--admin"), ("--admin", "--http")):
+            said = refused("--data", scratch / "data", flag, f"127.0.0.1:{port}", other, "127.0.0.1:0")
+            assert str(port) in said and "in use" in said and len(said.splitlines()) == 1, said
+    assert not (scratch / "data" / "endpoints.json").exists()
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7:0", "127.0.0.1", "127.0.0.1:99999", "nowhere.invalid:0", ":", "127.0.0.1:x"])
+def test_an_address_that_is_not_ours(scratch, address):
+    done = run("serve", "--data", scratch / "data", "--http", address, "--admin", "127.0.0.1:0")
+    assert done.returncode in (1, 2) and address.split(":")[0] in done.stderr, done
+
+
+def test_a_second_server_on_the_same_data(scratch):
+    with Server(scratch / "data") as server, server.client() as client:
+        member = client.register(identities=[people.phone_identity()]).json
+        said = refused("--data", scratch / "data", *LOOPBACK)
+        assert str(server.pid) in said and str(scratch / "data") in said, said
+        assert client.get(member["id"]).json == member
+        assert client.register().status == 201
+        done = run("doctor", "--data", scratch / "data")
+        assert done.returncode == 1 and str(server.pid) in done.stderr, done
+
+
+def test_a_directory_that_cannot_be_written(scratch):
+    scratch.chmod(0o755)
+    data = scratch / "data"
+    fill(data, 1)
+    for path in [data, *data.iterdir()]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    (data / "keyring").chmod(0o400)
+    somebody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    if somebody:
+        for path in data.iterdir():
+            os.chown(path, 65534, 65534)
+    said = refused("--data", data, *LOOPBACK, **somebody)
+    assert str(data) in said and ("ermission" in said or "writ" in said), said
+    if somebody:
+        said = refused("--data", scratch / "new", *LOOPBACK, **somebody)
+        assert str(scratch / "new") in said, said
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file", "/proc/muster-data"])
+def test_a_directory_that_cannot_be(scratch, place):
+    (scratch / "file").write_text("x")
+    path = {"a file": scratch / "file", "below a file": scratch / "file" / "data"}.get(place, place)
+    assert str(path) in refused("--data", path, *LOOPBACK)
+
+
+def test_the_keyring_is_missing(scratch):
+    acknowledged = fill(scratch / "data")
+    keyring = scratch / "data" / "keyring"
+    assert stat.S_IMODE(keyring.stat().st_mode) == 0o600
+    keyring.rename(scratch / "keyring")
+    assert "keyring" in refused("--data", scratch / "data", *LOOPBACK)
+    assert not keyring.exists()  # a fresh one would make all that is there unreadable
+    (scratch / "keyring").rename(keyring)
+    with Server(scratch / "data") as server:
+        assert_kept(server, acknowledged)
+
+
+def test_the_keyring_can_be_read_by_others(scratch):
+    fill(scratch / "data", 1)
+    (scratch / "data" / "keyring").chmod(0o644)
+    said = refused("--data", scratch / "data", *LOOPBACK)
+    assert "keyring" in said and ("600" in said or "chmod" in said), said
+
+
+def test_another_keyring(scratch):
+    acknowledged = fill(scratch / "data", 3)
+    fill(scratch / "other", 1)
+    (scratch / "data" / "keyring").rename(scratch / "kept")
+    (scratch / "data" / "keyring").write_bytes((scratch / "other" / "keyring").read_bytes())
+    (scratch / "data" / "keyring").chmod(0o600)
+    assert "keyring" in refused("--data", scratch / "data", *LOOPBACK)
+    (scratch / "kept").replace(scratch / "data" / "keyring")
+    with Server(scratch / "data") as server:
+        assert_kept(server, acknowledged)
+
+
+@pytest.mark.parametrize("text", ["", "hash zz\n", "\0\0\0", "seal 1 " + "0" * 64 + "\n"])
+def test_a_keyring_that_is_none(scratch, text):
+    fill(scratch / "data", 1)
+    (scratch / "data" / "keyring").write_text(text)
+    said = refused("--data", scratch / "data", *LOOPBACK)
+    assert "keyring" in said and "0" * 64 not in said, said
+
+
+def test_a_newer_schema(scratch):
+    fill(scratch / "data", 2)
+    with sqlite3.connect(scratch / "data" / "muster-0.db") as connection:
+        raised = connection.execute("UPDATE meta SET value = '1000' WHERE name = 'schema_version'")
+        assert raised.rowcount == 1
+    said = refused("--data", scratch / "data", *LOOPBACK)
+    assert "newer" in said and "1000" in said, said
+    done = run("doctor", "--data", scratch / "data")
+    assert done.returncode == 1 and "newer" in done.stderr + done.stdout, done
+
+
+def test_another_number_of_files(scratch):
+    acknowledged = fill(scratch / "data")
+    said = refused("--data", scratch / "data", *LOOPBACK, extra_environment={"MUSTER_STORE__SQLITE__FILES": "4"})
+    assert "files" in said, said
+    with Server(scratch / "data") as server:
+        assert_kept(server, acknowledged)
+
+
+@pytest.mark.parametrize("damage", ["no database", "cut off", "first page"])
+def test_a_data_file_that_is_none(scratch, damage):
+    fill(scratch / "data")
+    file = scratch / "data" / "muster-0.db"
+    content = file.read_bytes()
+    file.write_bytes({"no database": b"not a database, but long enough to be looked at" * 100,
+                      "cut off": content[:len(content) // 2],
+                      "first page": b"\xff" * 4096 + content[4096:]}[damage])
+    done = run("doctor", "--data", scratch / "data")
+    assert done.returncode == 1, done
+    if damage != "cut off":  # what is left of it may be served, as far as it goes
+        assert "muster-0.db" in refused("--data", scratch / "data", *LOOPBACK)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_flipped_bits(scratch, seed):
+    """Whatever is damaged: the doctor says so or it was unused space, and a server never ends because of it."""
+    acknowledged = fill(scratch / "data", 200)
+    file = scratch / "data" / "muster-0.db"
+    content = bytearray(file.read_bytes())
+    source = random.Random(seed)
+    for _ in range(64):
+        place = source.randrange(4096, len(content))
+        content[place] ^= 1 << source.randrange(8)
+    file.write_bytes(content)
+    code, report = doctor(scratch / "data")
+    assert code == 1 and report, (seed, report)
+    server = Server(scratch / "data").launch()
+    endpoints = scratch / "data" / "endpoints.json"
+    wait_for(lambda: server.process.poll() is not None or (endpoints.exists() and endpoints.read_text()), "it decides")
+    if server.process.poll() is not None:
+        assert server.process.returncode == 1 and "muster-0.db" in server.log(), (seed, server.log_tail())
+        return
+    server.endpoints = json.loads(endpoints.read_text())
+    with server, server.client() as client:
+        for member_id, phone in acknowledged.items():
+            reply = client.resolve("phone", phone)
+            assert reply.status in (200, 404, 500, 503), (seed, reply)
+            if reply.status == 200:  # never another person's account
+                assert reply.json["id"] == member_id, (seed, reply)
+        for _ in range(20):
+            reply = client.register(identities=[people.phone_identity()])
+            assert reply.status in (201, 500, 503), (seed, reply)
+        with server.admin_client() as admin:
+            assert admin.call("GET", "/livez").status == 200
+
+
+def test_a_lock_of_somebody_else(scratch):
+    with Server(scratch / "data") as server, server.client() as client:
+        member = client.register(identities=[people.phone_identity()]).json
+        lock = sqlite3.connect(scratch / "data" / "muster-0.db", timeout=1, isolation_level=None)
+        try:
+            lock.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            lock.close()  # the server does not let anybody in
+        else:
+            reply = client.call("POST", "/v1/members", {}, {"X-Request-Timeout-Ms": "2000"})
+            assert reply.status in (201, 503, 504), reply
+            assert client.get(member["id"]).json == member
+            lock.execute("ROLLBACK")
+            lock.close()
+        wait_for(lambda: client.register().status == 201, "writes work again")
+
+
+def test_one_of_several_data_files_is_missing(scratch):
+    with Server(scratch / "data", extra_environment={"MUSTER_STORE__SQLITE__FILES": "4"}) as server, server.client() as client:
+        assert client.register().status == 201
+    for name in ("muster-2.db", "muster-0.db"):
+        moved = (scratch / "data" / name).rename(scratch / name)
+        said = refused("--data", scratch / "data", *LOOPBACK, extra_environment={"MUSTER_STORE__SQLITE__FILES": "4"})
+        assert name in said, said
+        done = run("doctor", "--data", scratch / "data")
+        assert done.returncode == 1 and name in done.stderr + done.stdout, done
+        moved.rename(scratch / "data" / name)
+    assert doctor(scratch / "data")[0] == 0
+
+
+def test_files_of_two_installations(scratch):
+    environment = {"MUSTER_STORE__SQLITE__FILES": "2"}
+    for name in ("one", "two"):
+        with Server(scratch / name, extra_environment=environment):
+            pass
+    (scratch / "two" / "muster-1.db").replace(scratch / "one" / "muster-1.db")
+    assert "muster-1.db" in refused("--data", scratch / "one", *LOOPBACK, extra_environment=environment)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"revision":"x"}', '{"revision":1,"callers":[{"name":7}]}', "\0\0"])
+def test_a_topology_that_is_none(scratch, text):
+    fill(scratch / "data", 1)
+    path = scratch / "data" / "topology.json"
+    kept = path.read_bytes()
+    path.write_text(text)
+    assert "topology.json" in refused("--data", scratch / "data", *LOOPBACK)
+    assert path.read_text() == text
+    path.write_bytes(kept)
+    with Server(scratch / "data") as server, server.client() as client:
+        assert client.register().status == 201

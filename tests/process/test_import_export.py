@@ -1,0 +1,249 @@
+"""import and export: what goes in comes out, once, however often either side is killed in between."""
+import json
+import os
+import stat
+import subprocess
+
+import pytest
+
+from muster_process import DEADLINE_S, Scratch, Server, binary, doctor, environment, run, scaled, wait_for
+
+LINES = int(os.environ.get("PROCESS_TEST_IMPORT_LINES") or scaled(100_000, 5_000))
+LONG_S = max(DEADLINE_S * 3, LINES / 1000)
+
+
+def plain_members(count, start=0):
+    """Lines as somebody else's system would write them."""
+    for n in range(start, start + count):
+        yield json.dumps({"displayName": f"member {n}", "city": ["Suzhou", "上海", "Wuxi"][n % 3], "tags": ["imported"],
+                          "identities": [{"kind": "phone", "value": f"+86138{n:08d}"},
+                                         {"kind": "unionid", "platform": "wechat", "value": f"oU{n}"}]},
+                         ensure_ascii=False)
+
+
+def write_lines(path, lines):
+    path.write_text("".join(line + "\n" for line in lines))
+    return path
+
+
+def sorted_lines(text):
+    return sorted(text.splitlines())
+
+
+@pytest.fixture(scope="module")
+def canonical():
+    """A file as `export` writes it, of LINES members."""
+    with Scratch() as scratch:
+        given = write_lines(scratch / "plain.jsonl", plain_members(LINES))
+        with Server(scratch / "data") as server:
+            done = run("import", given, data=server.data, deadline_s=LONG_S)
+            assert done.returncode == 0, done.stderr
+            done = run("export", scratch / "members.jsonl", data=server.data, deadline_s=LONG_S)
+            assert done.returncode == 0 and done.stdout == "", done
+        assert doctor(scratch / "data", deadline_s=LONG_S)[0] == 0
+        yield scratch / "members.jsonl"
+
+
+@pytest.fixture
+def small(canonical, scratch):
+    """Its first 2,000 lines."""
+    with open(canonical) as lines:
+        return write_lines(scratch / "small.jsonl", [next(lines).rstrip("\n") for _ in range(2_000)])
+
+
+def export(server):
+    done = run("export", data=server.data, deadline_s=LONG_S)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_export_has_what_was_imported(canonical):
+    members = [json.loads(line) for line in canonical.read_text().splitlines()]
+    assert len(members) == LINES
+    ids = [int(member["id"]) for member in members]
+    assert ids == sorted(set(ids))  # a stable order
+    assert {member["displayName"] for member in members} == {f"member {n}" for n in range(LINES)}
+    for member in members[::97]:
+        n = int(member["displayName"].split()[1])
+        assert [i["value"] for i in member["identities"]] == [f"+86138{n:08d}", f"oU{n}"]
+
+
+def test_export_import_export_is_byte_identical(canonical, scratch):
+    with Server(scratch / "data") as server:
+        done = run("import", canonical, data=server.data, deadline_s=LONG_S)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "" or str(LINES) in done.stdout.replace(",", "")
+        assert "\r" not in done.stderr and "\x1b" not in done.stderr  # plain lines where there is no terminal
+        assert f"{LINES}" in (done.stdout + done.stderr).replace(",", ""), done
+        assert export(server) == canonical.read_text()
+        again = run("import", canonical, data=server.data, deadline_s=LONG_S)
+        assert again.returncode == 3, again  # they are all there
+        assert export(server) == canonical.read_text()
+    assert not list(canonical.parent.glob("*.muster-import"))
+
+
+def test_standard_input_and_output(small, scratch):
+    with Server(scratch / "data") as server:
+        done = run("import", "-", data=server.data, stdin=small.read_bytes())
+        assert done.returncode == 0, done.stderr
+        done = run("export", "-", data=server.data)
+        assert done.stdout == small.read_text()
+
+
+def test_members_that_changed_come_back_as_they_are(scratch):
+    with Server(scratch / "one") as server, server.client() as client:
+        ids = [client.register(displayName=f"m{n}", realName="李雷", gender="FEMALE", birthDate="1999-12-31", tier="gold",
+                               attributes={"b": "2", "a": "1"}, tags=["z", "a"],
+                               identities=[{"kind": "email", "value": f"m{n}@example.com", "verified": True,
+                                            "source": "app"}]).json["id"] for n in range(5)]
+        client.patch(ids[0], "city", {"city": "Wuxi"})
+        client.patch(ids[1], "state", {"state": "FROZEN"})
+        client.verb(ids[2], "close", {})
+        first = export(server)
+        originals = [client.get(member_id).json for member_id in ids]
+    write_lines(scratch / "members.jsonl", first.splitlines())
+    with Server(scratch / "two") as server, server.client() as client:
+        assert run("import", scratch / "members.jsonl", data=server.data).returncode == 0
+        assert export(server) == first
+        assert [client.get(member_id).json for member_id in ids] == originals
+
+
+def test_rejects(scratch):
+    lines = list(plain_members(6))
+    given = b"\n".join([
+        lines[0].encode(), b"", b"{not json", lines[1].encode(), lines[0].encode(),
+        json.dumps({"identities": [{"kind": "phone", "value": "12"}]}).encode(), b'{"displayName":"\xff"}',
+        b'{"unknown":1}', lines[2].encode(), b'{"displayName":"' + b"x" * 300 + b'"}', lines[3].encode()])
+    (scratch / "given.jsonl").write_bytes(given)  # without a line feed at its end
+    with Server(scratch / "data") as server:
+        done = run("import", scratch / "given.jsonl", "--rejects", scratch / "rejects.jsonl", data=server.data)
+        assert done.returncode == 3, done
+        assert len(export(server).splitlines()) == 4
+    rejects = [json.loads(line) for line in (scratch / "rejects.jsonl").read_text().splitlines()]
+    assert [(r["line"], r["code"]) for r in rejects] == [
+        (3, "INVALID_ARGUMENT"), (5, "IDENTITY_TAKEN"), (6, "INVALID_ARGUMENT"), (7, "INVALID_ARGUMENT"),
+        (8, "INVALID_ARGUMENT"), (10, "INVALID_ARGUMENT")]
+    for reject in rejects:
+        assert set(reject) == {"line", "code", "detail", "text"} and reject["detail"]
+    assert rejects[0]["text"] == "{not json" and rejects[1]["text"] == lines[0]
+    assert stat.S_IMODE((scratch / "rejects.jsonl").stat().st_mode) == 0o600
+
+
+def test_lines_that_are_too_long(scratch):
+    with open(scratch / "given.jsonl", "w") as given:
+        for n, line in enumerate(plain_members(4)):
+            given.write(line + "\n")
+            given.write('{"displayName":"' + "y" * [1_000_000, 1_100_000, 17_000_000, 40_000_000][n] + '"}\n')
+    with Server(scratch / "data") as server:
+        done = run("import", scratch / "given.jsonl", "--rejects", scratch / "rejects.jsonl", data=server.data)
+        assert done.returncode == 3, done
+        assert len(export(server).splitlines()) == 4
+    rejects = [json.loads(line) for line in (scratch / "rejects.jsonl").read_text().splitlines()]
+    assert [r["line"] for r in rejects] == [2, 4, 6, 8]
+    assert {r["code"] for r in rejects} <= {"INVALID_ARGUMENT", "BODY_TOO_LARGE"}
+    assert len(rejects[3]["text"]) < 100_000
+
+
+def test_ids_within_a_file(scratch):
+    given = write_lines(scratch / "given.jsonl", ['{"id":"42","displayName":"a"}', '{"id":"42","displayName":"b"}',
+                                                  '{"displayName":"c"}', '{"id":"0"}', '{"id":"9223372036854775807"}'])
+    with Server(scratch / "data") as server:
+        done = run("import", given, "--rejects", scratch / "rejects.jsonl", data=server.data)
+        assert done.returncode == 3, done
+        members = [json.loads(line) for line in export(server).splitlines()]
+    rejects = [json.loads(line) for line in (scratch / "rejects.jsonl").read_text().splitlines()]
+    assert sorted((r["line"], r["code"]) for r in rejects) in (
+        [(2, "MEMBER_EXISTS"), (4, "INVALID_ARGUMENT")], [(1, "MEMBER_EXISTS"), (4, "INVALID_ARGUMENT")])
+    assert len(members) == 3 and members[0]["id"] == "42" and members[-1]["id"] == "9223372036854775807"
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "."])
+def test_files_that_cannot_be_read(scratch, name):
+    with Server(scratch / "data") as server:
+        done = run("import", scratch / name, data=server.data)
+        assert done.returncode == 1 and str(scratch / name) in done.stderr, done
+
+
+def test_an_empty_file(scratch):
+    with Server(scratch / "data") as server:
+        for text in ("", "\n\n\n"):
+            (scratch / "empty.jsonl").write_text(text)
+            done = run("import", scratch / "empty.jsonl", data=server.data)
+            assert done.returncode == 0, done
+        assert export(server) == ""
+
+
+def test_without_a_server_the_message_says_so(scratch):
+    with Server(scratch / "data") as server:
+        address = server.http
+        key_file = str(scratch / "data" / "admin.key")
+    given = write_lines(scratch / "given.jsonl", plain_members(1))
+    done = run("import", given, extra_environment={"MUSTER_SERVER": address, "MUSTER_KEY_FILE": key_file})
+    assert done.returncode == 4 and address in done.stderr, done
+
+
+def members_now(server):
+    """How many members the server says that it has."""
+    with server.admin_client() as admin:
+        for line in admin.call("GET", "/metrics").body.decode().splitlines():
+            if line.startswith("muster_store_members"):
+                return float(line.rsplit(" ", 1)[1])
+    raise AssertionError("no muster_store_members in /metrics")
+
+
+def begin_import(server, given, rejects):
+    return subprocess.Popen([binary(), "import", given, "--rejects", rejects], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=environment({"MUSTER_SERVER": server.http, "MUSTER_KEY_FILE": str(server.data / "admin.key")}))
+
+
+def with_bad_lines(canonical, scratch):
+    """The canonical file with every 1,000th line followed by one that is refused; and the numbers of those."""
+    path, bad, number = scratch / "given.jsonl", [], 0
+    with open(canonical) as lines, open(path, "w") as given:
+        for n, line in enumerate(lines):
+            given.write(line)
+            number += 1
+            if n % 1000 == 999:
+                given.write('{"displayName":1}\n')
+                number += 1
+                bad.append(number)
+    return path, bad
+
+
+@pytest.mark.parametrize("victim", ["client", "server", "both"])
+@pytest.mark.parametrize("ids", ["given", "allocated"])
+def test_an_interrupted_import_ends_as_if_it_had_not_been(canonical, scratch, victim, ids):
+    if ids == "given":
+        given, bad = with_bad_lines(canonical, scratch)
+    else:
+        given, bad = write_lines(scratch / "given.jsonl", plain_members(LINES)), []
+    rejects = scratch / "rejects.jsonl"
+    with Server(scratch / "data") as first:
+        http, admin = first.http, first.admin
+    server = Server(scratch / "data", http=http, admin=admin)  # clients come back to where it was
+    with server:
+        for part in (0.2, 0.4, 0.6):
+            client = begin_import(server, given, rejects)
+            wait_for(lambda p=part: client.poll() is not None or members_now(server) > LINES * p, f"{part:.0%} are in", LONG_S)
+            assert client.poll() is None, client.communicate()
+            if victim in ("client", "both"):
+                client.kill()
+                client.communicate()
+            if victim in ("server", "both"):
+                server.kill()
+                server.start()
+            if victim == "server":  # the client waits for it and goes on
+                assert client.wait(LONG_S) == (3 if bad else 0), client.communicate()
+                break
+        else:
+            done = run("import", given, "--rejects", rejects, data=server.data, deadline_s=LONG_S)
+            assert done.returncode == (3 if bad else 0), done
+        out = export(server)
+    if ids == "given":
+        assert sorted_lines(out) == sorted_lines(canonical.read_text())
+    else:
+        names = [json.loads(line)["displayName"] for line in out.splitlines()]
+        assert sorted(names) == sorted(f"member {n}" for n in range(LINES))
+    assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == bad if bad else True
+    assert not list(scratch.glob("*.muster-import"))
+    assert doctor(scratch / "data", deadline_s=LONG_S)[0] == 0
