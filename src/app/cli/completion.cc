@@ -139,8 +139,10 @@ std::string BashCompletion(const CLI::App& root) {
   out += "  esac\n  case \"$path\" in\n";
   for (const Node& node : nodes) {
     std::vector<std::string> words = OperandWords(node);
+    words.reserve(words.size() + node.commands.size());
     for (const CLI::App* child : node.commands) words.push_back(child->get_name());
     std::vector<std::string> flags;
+    flags.reserve(node.options.size());
     for (const CLI::Option* option : node.options) flags.push_back(Join(Spellings(*option), " "));
     out += "    \"" + node.path + "\")\n      if [[ $current == -* ]]; then words=\"" + Join(flags, " ") +
            "\"; else words=\"" + Join(words, " ") + "\"; fi\n";

@@ -1,6 +1,7 @@
 #include "app/client/http_client.h"
 
 #include <curl/curl.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -87,7 +88,7 @@ Outcome<HttpReply> HttpClient::Send(const Request& request) {
   const std::string method(request.method);
   HeaderLines lines;
   if (!options_.key.empty()) lines.Add("Authorization: Bearer " + options_.key);
-  for (const auto& [name, value] : request.headers) lines.Add(name + ": " + value);
+  for (const auto& [name, value] : request.headers) lines.Add(fmt::format("{}: {}", name, value));
   lines.Add(request.expect_continue ? "Expect: 100-continue" : "Expect:");
 
   HttpReply reply;
