@@ -50,7 +50,7 @@ Databases::Databases(Scheduler& scheduler, Random& random, Checker& checker, Pla
     clocks.push_back(clocks_.back().get());
   }
   const auto runs = random.Below(4) == 0 ? MemoryShardStore::Runs::kTwice : MemoryShardStore::Runs::kOnce;
-  shards_ = std::make_unique<MemoryShardStore>(std::move(clocks), runs);
+  shards_ = std::make_unique<MemoryShardStore>(clocks, runs);
 }
 
 Result<void> Databases::Execute(std::uint32_t database, ShardStore::Transaction& transaction,

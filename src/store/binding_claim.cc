@@ -232,6 +232,7 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
 
 void ClaimProtocol::Release(const Operation& operation, const std::vector<IdentityKey>& keys) {
   std::vector<Swap> swaps;
+  swaps.reserve(keys.size());
   for (const IdentityKey& key : keys) swaps.push_back({key, operation.Claim(), std::nullopt});
   SwapInBackground(swaps);
 }

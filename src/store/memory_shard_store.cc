@@ -87,7 +87,7 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction {
   std::vector<Change> changes_;
 };
 
-MemoryShardStore::MemoryShardStore(std::vector<const Clock*> clocks, Runs runs) : runs_(runs) {
+MemoryShardStore::MemoryShardStore(const std::vector<const Clock*>& clocks, Runs runs) : runs_(runs) {
   MUSTER_CHECK(!clocks.empty());
   for (const Clock* clock : clocks) {
     databases_.push_back(std::make_unique<Database>());
@@ -105,7 +105,7 @@ void MemoryShardStore::Run(std::uint32_t database, Transaction transaction, Done
   {
     Database& target = *databases_[database];
     std::lock_guard lock(target.mutex);
-    if (runs_ == Runs::kTwice) (void)RunOnce(target, database, transaction, false);
+    if (runs_ == Runs::kTwice) result = RunOnce(target, database, transaction, false);
     result = RunOnce(target, database, transaction, true);
   }
   // What the transaction captured may belong to whoever `done` wakes: it goes first.
@@ -154,6 +154,7 @@ std::vector<Member> MemoryShardStore::Members(std::uint32_t database) const {
   const Database& source = *databases_[database];
   std::lock_guard lock(source.mutex);
   std::vector<Member> members;
+  members.reserve(source.members.size());
   for (const auto& [id, member] : source.members) members.push_back(member);
   return members;
 }

@@ -22,7 +22,7 @@ class MemoryShardStore final : public ShardStore {
   enum class Runs : std::uint8_t { kOnce, kTwice };
 
   // One database for each clock; the clocks must outlive the store.
-  explicit MemoryShardStore(std::vector<const Clock*> clocks, Runs runs = Runs::kOnce);
+  explicit MemoryShardStore(const std::vector<const Clock*>& clocks, Runs runs = Runs::kOnce);
   ~MemoryShardStore() override;
 
   using ShardStore::DatabaseOf;
