@@ -148,7 +148,8 @@ class RawConnection:
         self.socket.shutdown(socket.SHUT_WR)
         return self
 
-    def _more(self):
+    def more(self):
+        """Reads what has come; false at the end of the connection."""
         try:
             data = self.socket.recv(1 << 16)
         except ConnectionResetError:
@@ -159,7 +160,7 @@ class RawConnection:
     def head(self):
         """The next status line and headers, or None when the connection ended before any byte of them."""
         while b"\r\n\r\n" not in self.buffer:
-            if not self._more():
+            if not self.more():
                 assert not self.buffer, f"the connection ended in the middle of an answer: {self.buffer!r}"
                 return None
         text, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
@@ -179,13 +180,13 @@ class RawConnection:
         assert "content-length" in headers or status == 304, headers
         length = 0 if to_head or status == 304 else int(headers["content-length"])
         while len(self.buffer) < length:
-            assert self._more(), "the connection ended in the middle of a body"
+            assert self.more(), "the connection ended in the middle of a body"
         body, self.buffer = self.buffer[:length], self.buffer[length:]
         return Reply(status, headers, body)
 
     def is_closed(self):
         """Waits for the end of the connection; true unless something else comes instead."""
-        return not self.buffer and not self._more()
+        return not self.buffer and not self.more()
 
 
 def request_bytes(method, target, key=None, body=b"", *headers, version="HTTP/1.1"):

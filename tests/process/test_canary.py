@@ -110,7 +110,8 @@ def drive_mistakes(server, record):
 def drive_command_line(server, scratch, member_id):
     """The shell's own messages; import's rejects and export's lines are where the values belong."""
     messages = []
-    lines = [json.dumps({"realName": REAL_NAME, "identities": [{"kind": "email", "value": "other" + EMAIL}]}), json.dumps({"identities": identities()}),
+    lines = [json.dumps({"realName": REAL_NAME, "identities": [{"kind": "email", "value": "other" + EMAIL}]}),
+             json.dumps({"identities": identities()}),
              '{"realName":"rejectedcanary', json.dumps({"identities": [{"kind": "phone", "value": "rejectedcanary"}]}),
              json.dumps({"rejected": "rejectedcanary"}), json.dumps({"id": "rejectedcanary"})]
     given, rejects = scratch / "given.jsonl", scratch / "rejects.jsonl"

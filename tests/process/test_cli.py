@@ -182,7 +182,8 @@ def test_completion(shell, check, scratch):
 def complete_in_bash(scratch, *words):
     (scratch / "muster.bash").write_text(ok("completion", "bash").stdout)
     quoted = " ".join(f"'{word}'" for word in words)
-    program = (f"source {scratch}/muster.bash; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; COMP_LINE=\"{' '.join(words)}\"; "
+    program = (f"source {scratch}/muster.bash; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; "
+               f"COMP_LINE=\"{' '.join(words)}\"; "
                "COMP_POINT=${#COMP_LINE}; $(complete -p muster | sed 's/.*-F \\([^ ]*\\).*/\\1/') muster; "
                "printf '%s\\n' \"${COMPREPLY[@]}\"")
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
