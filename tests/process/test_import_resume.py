@@ -1,0 +1,111 @@
+"""What an import that was interrupted remembers, and what it refuses."""
+import json
+import subprocess
+
+import pytest
+
+from muster_process import DEADLINE_S, Server, binary, doctor, environment, run, scaled, wait_for
+
+LINES = scaled(30_000, 3_000)
+
+
+def line_of(number, with_id=True):
+    identities = [{"kind": "phone", "value": f"+86138{number:08d}"},
+                  {"kind": "unionid", "platform": "wechat", "value": f"o{number}"}]
+    return json.dumps({**({"id": str(number)} if with_id else {}), "displayName": f"member {number}", "identities": identities})
+
+
+def begin(server, *arguments):
+    return subprocess.Popen([binary(), "import", *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                            text=True, env=environment({"MUSTER_SERVER": server.http,
+                                                        "MUSTER_KEY_FILE": str(server.data / "admin.key")}))
+
+
+def members(server):
+    with server.admin_client() as admin:
+        for line in admin.call("GET", "/metrics").body.decode().splitlines():
+            if line.startswith("muster_store_members"):
+                return float(line.rsplit(" ", 1)[1])
+    raise AssertionError("no muster_store_members in /metrics")
+
+
+def interrupt(server, client, count):
+    """Waits until the server has that many members, then kills the client."""
+    wait_for(lambda: client.poll() is not None or members(server) >= count, f"{count} members are in")
+    client.kill()
+    client.communicate()
+
+
+@pytest.fixture
+def given(scratch):
+    path = scratch / "given.jsonl"
+    path.write_text("".join(line_of(n) + "\n" for n in range(1, LINES + 1)))
+    return path
+
+
+@pytest.mark.parametrize("with_id, code", [(True, "MEMBER_EXISTS"), (False, "IDENTITY_TAKEN")])
+def test_lines_that_come_twice_are_rejected_once(scratch, with_id, code):
+    """A line sent again after an interruption is no duplicate; the same member on another line is one."""
+    given, rejects = scratch / "given.jsonl", scratch / "rejects.jsonl"
+    given.write_text("".join(line_of(n if n % 1000 else 1, with_id) + "\n" for n in range(1, LINES + 1)))
+    state = scratch / "given.jsonl.muster-import"
+    with Server(scratch / "data") as server:
+        for part in range(1, 6):
+            interrupt(server, begin(server, given, "--rejects", rejects), part * LINES // 8)
+            assert state.exists()
+        done = run("import", given, "--rejects", rejects, data=server.data, deadline_s=DEADLINE_S * 3)
+        assert done.returncode == 3 and not state.exists(), done
+        seen = [json.loads(line) for line in rejects.read_text().splitlines()]
+        # Batches are under way side by side, so any one of the lines may be the one that is taken.
+        same = [1, *range(1000, LINES + 1, 1000)]
+        taken = set(same) - {r["line"] for r in seen}
+        assert len(taken) == 1, seen
+        assert [(r["line"], r["code"]) for r in seen] == [(n, code) for n in same if n not in taken]
+        assert len(run("export", data=server.data).stdout.splitlines()) == LINES - len(seen)
+    assert doctor(scratch / "data")[0] == 0
+
+
+def test_a_client_gives_up_and_goes_on_later(scratch, given):
+    server = Server(scratch / "data")
+    with server:
+        client = begin(server, given)
+        wait_for(lambda: client.poll() is not None or members(server) >= LINES // 4, "a part of the import")
+        server.kill()
+        _, errors = client.communicate(timeout=DEADLINE_S * 2)
+        assert client.returncode == 4 and "again" in errors, errors
+        server.start()
+        done = run("import", given, data=server.data, deadline_s=DEADLINE_S * 3)
+        assert done.returncode == 0, done
+        ids = [int(json.loads(line)["id"]) for line in run("export", data=server.data).stdout.splitlines()]
+        assert ids == list(range(1, LINES + 1))
+    code, report = doctor(scratch / "data")
+    assert code == 0 and report["members"] == str(LINES) and report["findingsTotal"] == "0", report
+
+
+def test_a_file_that_has_changed_is_not_gone_on_with(scratch, given):
+    with Server(scratch / "data") as server:
+        interrupt(server, begin(server, given), 1)
+        with open(given, "a") as more:
+            more.write(line_of(LINES + 1) + "\n")
+        done = run("import", given, data=server.data)
+        assert done.returncode == 1 and "changed" in done.stderr, done
+
+
+def test_another_installation_is_not_gone_on_with(scratch, given):
+    with Server(scratch / "one") as server:
+        interrupt(server, begin(server, given), 1)
+    with Server(scratch / "two") as server:
+        done = run("import", given, data=server.data, deadline_s=DEADLINE_S * 3)
+        members_in = len(run("export", data=server.data).stdout.splitlines())
+        assert (done.returncode, members_in) in ((0, LINES), (1, 0)), done  # all of it, or a clear refusal
+
+
+def test_both_directions_need_the_scope(scratch, given):
+    with Server(scratch / "data") as server:
+        (scratch / "weak.key").write_text(server.new_caller("weak", "members.read", "members.write", "personal.read"))
+        weak = {"data": server.data, "extra_environment": {"MUSTER_KEY_FILE": str(scratch / "weak.key")}}
+        done = run("import", given, **weak)
+        assert done.returncode == 5 and "PERMISSION_DENIED" in done.stderr, done
+        done = run("export", **weak)
+        assert done.returncode == 5 and done.stdout == "" and "PERMISSION_DENIED" in done.stderr, done
+        assert run("export", data=server.data).stdout == ""
