@@ -114,6 +114,7 @@ std::size_t HttpConnection::TakeRequests(std::string_view input) {
         break;
       case HttpParse::kRejected:
         Reject(rejection);
+        reader_.Forget();
         break;
     }
   }
