@@ -79,7 +79,8 @@ void AddImportCommand(CLI::App& root, CommandContext& context) {
       "An import of a file that was interrupted, whatever interrupted it, goes on when the same command is run again, "
       "and ends as\n"
       "if it had not been interrupted; until then FILE.muster-import remembers how far it is.\n"
-      "Of two lines with the same id or identity the one that arrives first is in, which for lines close to each other may be\n"
+      "Of two lines with the same id or identity the one that arrives first is in, which for lines close to each other "
+      "may be\n"
       "either.\n"
       "Exit 0: all are in; 3: some lines were rejected; 4: the server was gone for too long.\n"
       "Example:\n  muster import members.jsonl --rejects rejected.jsonl");
