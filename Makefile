@@ -11,7 +11,7 @@ SEEDS ?= 100000
 PRESETS := dev release asan tsan fuzz
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z -]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the packages that building and testing need
 	@tools/install-packages build test
@@ -32,7 +32,7 @@ asan tsan: deps ## the unit suites under AddressSanitizer+UBSan, or ThreadSaniti
 	@tools/run-tests $@ -LE 'process|model|sim'
 
 fuzz: deps ## every fuzzer for FUZZ_SECONDS (600) each
-	@tools/cmake-build fuzz all -DMUSTER_FUZZ_SECONDS=$(FUZZ_SECONDS)
+	@tools/cmake-build fuzz muster_fuzzers -DMUSTER_FUZZ_SECONDS=$(FUZZ_SECONDS)
 	@ctest --test-dir build/fuzz --output-on-failure -L fuzz -j $(JOBS)
 
 sim: deps ## SEEDS (100000) seeds of the directory simulation

@@ -49,24 +49,29 @@ function(muster_module name)
   endif()
 endfunction()
 
-# One GoogleTest executable, registered as one ctest test (its own output lists the cases).
+# One GoogleTest executable, registered as one ctest test (its own output lists the cases). What is tested is optimised as its
+# preset says; the test's own sources are not, and share a precompiled header: they then take a third of the time to compile.
 function(muster_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
   add_executable(${name} ${arg_SOURCES})
+  target_compile_options(${name} PRIVATE -O0 -Xclang -fno-pch-timestamp)
+  target_precompile_headers(${name} PRIVATE <gmock/gmock.h> <gtest/gtest.h> <memory> <optional> <string> <vector>)
   target_link_libraries(${name} PRIVATE muster_flags ${arg_LIBRARIES} GTest::gmock_main rapidcheck_gtest)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
 endfunction()
 
 # One libFuzzer target. Its seed corpus is tests/corpus/<name>/; ctest runs it for MUSTER_FUZZ_SECONDS.
+add_custom_target(muster_fuzzers)
 set(MUSTER_FUZZ_SECONDS 10 CACHE STRING "How long ctest runs each fuzzer")
 function(muster_fuzzer name source library)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE muster_flags ${library})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(muster_fuzzers ${name})
   set(corpus ${CMAKE_CURRENT_BINARY_DIR}/corpus/${name})
   file(MAKE_DIRECTORY ${corpus})
   add_test(NAME ${name} COMMAND ${name} -max_total_time=${MUSTER_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048

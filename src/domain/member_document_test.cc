@@ -15,6 +15,7 @@
 #include "domain/member_rules.h"
 #include "domain/synthetic_members.h"
 #include "domain/testing/arbitrary_member.h"
+#include "domain/testing/members.h"
 #include "muster/v1/member.pb.h"
 
 namespace muster {

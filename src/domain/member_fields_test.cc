@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "domain/member_rules.h"
 #include "domain/testing/arbitrary_member.h"
+#include "domain/testing/members.h"
 
 namespace muster {
 namespace {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "domain/ports/shard_store_contract.h"
-#include "domain/testing/arbitrary_member.h"
+#include "domain/testing/members.h"
 #include "store/sqlite_test_support.h"
 
 // What tests of group commit and of its faults share.

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "domain/testing/arbitrary_member.h"
+#include "domain/testing/members.h"
 
 namespace muster {
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "domain/testing/arbitrary_member.h"
+#include "domain/testing/members.h"
 #include "store/sqlite_test_support.h"
 
 namespace muster {

@@ -9,8 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/check.h"
 #include "domain/ports/shard_store_contract.h"
-#include "domain/testing/arbitrary_member.h"
+#include "domain/testing/members.h"
 #include "store/data_directory.h"
 #include "store/sqlite_database.h"
 #include "store/sqlite_test_support.h"
