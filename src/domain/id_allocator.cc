@@ -52,4 +52,9 @@ Timestamp IdAllocator::TimeOf(std::int64_t id) {
   return Timestamp(std::chrono::milliseconds(id >> (kSequenceBits + kNodeBits)));
 }
 
+std::int64_t IdAllocator::LowestAt(Timestamp time) {
+  const std::int64_t milliseconds = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count();
+  return Compose(static_cast<std::uint64_t>(std::max<std::int64_t>(milliseconds, 0)) << kSequenceBits, 0);
+}
+
 }  // namespace muster

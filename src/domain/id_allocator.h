@@ -26,6 +26,8 @@ class IdAllocator {
 
   // When a number was allocated (to the millisecond).
   static Timestamp TimeOf(std::int64_t id);
+  // The lowest number of that millisecond: lower ones were allocated before it. Times before 1970 count as 1970.
+  static std::int64_t LowestAt(Timestamp time);
 
  private:
   std::int64_t Next() { return ReserveRange(1); }

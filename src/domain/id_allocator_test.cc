@@ -106,6 +106,18 @@ TEST(IdAllocatorTest, TheCarryOverASequenceGoesToTheNextMillisecond) {
   EXPECT_EQ(IdAllocator::TimeOf(IdAllocator::IdOfRange(first, 4096)), kStart + milliseconds(1));
 }
 
+TEST(IdAllocatorTest, TheLowestOfAMomentDividesWhatCameBefore) {
+  ManualClock clock(kStart);
+  IdAllocator ids(clock, 3, 77);
+  const std::int64_t before = ids.NextMemberId().value();
+  clock.Advance(milliseconds(5));
+  const std::int64_t lowest = IdAllocator::LowestAt(clock.Now());
+  EXPECT_EQ(IdAllocator::TimeOf(lowest), clock.Now());
+  EXPECT_LT(before, lowest);
+  EXPECT_GE(ids.NextMemberId().value(), lowest);
+  EXPECT_EQ(IdAllocator::LowestAt(Timestamp(milliseconds(-1))), 0);
+}
+
 TEST(IdAllocatorDeathTest, AnEmptyRangeIsAMistakeOfOurs) {
   ManualClock clock(kStart);
   IdAllocator ids(clock, 1, 0);

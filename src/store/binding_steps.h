@@ -21,8 +21,9 @@ namespace muster {
 //    │                   │  └ Replace(N, old → M, op)      └ false once Settle recorded op ABORTED
 //    └──Replace(→ FREE)──┘    when Settle(N, old) says dangling
 //
-// All of them read before they write, and what they refuse they refuse before anything is written: a store that commits
-// in groups can then leave a refused transaction in its group.
+// Each of them reads before it writes, and what it refuses it refuses before it writes: a store that commits in groups
+// can then leave a refused transaction in its group. (One that settled a row and was then refused by another has
+// written; the store runs its group again one by one.)
 
 // An attempt at a write that reserves identities. A repetition of it is a new operation.
 struct Operation {

@@ -147,6 +147,47 @@ TEST_F(DiskFaultTest, NobodyLosesAnIdentityToAGroupThatFailed) {
   }
 }
 
+// A verb that only reads meets a full disk too, when it needs the room of a page that has been changed. SQLite then
+// rolls the transaction back by itself, and whoever came next would commit row by row.
+TEST_F(DiskFaultTest, AFullDiskMetByAReadFailsTheGroupWhole) {
+  constexpr std::uint64_t kKnown = 60'000;
+  constexpr std::uint64_t kWriters = 1'000;
+  const auto put = [](ShardTransaction& transaction, std::uint64_t number) {
+    return transaction.WriteLookup(MakeIdentity(number).key, LookupRow{MemberId(1), OperationId(1)});
+  };
+  Open({.writer_cache_bytes = 1 << 20});
+  ASSERT_TRUE(contract::RunAndWait(shards(), 0, [&](ShardTransaction& transaction) -> Result<void> {
+    for (std::uint64_t number = 0; number < kKnown; ++number) MUSTER_TRY(put(transaction, number));
+    return {};
+  }));
+  ASSERT_TRUE(harness_.Open());
+  Answers answers;
+  std::promise<void> release;
+  Occupy(release.get_future().share(), answers);
+  for (std::uint64_t i = 0; i < kWriters; ++i) {
+    shards().Run(
+        0,
+        [&put, i](ShardTransaction& transaction) -> Result<void> {
+          MUSTER_TRY(transaction.ReadLookup(MakeIdentity(i * 59 % kKnown).key));
+          return put(transaction, kKnown + i);
+        },
+        answers.Expect());
+  }
+  {
+    const FullDisk full(64 << 10);
+    release.set_value();
+    const std::vector<Result<void>> results = answers.Wait();
+    for (std::size_t index = 1; index < results.size(); ++index) {
+      ASSERT_FALSE(results[index]) << index;
+      EXPECT_EQ(results[index].error().reason, Reason::kWritesUnavailable) << results[index].error().message;
+    }
+  }
+  EXPECT_TRUE(WriteAndWait(1)) << "by itself";
+  const auto rows = shards().ScanLookups(0, {}, 2 * kKnown);
+  ASSERT_TRUE(rows);
+  EXPECT_EQ(rows->size(), kKnown) << "rows of a group that failed were committed";
+}
+
 // What a failed flush left on the disk nobody knows: it must be neither success nor "nothing was written".
 TEST_F(DiskFaultTest, AFailedFlushIsAnUnknownOutcome) {
   Open();

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "base/check.h"
+#include "domain/id_allocator.h"
 
 namespace muster {
 namespace {
@@ -49,8 +50,9 @@ Result<void> FileTransaction::Prepare() {
   MUSTER_ASSIGN(select_operation_, database_.Prepare("SELECT outcome FROM operation WHERE id = ?1"));
   MUSTER_ASSIGN(replace_operation_, database_.Prepare("INSERT INTO operation(id, outcome, time) VALUES(?1, ?2, ?3) "
                                                       "ON CONFLICT(id) DO UPDATE SET outcome = ?2, time = ?3"));
-  MUSTER_ASSIGN(forget_operations_, database_.Prepare("DELETE FROM operation WHERE id IN "
-                                                      "(SELECT id FROM operation WHERE time < ?1 LIMIT ?2)"));
+  MUSTER_ASSIGN(forget_operations_,
+                database_.Prepare("DELETE FROM operation WHERE id IN "
+                                  "(SELECT id FROM operation WHERE id < ?3 AND time < ?1 LIMIT ?2)"));
   MUSTER_ASSIGN(replace_probe_, database_.Prepare("INSERT INTO meta(name, value) VALUES('probe', '1') "
                                                   "ON CONFLICT(name) DO UPDATE SET value = value + 1"));
   MUSTER_ASSIGN(Statement last,
@@ -69,9 +71,8 @@ Result<T> FileTransaction::Note(Result<T> result) {
 
 Result<std::optional<Member>> FileTransaction::ReadMember(MemberId id) {
   MUSTER_CHECK(Owns(id));
-  const Result<bool> found = select_member_.Bind(1, id.value()).Step();
-  if (!found) return std::unexpected(found.error());
-  if (!*found) return std::optional<Member>();
+  MUSTER_ASSIGN(const bool found, Note(select_member_.Bind(1, id.value()).Step()));
+  if (!found) return std::optional<Member>();
   Result<Member> member = codec_.Decode(id, Version(select_member_.Integer(0)), select_member_.Blob(1));
   select_member_.Reset();
   if (!member) return std::unexpected(std::move(member).error());
@@ -125,7 +126,7 @@ Result<void> FileTransaction::WriteMember(const Member& member, const Change& ch
 
 Result<std::optional<LookupRow>> FileTransaction::ReadLookup(const IdentityKey& key) {
   MUSTER_CHECK(Owns(key));
-  MUSTER_ASSIGN(const bool found, select_lookup_.BindBlob(1, AsBytes(key)).Step());
+  MUSTER_ASSIGN(const bool found, Note(select_lookup_.BindBlob(1, AsBytes(key)).Step()));
   if (!found) return std::optional<LookupRow>();
   const LookupRow row{MemberId(select_lookup_.Integer(0)), OperationId(select_lookup_.Integer(1))};
   select_lookup_.Reset();
@@ -144,7 +145,7 @@ Result<void> FileTransaction::WriteLookup(const IdentityKey& key, const std::opt
 }
 
 Result<std::optional<OperationOutcome>> FileTransaction::ReadOperation(OperationId id) {
-  MUSTER_ASSIGN(const bool found, select_operation_.Bind(1, id.value()).Step());
+  MUSTER_ASSIGN(const bool found, Note(select_operation_.Bind(1, id.value()).Step()));
   if (!found) return std::optional<OperationOutcome>();
   const std::int64_t outcome = select_operation_.Integer(0);
   select_operation_.Reset();
@@ -166,7 +167,8 @@ Result<void> FileTransaction::WriteOperation(OperationId id, OperationOutcome ou
 
 Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, std::int64_t limit) {
   wrote_ = true;
-  MUSTER_TRY(Note(forget_operations_.Bind(1, Micros(before)).Bind(2, limit).Run()));
+  MUSTER_TRY(
+      Note(forget_operations_.Bind(1, Micros(before)).Bind(2, limit).Bind(3, IdAllocator::LowestAt(before)).Run()));
   return static_cast<std::uint64_t>(database_.RowsChanged());
 }
 
@@ -176,8 +178,7 @@ Result<void> FileTransaction::WriteProbe() {
 }
 
 Result<void> FileTransaction::Begin() {
-  wrote_ = false;
-  failure_.reset();
+  StartRun();
   touched_members_.clear();
   touched_keys_.clear();
   return begin_.Run();

@@ -33,8 +33,8 @@ class FileTransaction final : public ShardTransaction {
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
 
-  // Deletes up to `limit` outcomes that were recorded before `before`; answers how many. Scans the table, which holds
-  // what kOperationRetention keeps.
+  // Deletes up to `limit` outcomes that were recorded before `before`; answers how many. Looks only at operations that
+  // also began before it, which are a range of the table: an operation begins before its outcome is recorded.
   Result<std::uint64_t> ForgetOperations(Timestamp before, std::int64_t limit);
   // Writes a row that means nothing: whether the file can be written.
   Result<void> WriteProbe();
@@ -45,11 +45,18 @@ class FileTransaction final : public ShardTransaction {
   Result<void> Commit();
   void Rollback();
 
-  // True once a verb that writes was called since the last ClearWrote.
+  // Before each of the callers' transactions that share this one.
+  void StartRun() {
+    wrote_ = false;
+    failure_.reset();
+  }
+  // True once a verb that writes was called in this run.
   bool wrote() const { return wrote_; }
-  void ClearWrote() { wrote_ = false; }
-  // The first failure of the engine since Begin, after which the transaction must not be committed.
+  // The first failure of the engine in this run, which must not be committed then.
   const std::optional<Error>& failure() const { return failure_; }
+  // False once the engine has rolled everything back by itself, as it does after some failures, also of a verb that
+  // only reads: what is written from then on would be committed row by row.
+  bool is_open() const { return database_.InTransaction(); }
   // True when that failure is of the file (full, I/O error), so that trying again at once is pointless.
   bool failure_is_of_file() const { return failure_ && failure_->reason == Reason::kWritesUnavailable; }
 

@@ -97,7 +97,7 @@ bool GroupCommitter::TryGroup(std::span<Item> group) {
   }
   bool wrote = false;
   for (Item& item : group) {
-    file_->ClearWrote();
+    file_->StartRun();
     item.result = item.run(*file_);
     if (file_->failure_is_of_file()) {
       const Error error = *file_->failure();
@@ -108,7 +108,7 @@ bool GroupCommitter::TryGroup(std::span<Item> group) {
     }
     // A verb that failed must not be committed, even if the transaction made nothing of it.
     if (item.result && file_->failure()) item.result = std::unexpected(*file_->failure());
-    if (!item.result && file_->wrote()) {
+    if (!item.result && (file_->wrote() || !file_->is_open())) {
       file_->Rollback();
       return group.size() == 1;
     }

@@ -45,8 +45,9 @@ struct WriterMetrics {
 //
 //   pop a group → BEGIN → run each → floor.Begin, cache.Erase → COMMIT → floor.End → answer each → maybe checkpoint
 //
-// A transaction decides before it writes, so one that refuses has nothing to undo and leaves the group. One that fails
-// after it wrote makes the group roll back and run again one by one.
+// A transaction that refuses has, as a rule, written nothing yet: it has nothing to undo and leaves the group. One that
+// fails after it wrote, or that made the engine give the transaction up, makes the group roll back and run again one by
+// one.
 //
 // How long a group waits to fill: as many transactions are expected as the last group answered and left queued, since
 // clients that were answered together come back together; they are waited for at most as long as the last group took. A
