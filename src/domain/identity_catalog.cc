@@ -73,8 +73,8 @@ Result<IdentityCatalog> IdentityCatalog::Make(std::vector<IdentityKind> kinds, s
     if (std::any_of(kinds.begin(), kinds.begin() + static_cast<std::ptrdiff_t>(i), has_name)) {
       return FailField(Indexed("kinds", i) + ".name", "\"" + kind.name + "\" is declared twice: name each kind once");
     }
-    if (kind.members_limit < 1 || kind.members_limit > kMembersLimitMax) {
-      return FailField(Indexed("kinds", i) + ".limit", "must be 1 to 100");
+    if (kind.members_limit < 0 || kind.members_limit > kMembersLimitMax) {
+      return FailField(Indexed("kinds", i) + ".limit", "must be 0 to 100");
     }
     if (kind.limit_per_platform && kind.scope != UniquenessScope::kPlatform) {
       return FailField(Indexed("kinds", i) + ".limit",

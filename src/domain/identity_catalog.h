@@ -26,7 +26,7 @@ enum class Normaliser : std::uint8_t {
 struct IdentityKind {
   std::string name;
   UniquenessScope scope = UniquenessScope::kGlobal;
-  int members_limit = 10;  // how many of it one member may hold
+  int members_limit = 10;  // how many of it one member may hold; 0: no more are bound, and those that are stay
   bool limit_per_platform = false;
   Normaliser normaliser = Normaliser::kAccount;
 };
@@ -38,7 +38,7 @@ class IdentityCatalog {
   // phone (3), email (5), document (10) are global; unionid (1 a platform), openid, card and account (10) are scoped by
   // platform.
   static IdentityCatalog Default();
-  // INVALID_ARGUMENT: duplicate or malformed names ([a-z][a-z0-9_]{0,31}), limits outside 1 to 100, a region that is
+  // INVALID_ARGUMENT: duplicate or malformed names ([a-z][a-z0-9_]{0,31}), limits outside 0 to 100, a region that is
   // not one.
   static Result<IdentityCatalog> Make(std::vector<IdentityKind> kinds, std::vector<std::string> platforms,
                                       std::string default_region);

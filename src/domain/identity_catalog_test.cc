@@ -48,8 +48,8 @@ TEST(MakeCatalogTest, RefusesMalformedKinds) {
   ExpectViolation(make({{.name = std::string(33, 'a')}}), "kinds[0].name");
   EXPECT_TRUE(make({{.name = std::string(32, 'a')}, {.name = "a_9"}}));
   ExpectViolation(make({{.name = "a"}, {.name = "b"}, {.name = "a"}}), "kinds[2].name");
-  for (const int limit : {0, -1, 101}) ExpectViolation(make({{.name = "a", .members_limit = limit}}), "kinds[0].limit");
-  EXPECT_TRUE(make({{.name = "a", .members_limit = 100}, {.name = "b", .members_limit = 1}}));
+  for (const int limit : {-1, 101}) ExpectViolation(make({{.name = "a", .members_limit = limit}}), "kinds[0].limit");
+  EXPECT_TRUE(make({{.name = "a", .members_limit = 100}, {.name = "b", .members_limit = 0}}));
   ExpectViolation(make({{.name = "a", .limit_per_platform = true}}), "kinds[0].limit");
 }
 

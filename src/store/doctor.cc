@@ -66,7 +66,8 @@ class Examiner {
   Examiner(std::string directory, const Keyring& keyring, DoctorReport& report)
       : directory_(std::move(directory)), report_(report), codec_(keyring, random_), hash_(keyring.hash_key()) {}
 
-  Result<void> OpenFiles();
+  // Refuses what cannot be examined: no data, in use, another version, another keyring.
+  Result<void> OpenFiles(const Keyring& keyring);
   void Examine();
 
  private:
@@ -106,7 +107,7 @@ class Examiner {
   std::uint64_t matched_lookups_ = 0;
 };
 
-Result<void> Examiner::OpenFiles() {
+Result<void> Examiner::OpenFiles(const Keyring& keyring) {
   MUSTER_ASSIGN(const std::int64_t count, CountDataFiles(directory_));
   if (count == 0) {
     return Fail(Reason::kInternal,
@@ -132,6 +133,7 @@ Result<void> Examiner::OpenFiles() {
                   DataFilePath(directory_, count) + " is missing: restore all files from one backup");
     }
     MUSTER_TRY(CheckFileIdentity(database, index, count, installation_id));
+    MUSTER_TRY(CheckKeyring(database, keyring));
     auto file = std::make_unique<File>(path, std::move(database));
     MUSTER_TRY(file->database.Execute("PRAGMA mmap_size = " + std::to_string(kMmapBytes)));
     MUSTER_ASSIGN(file->points, FileSnapshot::Open(path, kMmapBytes));
@@ -368,7 +370,7 @@ Result<Examination> ExamineStore(const std::string& directory, const Keyring& ke
                                  const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
   DoctorReport report(progress);
   Examiner examiner(directory, keyring, report);
-  MUSTER_TRY(examiner.OpenFiles());
+  MUSTER_TRY(examiner.OpenFiles(keyring));
   examiner.Examine();
   return std::move(report).Finish();
 }

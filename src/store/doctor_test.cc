@@ -305,11 +305,11 @@ TEST_P(DoctorTest, KeepsTheFirstThousandFindingsAndCountsAll) {
   EXPECT_EQ(examination.findings_total, 1500U);
 }
 
-TEST_P(DoctorTest, AnotherKeyringOpensNothing) {
-  harness_.keyring = Keyring::Generate(harness_.random);
-  const Examination examination = Examine();
-  EXPECT_GE(examination.findings_total, kMembers);
-  EXPECT_EQ(examination.findings[0].code, "RECORD_UNREADABLE");
+TEST_P(DoctorTest, AnotherKeyringIsRefusedAtOnce) {
+  const Keyring other = Keyring::Generate(harness_.random);
+  const Result<Examination> examination = ExamineStore(harness_.directory.path(), other, nullptr);
+  ASSERT_FALSE(examination);
+  EXPECT_THAT(examination.error().message, HasSubstr("another keyring"));
 }
 
 }  // namespace

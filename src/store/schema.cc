@@ -1,8 +1,11 @@
 #include "store/schema.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "base/encoding.h"
@@ -46,6 +49,20 @@ Result<void> WriteMeta(Database& database, const std::string& name, const std::s
   return insert.BindText(1, name).BindText(2, value).Run();
 }
 
+// Name and value of all whose name begins with `prefix`.
+Result<std::vector<std::pair<std::string, std::string>>> ReadMetaUnder(Database& database, const std::string& prefix) {
+  MUSTER_ASSIGN(Statement select,
+                database.Prepare("SELECT name, value FROM meta WHERE substr(name, 1, length(?1)) = ?1 "
+                                 "ORDER BY name"));
+  select.BindText(1, prefix);
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, select.Step());
+    if (!found) return rows;
+    rows.emplace_back(select.Text(0), select.Text(1));
+  }
+}
+
 Result<std::int64_t> ReadMetaNumber(Database& database, const std::string& name) {
   MUSTER_ASSIGN(const std::optional<std::string> text, ReadMeta(database, name));
   std::int64_t number = -1;
@@ -78,6 +95,23 @@ std::string NormaliserText(Normaliser normaliser) {
       return "document";
   }
   MUSTER_UNREACHABLE("a normaliser outside its enumeration");
+}
+
+// What a kind's identities are found by.
+std::string DeclarationOf(const IdentityKind& kind) {
+  return NormaliserText(kind.normaliser) + (kind.scope == UniquenessScope::kGlobal ? " global" : " platform");
+}
+
+// Names of meta rows.
+constexpr const char* kHashMark = "keyring";
+constexpr const char* kSealMarkPrefix = "keyring.seal.";
+constexpr const char* kKindPrefix = "kind.";
+
+// A hash of one of the keyring's keys: tells keys apart and tells nothing of them.
+std::string MarkOf(const Keyring& keyring, std::string_view name, std::span<const std::uint8_t> key) {
+  const std::array<std::string_view, 3> message = {
+      "muster keyring", name, std::string_view(reinterpret_cast<const char*>(key.data()), key.size())};
+  return ToHex(KeyedHash(keyring.hash_key()).Hash(message));
 }
 
 }  // namespace
@@ -140,31 +174,60 @@ Result<FileIdentity> ReadFileIdentity(Database& database) {
 }
 
 Result<void> CheckKeyring(Database& database, const Keyring& keyring) {
-  // A hash of a constant: tells keys apart and tells nothing of them.
-  const std::array<std::string_view, 1> message = {"muster keyring"};
-  const std::string mark = ToHex(KeyedHash(keyring.hash_key()).Hash(message));
-  MUSTER_ASSIGN(const std::optional<std::string> stored, ReadMeta(database, "keyring"));
-  if (!stored) return WriteMeta(database, "keyring", mark);
-  if (*stored == mark) return {};
-  return Fail(Reason::kInternal, database.path() +
-                                     " was made with another keyring, under which alone its identities can be found: "
-                                     "put back the keyring file that belongs to this data");
+  MUSTER_ASSIGN(const std::optional<std::string> hash_mark, ReadMeta(database, kHashMark));
+  if (hash_mark && *hash_mark != MarkOf(keyring, "hash", {})) {
+    return Fail(Reason::kInternal, database.path() +
+                                       " was made with another keyring, under which alone its identities can be found: "
+                                       "put back the keyring file that belongs to this data");
+  }
+  const std::string prefix = kSealMarkPrefix;
+  MUSTER_ASSIGN(const auto marks, ReadMetaUnder(database, prefix));
+  for (const auto& [name, mark] : marks) {
+    const std::string id = name.substr(prefix.size());
+    const auto key =
+        std::ranges::find_if(keyring.seal_keys(), [&](const auto& entry) { return std::to_string(entry.first) == id; });
+    if (key != keyring.seal_keys().end() && mark == MarkOf(keyring, id, key->second)) continue;
+    return Fail(Reason::kInternal, database.path() + " may hold members sealed with key " + id +
+                                       " of another state of the keyring, which nothing else can read: put back the "
+                                       "newest copy of the keyring file that belongs to this data");
+  }
+  return {};
+}
+
+Result<void> RememberKeyring(Database& database, const Keyring& keyring) {
+  MUSTER_TRY(WriteMeta(database, kHashMark, MarkOf(keyring, "hash", {})));
+  for (const auto& [id, key] : keyring.seal_keys()) {
+    const std::string name = std::to_string(id);
+    MUSTER_TRY(WriteMeta(database, kSealMarkPrefix + name, MarkOf(keyring, name, key)));
+  }
+  return {};
 }
 
 Result<void> CheckCatalog(Database& database, const IdentityCatalog& catalog) {
-  for (const IdentityKind& kind : catalog.kinds()) {
-    const std::string name = "kind." + kind.name;
-    const std::string declared =
-        NormaliserText(kind.normaliser) + (kind.scope == UniquenessScope::kGlobal ? " global" : " platform");
-    MUSTER_ASSIGN(const std::optional<std::string> stored, ReadMeta(database, name));
-    if (!stored) {
-      MUSTER_TRY(WriteMeta(database, name, declared));
-    } else if (*stored != declared) {
+  const std::string prefix = kKindPrefix;
+  MUSTER_ASSIGN(const auto kinds, ReadMetaUnder(database, prefix));
+  for (const auto& [name, stored] : kinds) {
+    const std::string kind_name = name.substr(prefix.size());
+    const IdentityKind* kind = catalog.Find(kind_name);
+    if (kind == nullptr) {
+      return Fail(Reason::kInternal, database.path() + ": the identity kind \"" + kind_name +
+                                         "\" is not declared any more, and members may hold identities of it: declare "
+                                         "it as \"" +
+                                         stored + "\"; with members_limit = 0 no more of it are bound");
+    }
+    if (const std::string declared = DeclarationOf(*kind); declared != stored) {
       return Fail(Reason::kInternal,
-                  database.path() + ": the identity kind \"" + kind.name + "\" was declared as \"" + *stored +
+                  database.path() + ": the identity kind \"" + kind_name + "\" was declared as \"" + stored +
                       "\" and is now \"" + declared +
                       "\", under which its identities would not be found: declare it as it was, or choose a new name");
     }
+  }
+  return {};
+}
+
+Result<void> RememberCatalog(Database& database, const IdentityCatalog& catalog) {
+  for (const IdentityKind& kind : catalog.kinds()) {
+    MUSTER_TRY(WriteMeta(database, kKindPrefix + kind.name, DeclarationOf(kind)));
   }
   return {};
 }

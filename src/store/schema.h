@@ -47,10 +47,14 @@ struct FileIdentity {
 Result<void> WriteFileIdentity(Database& database, const FileIdentity& identity);
 Result<FileIdentity> ReadFileIdentity(Database& database);
 
-// Refuses (INTERNAL) a keyring whose hash key is not the one the identities were hashed with; remembers it the first
-// time.
+// Refuses (INTERNAL) a keyring whose hash key is not the one the identities were hashed with, or that lacks a sealing
+// key that the file has been opened with before. Changes nothing.
 Result<void> CheckKeyring(Database& database, const Keyring& keyring);
-// Refuses (INTERNAL) a kind whose scope or normaliser is not what it was; remembers kinds that are new.
+// Marks the keys of `keyring`, which has been checked, for later checks.
+Result<void> RememberKeyring(Database& database, const Keyring& keyring);
+// Refuses (INTERNAL) a kind whose scope or normaliser is not what it was, and the lack of a kind that there was: its
+// identities could not be unbound any more. Changes nothing.
 Result<void> CheckCatalog(Database& database, const IdentityCatalog& catalog);
+Result<void> RememberCatalog(Database& database, const IdentityCatalog& catalog);
 
 }  // namespace muster

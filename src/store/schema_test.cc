@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <filesystem>
 #include <string>
 
 #include "store/sqlite_test_support.h"
@@ -92,12 +93,40 @@ TEST_F(SchemaTest, FileIdentityComesBack) {
 TEST_F(SchemaTest, TheKeyringOfTheDataIsRemembered) {
   Database database = Open();
   ASSERT_TRUE(Migrate(database, AllMigrations()));
-  ASSERT_TRUE(CheckKeyring(database, TestKeyring()));
+  EXPECT_TRUE(CheckKeyring(database, TestKeyring())) << "nothing is sealed yet";
+  ASSERT_TRUE(RememberKeyring(database, TestKeyring()));
   EXPECT_TRUE(CheckKeyring(database, TestKeyring()));
   SystemRandom random;
   const Result<void> refused = CheckKeyring(database, Keyring::Generate(random));
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("keyring"), std::string::npos);
+}
+
+// A copy of the keyring from before a rotation would start, fail to open what was sealed since, and make a second key
+// of the same number at the next rotation.
+TEST_F(SchemaTest, AnOlderCopyOfTheKeyringIsRefused) {
+  SystemRandom random;
+  const std::string path = directory_.path() + "/keyring";
+  const Result<Keyring> older = Keyring::Create(path, random);
+  const Result<Keyring> rotated = Keyring::Rotate(path, random);
+  ASSERT_TRUE(older && rotated);
+  Database database = Open();
+  ASSERT_TRUE(Migrate(database, AllMigrations()));
+  ASSERT_TRUE(RememberKeyring(database, *older));
+  EXPECT_TRUE(CheckKeyring(database, *rotated)) << "a new key";
+  ASSERT_TRUE(RememberKeyring(database, *rotated));
+  EXPECT_TRUE(CheckKeyring(database, *rotated));
+
+  const Result<void> refused = CheckKeyring(database, *older);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("key 2"), std::string::npos) << refused.error().message;
+
+  std::filesystem::remove(path);
+  const std::string copy = directory_.path() + "/copy";
+  ASSERT_TRUE(Keyring::Create(copy, random));
+  const Result<Keyring> other = Keyring::Rotate(copy, random);
+  ASSERT_TRUE(other);
+  EXPECT_FALSE(CheckKeyring(database, *other));
 }
 
 IdentityCatalog CatalogOf(std::vector<IdentityKind> kinds) {
@@ -110,11 +139,14 @@ TEST_F(SchemaTest, AKindMayChangeItsLimitsButNotHowItIsCompared) {
   IdentityKind kind{
       .name = "badge", .scope = UniquenessScope::kPlatform, .members_limit = 3, .normaliser = Normaliser::kCard};
   ASSERT_TRUE(CheckCatalog(database, CatalogOf({kind})));
+  ASSERT_TRUE(RememberCatalog(database, CatalogOf({kind})));
 
   kind.members_limit = 9;
   EXPECT_TRUE(CheckCatalog(database, CatalogOf({kind}))) << "a limit";
   EXPECT_TRUE(CheckCatalog(database, CatalogOf({kind, {.name = "extra"}}))) << "a new kind";
-  EXPECT_TRUE(CheckCatalog(database, CatalogOf({{.name = "extra"}}))) << "a kind that is declared no more";
+  const Result<void> lacking = CheckCatalog(database, CatalogOf({{.name = "extra"}}));
+  ASSERT_FALSE(lacking) << "members may hold it";
+  EXPECT_NE(lacking.error().message.find("\"badge\" is not declared"), std::string::npos) << lacking.error().message;
 
   IdentityKind global = kind;
   global.scope = UniquenessScope::kGlobal;

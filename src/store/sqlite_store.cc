@@ -119,13 +119,16 @@ Result<std::vector<std::string>> EnsureFiles(const std::string& directory, std::
 }
 
 // All files, each looked at before any is changed.
-Result<std::vector<Database>> OpenForWriting(const std::vector<std::string>& paths, std::int64_t count) {
+Result<std::vector<Database>> OpenForWriting(const std::vector<std::string>& paths, std::int64_t count,
+                                             const SqliteDependencies& dependencies) {
   std::vector<Database> databases;
   std::string installation_id;
   for (const std::string& path : paths) {
     MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kWrite));
     MUSTER_TRY(CheckSchemaVersion(database, AllMigrations()));
     MUSTER_TRY(CheckFileIdentity(database, static_cast<std::int64_t>(databases.size()), count, installation_id));
+    MUSTER_TRY(CheckKeyring(database, *dependencies.keyring));
+    MUSTER_TRY(CheckCatalog(database, *dependencies.catalog));
     databases.push_back(std::move(database));
   }
   if (paths.size() == static_cast<std::size_t>(count)) return databases;
@@ -141,8 +144,8 @@ Result<void> PrepareForWriting(Database& database, const SqliteOptions& options,
                               "; PRAGMA synchronous = " + (options.durable ? "FULL" : "OFF")));
   MUSTER_TRY(Migrate(database, AllMigrations()));
   MUSTER_TRY(database.Execute("BEGIN IMMEDIATE"));
-  MUSTER_TRY(CheckKeyring(database, *dependencies.keyring));
-  if (dependencies.catalog) MUSTER_TRY(CheckCatalog(database, *dependencies.catalog));
+  MUSTER_TRY(RememberKeyring(database, *dependencies.keyring));
+  MUSTER_TRY(RememberCatalog(database, *dependencies.catalog));
   return database.Execute("COMMIT");
 }
 
@@ -154,7 +157,7 @@ void SqliteOptions::Declare(OptionRegistry& registry) {
       "Files over which the 1,024 shards are spread, each with a writer of its own; fixed when the data is made",
       {.min = 1, .max = 64});
   registry.AddInteger("store.sqlite.group_commit_max", &group_commit_max, "Transactions that share one commit at most",
-                      {.min = 1, .max = 65536});
+                      {.min = 1, .max = 8192});
   registry.AddInteger("store.sqlite.queue_max", &queue_max,
                       "Transactions that may wait for a writer; beyond it writes answer OVERLOADED",
                       {.min = 1, .max = 1 << 20});
@@ -169,7 +172,7 @@ void SqliteOptions::Declare(OptionRegistry& registry) {
 Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& directory, const SqliteOptions& options,
                                                        const SqliteDependencies& dependencies) {
   MUSTER_CHECK(dependencies.keyring && dependencies.clock && dependencies.random && dependencies.logger &&
-               dependencies.metrics && dependencies.floor);
+               dependencies.metrics && dependencies.floor && dependencies.catalog);
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) {
@@ -179,7 +182,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
   MUSTER_ASSIGN(DirectoryLock lock, DirectoryLock::Acquire(directory));
   MUSTER_ASSIGN(const std::vector<std::string> paths, EnsureFiles(directory, options.files, *dependencies.random));
 
-  MUSTER_ASSIGN(std::vector<Database> databases, OpenForWriting(paths, options.files));
+  MUSTER_ASSIGN(std::vector<Database> databases, OpenForWriting(paths, options.files, dependencies));
   for (Database& database : databases) MUSTER_TRY(PrepareForWriting(database, options, dependencies));
   MUSTER_ASSIGN(std::unique_ptr<SqliteArchive> archive,
                 SqliteArchive::Open(paths, *dependencies.keyring, *dependencies.random));

@@ -40,8 +40,7 @@ struct SqliteDependencies {
   MetricRegistry* metrics = nullptr;
   CommitFloor* floor = nullptr;
   MemberCache* cache = nullptr;              // erased from before each commit; may be null
-  const IdentityCatalog* catalog = nullptr;  // kept with the data, which refuses another scope or normaliser of a kind;
-                                             // may be null
+  const IdentityCatalog* catalog = nullptr;  // kept with the data, which refuses another scope or normaliser of a kind
 };
 
 // All members in SQLite files in one directory. One writer thread a file commits in groups; readers are one a loop.

@@ -72,8 +72,9 @@ void ServerOptions::Declare(OptionRegistry& registry) {
         columns.AddString("name", &row.name, "What callers call it: a lower-case word.");
         columns.AddString("scope", &row.scope, "Whether a value is unique everywhere or on each platform.",
                           {"global", "platform"});
-        columns.AddInteger("members_limit", &row.members_limit, "How many of it one member may hold.",
-                           {.min = 1, .max = 100});
+        columns.AddInteger("members_limit", &row.members_limit,
+                           "How many of it one member may hold; 0: no more are bound, and those that are stay.",
+                           {.min = 0, .max = 100});
         columns.AddBoolean("limit_per_platform", &row.limit_per_platform, "Whether the limit counts on each platform.");
         columns.AddString("normaliser", &row.normaliser, "What makes one of a value's many spellings.",
                           NormaliserNames());
