@@ -95,6 +95,20 @@ std::ptrdiff_t CountOf(const Member& member, const IdentityKind& kind, const Ide
   });
 }
 
+Result<void> CheckIdentityCount(const Member& member) {
+  if (member.identities.size() <= kIdentitiesMax) return {};
+  return Fail(Reason::kLimitExceeded,
+              "a member may hold " + std::to_string(kIdentitiesMax) + " identities: unbind one first");
+}
+
+// Never null.
+Result<const IdentityKind*> FindKind(const IdentityCatalog& catalog, const Identity& identity,
+                                     const std::string& path) {
+  const IdentityKind* kind = catalog.Find(identity.kind);
+  if (kind == nullptr) return FailField(path + ".kind", "is not a kind of identity of this installation");
+  return kind;
+}
+
 Result<void> CheckLimit(const Member& member, const IdentityKind& kind, const Identity& identity) {
   if (CountOf(member, kind, identity) <= kind.members_limit) return {};
   const std::string limit = std::to_string(kind.members_limit);
@@ -104,17 +118,18 @@ Result<void> CheckLimit(const Member& member, const IdentityKind& kind, const Id
 
 }  // namespace
 
+Result<void> CheckImportedVersion(Version version) {
+  if (version <= kImportedVersionMax) return {};
+  return FailField("version", "must be at most " + std::to_string(kImportedVersionMax.value()));
+}
+
 Result<void> CheckIdentities(const Member& member, const IdentityCatalog& catalog) {
-  if (member.identities.size() > kIdentitiesMax) {
-    return Fail(Reason::kLimitExceeded,
-                "a member may hold " + std::to_string(kIdentitiesMax) + " identities: unbind one first");
-  }
+  MUSTER_TRY(CheckIdentityCount(member));
   std::set<IdentityKey> seen;
   for (std::size_t i = 0; i < member.identities.size(); ++i) {
     const Identity& identity = member.identities[i];
     const std::string path = "identities[" + std::to_string(i) + "]";
-    const IdentityKind* kind = catalog.Find(identity.kind);
-    if (kind == nullptr) return FailField(path + ".kind", "is not a kind of identity of this installation");
+    MUSTER_ASSIGN(const IdentityKind* kind, FindKind(catalog, identity, path));
     if (!seen.insert(identity.key).second) return FailField(path, "is there twice: list each identity once");
     MUSTER_TRY(CheckLimit(member, *kind, identity));
   }
@@ -135,10 +150,12 @@ Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now
 Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog& catalog, Timestamp now) {
   MUSTER_TRY(CheckWritable(member));
   if (FindIdentity(member, identity.key) != nullptr) return false;
+  MUSTER_ASSIGN(const IdentityKind* kind, FindKind(catalog, identity, "identity"));
   Member next = Successor(member, now);
   identity.bind_time = now;
   next.identities.push_back(std::move(identity));
-  MUSTER_TRY(CheckIdentities(next, catalog));
+  MUSTER_TRY(CheckIdentityCount(next));
+  MUSTER_TRY(CheckLimit(next, *kind, next.identities.back()));
   MUSTER_TRY(CheckFields(next));
   member = std::move(next);
   return true;

@@ -21,10 +21,14 @@ inline constexpr std::size_t kTagsMax = 64;
 inline constexpr std::size_t kAttributesMax = 64;
 inline constexpr std::size_t kAttributeValueBytesMax = 1024;
 inline constexpr std::size_t kIdentitiesMax = 64;
+// The highest version that a member may be imported with; far below what would overflow by counting on from it.
+inline constexpr Version kImportedVersionMax{std::int64_t{1} << 53};
 
 // INVALID_ARGUMENT: lengths, birth date that is not a day, control characters, invalid UTF-8, duplicate or empty tags,
 // times outside the years 1 to 9999, a state that does not fit. An id of zero (to be allocated) passes.
 Result<void> CheckFields(const Member& member);
+// INVALID_ARGUMENT: a version above kImportedVersionMax.
+Result<void> CheckImportedVersion(Version version);
 // LIMIT_EXCEEDED, or INVALID_ARGUMENT when the same identity is listed twice.
 Result<void> CheckIdentities(const Member& member, const IdentityCatalog& catalog);
 
@@ -38,7 +42,8 @@ Result<void> CheckIdentities(const Member& member, const IdentityCatalog& catalo
 // INVALID_ARGUMENT: as CheckFields; a field that is not in MemberPatch's list ("updateMask"); a state other than
 // ACTIVE, FROZEN.
 Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now);
-// Sets the identity's bind time. LIMIT_EXCEEDED.
+// Sets the identity's bind time. LIMIT_EXCEEDED. Judges the new identity alone: what the member holds already stays its
+// own, also when a limit was lowered since.
 Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog& catalog, Timestamp now);
 // IDENTITY_NOT_FOUND.
 Result<bool> ApplyUnbind(Member& member, const IdentityKey& key, Timestamp now);

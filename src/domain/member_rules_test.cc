@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "domain/testing/arbitrary_member.h"
+#include "domain/testing/members.h"
 
 namespace muster {
 namespace {
@@ -372,6 +373,34 @@ TEST(CheckIdentitiesTest, RefusesTheSameIdentityTwice) {
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().reason, Reason::kInvalidArgument);
   EXPECT_EQ(checked.error().violations.at(0).field, "identities[2]");
+}
+
+TEST(CheckImportedVersionTest, LeavesRoomToCountOn) {
+  EXPECT_TRUE(CheckImportedVersion(Version(1)));
+  EXPECT_TRUE(CheckImportedVersion(kImportedVersionMax));
+  for (const std::int64_t version : {kImportedVersionMax.value() + 1, INT64_MAX}) {
+    const Result<void> checked = CheckImportedVersion(Version(version));
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().violations.at(0).field, "version");
+  }
+}
+
+// Limits may be lowered, and kinds be left to fade, while members hold what they hold.
+TEST(BindTest, JudgesTheNewIdentityAlone) {
+  Member member = MemberIn(kActive);
+  member.identities.clear();
+  for (std::uint64_t i = 0; i < 3; ++i) member.identities.push_back(testing::MakeIdentity(i, "phone", ""));
+  const Result<IdentityCatalog> catalog = IdentityCatalog::Make(
+      {{.name = "phone", .scope = UniquenessScope::kGlobal, .members_limit = 0}, {.name = "card", .members_limit = 1}},
+      {}, "CN");
+  ASSERT_TRUE(catalog);
+  EXPECT_EQ(ApplyBind(member, testing::MakeIdentity(10, "card", "shop"), *catalog, kNow), true);
+  const Member before = member;
+  ExpectRefused(ApplyBind(member, testing::MakeIdentity(11, "phone", ""), *catalog, kNow), Reason::kLimitExceeded,
+                before, member);
+  ExpectRefused(ApplyBind(member, testing::MakeIdentity(12, "email", ""), *catalog, kNow), Reason::kInvalidArgument,
+                before, member);
+  EXPECT_EQ(ApplyUnbind(member, testing::MakeIdentity(1).key, kNow), true);
 }
 
 TEST(CheckIdentitiesTest, RefusalsDoNotRepeatValues) {

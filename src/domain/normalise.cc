@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "base/check.h"
 #include "base/encoding.h"
@@ -38,11 +39,15 @@ char32_t NextCharacter(std::string_view& text) {
 
 bool IsControl(char32_t c) { return c < 0x20 || (c >= 0x7f && c < 0xa0); }
 
-// Zero-width characters, bidirectional marks, separators of lines and paragraphs, the byte order mark: they would make
-// two values of what looks like one.
+// Zero-width characters, bidirectional marks, separators of lines and paragraphs, fillers, variation selectors, the
+// byte order mark, tags: they would make two values of what looks like one. Of Unicode's Default_Ignorable_Code_Point
+// and the two separators, all that is assigned.
 bool IsInvisible(char32_t c) {
-  return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xad ||
-         c == 0xfeff;
+  static constexpr std::pair<char32_t, char32_t> kRanges[] = {
+      {0xad, 0xad},     {0x34f, 0x34f},     {0x61c, 0x61c},     {0x115f, 0x1160},  {0x17b4, 0x17b5}, {0x180b, 0x180f},
+      {0x200b, 0x200f}, {0x2028, 0x202e},   {0x2060, 0x206f},   {0x3164, 0x3164},  {0xfe00, 0xfe0f}, {0xfeff, 0xfeff},
+      {0xffa0, 0xffa0}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff}};
+  return std::ranges::any_of(kRanges, [c](const auto& range) { return c >= range.first && c <= range.second; });
 }
 
 bool IsSpace(char32_t c) {
@@ -106,8 +111,10 @@ Normalised NormaliseOpaque(std::string_view value) {
 Normalised NormaliseAccount(std::string_view value) {
   const std::string_view trimmed = TrimSpace(value);
   if (trimmed.empty() || trimmed.size() > kAccountBytesMax ||
-      HasAny(trimmed, [](char32_t c) { return IsControl(c) || IsInvisible(c); })) {
-    return std::unexpected("must be 1 to 128 bytes of UTF-8 without control and invisible characters");
+      HasAny(trimmed, [](char32_t c) { return IsControl(c) || IsInvisible(c) || (IsSpace(c) && c != ' '); })) {
+    return std::unexpected(
+        "must be 1 to 128 bytes of UTF-8 without control and invisible characters, and without spaces but the plain "
+        "one");
   }
   return std::string(trimmed);
 }

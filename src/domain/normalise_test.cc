@@ -109,8 +109,9 @@ TEST(NormaliseOpaqueTest, KeepsCaseAndRefusesWhatCannotBeTyped) {
 TEST(NormaliseAccountTest, KeepsAllButSpaceAround) {
   ExpectValue(kAccount, " Li Lei 李雷 😀 ", "Li Lei 李雷 😀");
   ExpectValue(kAccount, std::string(128, 'a'), std::string(128, 'a'));
-  for (const std::string& bad : {"a\tb"s, "a\x1b"s, "a\u0085"s, "a\u200bb"s, "a\u202eb"s, "\ufeffa"s, "a\u00adb"s,
-                                 "a\u2028b"s, std::string(129, 'a')}) {
+  for (const std::string& bad :
+       {"a\tb"s, "a\x1b"s, "a\u0085"s, "a\u200bb"s, "a\u202eb"s, "a\u3164b"s, "a\ufe0fb"s, "a\u180eb"s, "a\u034fb"s,
+        "a\u00a0b"s, "a\u2003b"s, "a\U000e0041b"s, "\ufeffa"s, "a\u00adb"s, "a\u2028b"s, std::string(129, 'a')}) {
     ExpectRefused(kAccount, bad);
   }
 }
