@@ -77,6 +77,7 @@ Task<Result<Member>> BindingWriter::Register(Member member, bool imported, Write
     member.state = MemberState::kActive;
     member.merged_into = {};
   }
+  MUSTER_CO_TRY(CheckImportedVersion(member.version));
   MUSTER_CO_TRY(CheckFields(member));
   MUSTER_CO_TRY(CheckIdentities(member, catalog_));
 

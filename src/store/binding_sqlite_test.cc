@@ -10,6 +10,7 @@
 
 #include "domain/ports/shard_store_testing.h"
 #include "store/binding.h"
+#include "store/sqlite_database.h"
 #include "store/sqlite_test_support.h"
 #include "store/sweeper.h"
 
@@ -73,6 +74,14 @@ class BindingSqliteTest : public ::testing::TestWithParam<int> {
     EXPECT_TRUE(made);
     return made->id;
   }
+  // As a failing disk would: the member is there and cannot be read.
+  void Damage(MemberId id) {
+    const std::uint32_t file = shards().DatabaseOf(id);
+    Result<Database> database =
+        Database::Open(harness_.directory.path() + "/muster-" + std::to_string(file) + ".db", Database::Mode::kWrite);
+    ASSERT_TRUE(database);
+    ASSERT_TRUE(database->Execute("UPDATE member SET record = x'00' WHERE id = " + std::to_string(id.value())));
+  }
   std::vector<Member> AllMembers() {
     auto members = harness_.store->archive().ScanMembers(MemberId(0), 10'000);
     EXPECT_TRUE(members);
@@ -103,6 +112,27 @@ class BindingSqliteTest : public ::testing::TestWithParam<int> {
   IdAllocator ids_{harness_.system_clock, 1, 0};
   std::unique_ptr<MemberWriter> writer_;
 };
+
+TEST_P(BindingSqliteTest, AMemberThatCannotBeReadKeepsNobodyElseFromBeingSwept) {
+  const MemberId damaged = Make();
+  const MemberId sound = Make();
+  std::vector<IdentityKey> dangling;
+  for (std::uint32_t i = 0; i < 6; ++i) {
+    const IdentityKey key = contract::KeyIn(shards(), 0, 100 + i);
+    ASSERT_TRUE(contract::RunAndWait(shards(), 0, [&](ShardTransaction& rows) {
+      return rows.WriteLookup(key, LookupRow{i % 3 == 0 ? damaged : sound, OperationId(1)});
+    }));
+    if (i % 3 != 0) dangling.push_back(key);
+  }
+  Damage(damaged);
+  const Result<SweepProgress> progress = Wait(SweepLookups(shards(), 0, {}, 100));
+  ASSERT_TRUE(progress) << progress.error().message;
+  EXPECT_EQ(progress->freed, dangling.size());
+  EXPECT_EQ(progress->unreadable, 2U);
+  const auto left = shards().ScanLookups(0, {}, 100);
+  ASSERT_TRUE(left);
+  EXPECT_EQ(left->size(), 2U);
+}
 
 INSTANTIATE_TEST_SUITE_P(Files, BindingSqliteTest, ::testing::Values(1, 4));
 

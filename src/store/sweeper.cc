@@ -36,6 +36,33 @@ Result<std::uint64_t> FreeAll(ShardTransaction& transaction, const Entries& dang
   return freed;
 }
 
+// Frees those of `entries`, lookup rows of `database`, whose owners, all of `owner_database`, do not list them; answers
+// how many.
+Task<Result<std::uint64_t>> FreeDangling(ShardStore& shards, std::uint32_t database, std::uint32_t owner_database,
+                                         Entries entries) {
+  Entries dangling;
+  std::uint64_t freed = 0;
+  const bool is_same = owner_database == database;
+  ShardStore::Transaction settle = [&](ShardTransaction& rows) -> Result<void> {
+    MUSTER_ASSIGN(dangling, SettleAll(rows, entries));
+    if (is_same) {
+      MUSTER_ASSIGN(freed, FreeAll(rows, dangling));
+    }
+    return {};
+  };
+  Result<void> result = co_await InDatabase(shards, owner_database, std::move(settle));
+  MUSTER_CO_TRY(std::move(result));
+  if (!is_same && !dangling.empty()) {
+    ShardStore::Transaction free = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(freed, FreeAll(rows, dangling));
+      return {};
+    };
+    result = co_await InDatabase(shards, database, std::move(free));
+    MUSTER_CO_TRY(std::move(result));
+  }
+  co_return freed;
+}
+
 // Waits in this thread, which is not one of the store's.
 template <typename T>
 T RunToEnd(Task<T> task) {
@@ -70,27 +97,23 @@ Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t datab
   }
 
   for (const auto& [owner_database, some] : by_owner) {
-    Entries dangling;
-    std::uint64_t freed = 0;
-    const bool is_same = owner_database == database;
-    ShardStore::Transaction settle = [&](ShardTransaction& rows) -> Result<void> {
-      MUSTER_ASSIGN(dangling, SettleAll(rows, some));
-      if (is_same) {
-        MUSTER_ASSIGN(freed, FreeAll(rows, dangling));
-      }
-      return {};
-    };
-    Result<void> result = co_await InDatabase(shards, owner_database, std::move(settle));
-    MUSTER_CO_TRY(std::move(result));
-    if (!is_same && !dangling.empty()) {
-      ShardStore::Transaction free = [&](ShardTransaction& rows) -> Result<void> {
-        MUSTER_ASSIGN(freed, FreeAll(rows, dangling));
-        return {};
-      };
-      result = co_await InDatabase(shards, database, std::move(free));
-      MUSTER_CO_TRY(std::move(result));
+    const Result<std::uint64_t> freed = co_await FreeDangling(shards, database, owner_database, some);
+    if (freed) {
+      progress.freed += *freed;
+      continue;
     }
-    progress.freed += freed;
+    if (freed.error().reason != Reason::kInternal) co_return Fail(freed.error());
+    // An owner cannot be read. That must not keep the others from being swept.
+    for (const ShardStore::LookupEntry& entry : some) {
+      const Result<std::uint64_t> one = co_await FreeDangling(shards, database, owner_database, Entries{entry});
+      if (one) {
+        progress.freed += *one;
+      } else if (one.error().reason == Reason::kInternal) {
+        ++progress.unreadable;
+      } else {
+        co_return Fail(one.error());
+      }
+    }
   }
   co_return progress;
 }
@@ -123,7 +146,9 @@ Sweeper::Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logg
                                 "Identity lookup rows the sweeper freed because their member does not hold them.")),
       forgotten_(metrics.AddCounter("muster_store_sweeper_outcomes_forgotten_total",
                                     "Outcomes of old binding operations the sweeper forgot.")),
-      failures_(metrics.AddCounter("muster_store_sweeper_failures_total", "Steps of the sweeper that failed.")) {
+      failures_(
+          metrics.AddCounter("muster_store_sweeper_failures_total",
+                             "Steps of the sweeper that failed, and identities whose member it could not read.")) {
   std::set<std::uint32_t> databases;
   for (std::uint16_t shard = 0; shard < kShardCount; ++shard) databases.insert(shards_.DatabaseOf(ShardId(shard)));
   databases_.assign(databases.begin(), databases.end());
@@ -174,6 +199,11 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
       if (!step) return note(step.error());
       examined_.Add(step->examined);
       freed_.Add(step->freed);
+      if (step->unreadable > 0) {
+        failures_.Add(step->unreadable);
+        logger_.Warning("members behind identities cannot be read; stop the server and run `muster doctor`",
+                        {{"database", database}, {"identities", step->unreadable}});
+      }
       after = step->next;
       is_first = false;
     }

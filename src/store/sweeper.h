@@ -22,6 +22,7 @@ struct SweepProgress {
   IdentityKey next;            // where to go on; all zero: the end was reached
   std::uint64_t examined = 0;  // lookup rows read
   std::uint64_t freed = 0;
+  std::uint64_t unreadable = 0;  // left as they are, because their owner cannot be read: for the doctor
 };
 Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t database, IdentityKey after,
                                          std::size_t limit);
