@@ -10,8 +10,9 @@
 
 namespace muster::sim {
 
-// Bugs that a store, or a protocol over it, could plausibly have; made in the simulated store, never in the code under
-// test. A simulation that does not find one of them does not look closely enough.
+// Bugs that a store, or a protocol over it, could plausibly have; made in the simulated store (kOneLook: in the
+// simulation's resolve), never in the code under test. A simulation that does not find one of them does not look
+// closely enough.
 enum class Planted : std::uint8_t {
   kNone,
   kFenceOff,        // outcomes are not seen: an aborted operation commits

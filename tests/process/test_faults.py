@@ -246,3 +246,52 @@ def test_a_topology_that_is_none(scratch, text):
     path.write_bytes(kept)
     with Server(scratch / "data") as server, server.client() as client:
         assert client.register().status == 201
+
+
+def test_a_data_file_that_cannot_be_read_under_its_mapping(scratch):
+    """A truncated file stands in for a disk that fails: the kernel cannot give the page, whoever touches it."""
+    data = scratch / "data"
+    acknowledged = fill(data, 500)
+    with Server(data, extra_environment={"MUSTER_CACHE__NEAR__ENABLED": "false"}) as server:
+        os.truncate(data / "muster-0.db", 4096)
+        with pytest.raises(OSError), server.client() as client:
+            for member_id in acknowledged:
+                client.get(member_id)
+        server.wait()
+        assert "could not be read" in server.log() and "muster doctor" in server.log(), server.log_tail()
+    code, report = doctor(data)
+    assert code == 1, report
+
+
+def test_a_keyring_from_before_a_rotation(scratch):
+    data = scratch / "data"
+    acknowledged = fill(data, 3)
+    older = (data / "keyring").read_bytes()
+    assert run("keys", "rotate", "--data", data).returncode == 0
+    newer = (data / "keyring").read_bytes()
+    with Server(data) as server:
+        assert_kept(server, acknowledged)
+    (data / "keyring").write_bytes(older)
+    said = refused("--data", data, *LOOPBACK)
+    assert "keyring" in said and "key 2" in said, said
+    (data / "keyring").write_bytes(newer)
+    with Server(data) as server:
+        assert_kept(server, acknowledged)
+
+
+def test_an_identity_kind_that_is_declared_no_more(scratch):
+    data = scratch / "data"
+    fill(data, 1)
+    config = scratch / "muster.toml"
+    config.write_text('[[identity.kinds]]\nname = "badge"\n')
+    said = refused("--config", config, "--data", data, *LOOPBACK)
+    assert "not declared" in said and "members_limit = 0" in said, said
+
+
+def test_a_version_that_could_not_be_counted_on(scratch):
+    with Server(scratch / "data") as server, server.client() as client:
+        for version in (2**53 + 1, 2**63 - 1):
+            reply = client.call("POST", "/v1/members", {"id": "7", "version": str(version), "identities": []})
+            assert reply.status == 400 and reply.json["errors"][0]["field"] == "version", reply
+        assert client.call("POST", "/v1/members", {"id": "7", "version": str(2**53)}).status == 201
+        assert client.call("POST", "/v1/members/7:close", {}).json["version"] == str(2**53 + 1)

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -18,11 +19,24 @@ sigset_t TerminationSet() {
   return set;
 }
 
+// The kernel cannot read a page of a mapped file: its disk fails, or somebody truncated it. Nothing can go on from
+// here; what was acknowledged is on the disk. The default action comes after, when the instruction is tried again.
+extern "C" void OnUnreadablePage(int number) {
+  static constexpr char kMessage[] =
+      "muster: a page of a data file could not be read: its disk fails, or the file was truncated. Check the disk, run "
+      "`muster doctor`, and restore all files from one backup if it finds damage. With store.sqlite.mmap_bytes = 0 "
+      "such "
+      "a page fails the requests that need it and not the server.\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  std::signal(number, SIG_DFL);
+}
+
 }  // namespace
 
 void PrepareServerProcess() {
   umask(077);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGBUS, OnUnreadablePage);
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
     limit.rlim_cur = limit.rlim_max;
