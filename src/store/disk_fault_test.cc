@@ -16,6 +16,7 @@
 
 #include "domain/id_allocator.h"
 #include "store/binding.h"
+#include "store/group_committer.h"
 #include "store/group_committer_fixture.h"
 
 namespace {
@@ -96,6 +97,30 @@ TEST_F(DiskFaultTest, AskingForItsHealthIsEnoughToHeal) {
     ASSERT_LT(std::chrono::steady_clock::now(), deadline);
     std::this_thread::yield();
   }
+}
+
+// Nor does an idle server find out by itself that its disk is full.
+TEST_F(DiskFaultTest, AskingForItsHealthIsEnoughToNotice) {
+  ManualClock clock;
+  harness_.clock = &clock;
+  Open();
+  ASSERT_TRUE(WriteAndWait(1));
+  const auto deadline = std::chrono::steady_clock::now() + kAnswerPatience;
+  {
+    const FullDisk full(0);
+    EXPECT_TRUE(harness_.store->Health());
+    EXPECT_TRUE(harness_.store->Health()) << "a commit is not a second old";
+    clock.Advance(kProbeEvery);
+    while (harness_.store->Health()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      std::this_thread::yield();
+    }
+  }
+  while (!harness_.store->Health()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  harness_.store.reset();
 }
 
 TEST_F(DiskFaultTest, AGroupThatMeetsAFullDiskFailsWhole) {

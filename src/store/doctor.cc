@@ -18,30 +18,6 @@
 #include "store/schema.h"
 #include "store/sqlite_database.h"
 
-// Codes of findings. Damage:
-//   FILE_DAMAGED             SQLite's own check complains, or a table cannot be read to its end
-//   RECORD_UNREADABLE        a member's record is not one, or does not open under this keyring and id
-//   MEMBER_MISPLACED         a member lies in a file in which its shard does not live
-//   MEMBER_CLOSED_HOLDS      a closed member lists identities
-//   IDENTITY_LISTED_TWICE    one member lists an identity twice
-//   IDENTITY_HELD_TWICE      two members list an identity
-//   IDENTITY_KEY_WRONG       a listed key is not the key of its value
-//   LOOKUP_MISSING           a listed identity has no lookup row
-//   LOOKUP_ELSEWHERE         a listed identity's lookup row leads to a member that does not list it
-//   LOOKUP_MISPLACED         a lookup row lies in a file in which its shard does not live
-//   LOOKUP_UNREADABLE        a lookup row's key is not a key
-//   HISTORY_MISSING          a member has no history
-//   HISTORY_ORPHAN           a history has no member
-//   HISTORY_VERSION_DIFFERS  a member's version is not the last of its history
-//   HISTORY_GAP              a history lacks a version
-//   CHANGE_ORPHAN            a change is not in the history
-//   CHANGE_GAP               positions of the change stream are missing
-//   CHANGE_COUNT_DIFFERS     there are not as many changes as rows of history
-// Harmless:
-//   LOOKUP_DANGLING          a lookup row's owner does not list the identity
-//   LOOKUP_OPERATION_DIFFERS a lookup row names another operation than its owner's list
-//   MEMBER_COUNT_DIFFERS     the count that goes with the last change is not the number of members
-
 namespace muster {
 namespace {
 
@@ -66,7 +42,7 @@ class Examiner {
   Examiner(std::string directory, const Keyring& keyring, DoctorReport& report)
       : directory_(std::move(directory)), report_(report), codec_(keyring, random_), hash_(keyring.hash_key()) {}
 
-  // Refuses what cannot be examined: no data, in use, another version, another keyring.
+  // Refuses what cannot be examined: no data, in use, another version.
   Result<void> OpenFiles(const Keyring& keyring);
   void Examine();
 
@@ -94,7 +70,7 @@ class Examiner {
   Result<void> CheckLookups(std::size_t index);
   // A file that cannot be read on is a finding, and the others are still examined.
   void Check(File& file, const Result<void>& result) {
-    if (!result) report_.Damage("FILE_DAMAGED", file.path, result.error().message);
+    if (!result) report_.Add("FILE_DAMAGED", file.path, result.error().message);
   }
 
   const std::string directory_;
@@ -133,7 +109,9 @@ Result<void> Examiner::OpenFiles(const Keyring& keyring) {
                   DataFilePath(directory_, count) + " is missing: restore all files from one backup");
     }
     MUSTER_TRY(CheckFileIdentity(database, index, count, installation_id));
-    MUSTER_TRY(CheckKeyring(database, keyring));
+    if (const Result<void> checked = CheckKeyring(database, keyring); !checked) {
+      report_.Add("KEYRING_DIFFERS", path, checked.error().message);
+    }
     auto file = std::make_unique<File>(path, std::move(database));
     MUSTER_TRY(file->database.Execute("PRAGMA mmap_size = " + std::to_string(kMmapBytes)));
     MUSTER_ASSIGN(file->points, FileSnapshot::Open(path, kMmapBytes));
@@ -169,17 +147,17 @@ Result<void> Examiner::CountRows(File& file) {
   counts.changes += static_cast<std::uint64_t>(changes);
   counts.history += static_cast<std::uint64_t>(history);
   if (changes != history) {
-    report_.Damage("CHANGE_COUNT_DIFFERS", file.path,
-                   std::to_string(changes) + " changes and " + std::to_string(history) +
-                       " rows of history, which come in pairs; restore a backup");
+    report_.Add("CHANGE_COUNT_DIFFERS", file.path,
+                std::to_string(changes) + " changes and " + std::to_string(history) +
+                    " rows of history, which come in pairs; restore a backup");
   }
   MUSTER_ASSIGN(
       const std::int64_t counted,
       file.database.ReadInteger("SELECT coalesce((SELECT members FROM change ORDER BY position DESC LIMIT 1), 0)"));
   if (counted != members) {
-    report_.Harmless("MEMBER_COUNT_DIFFERS", file.path,
-                     "its last change counted " + std::to_string(counted) + " members and there are " +
-                         std::to_string(members) + "; only the figure that is shown is wrong");
+    report_.Add("MEMBER_COUNT_DIFFERS", file.path,
+                "its last change counted " + std::to_string(counted) + " members and there are " +
+                    std::to_string(members) + "; only the figure that is shown is wrong");
   }
   return {};
 }
@@ -191,7 +169,7 @@ Result<void> Examiner::CheckEngine(File& file) {
     MUSTER_ASSIGN(const bool found, check.Step());
     if (!found) return {};
     const std::string complaint = check.Text(0);
-    if (complaint != "ok") report_.Damage("FILE_DAMAGED", file.path, complaint + "; restore all files from one backup");
+    if (complaint != "ok") report_.Add("FILE_DAMAGED", file.path, complaint + "; restore all files from one backup");
   }
 }
 
@@ -207,25 +185,25 @@ Result<void> Examiner::CheckMembers(std::size_t index) {
 
 Result<void> Examiner::CheckMember(std::size_t index, MemberId id, Version version, std::string_view record) {
   if (FileOf(ShardOf(id)) != index) {
-    report_.Damage("MEMBER_MISPLACED", Subject(id),
-                   "it lies in " + files_[index]->path + ", where nobody looks for it; restore a backup");
+    report_.Add("MEMBER_MISPLACED", Subject(id),
+                "it lies in " + files_[index]->path + ", where nobody looks for it; restore a backup");
   }
   const Result<Member> member = codec_.Decode(id, version, record);
   if (!member) {
-    report_.Damage("RECORD_UNREADABLE", Subject(id), member.error().message);
+    report_.Add("RECORD_UNREADABLE", Subject(id), member.error().message);
     return {};
   }
   if (const std::uint32_t seal_key = codec_.LastSealKeyId(); seal_key != 0) report_.CountSealKey(seal_key);
   report_.examination().identities += member->identities.size();
   if (member->state == MemberState::kClosed && !member->identities.empty()) {
-    report_.Damage("MEMBER_CLOSED_HOLDS", Subject(id), "it is closed and still lists identities; unbind them");
+    report_.Add("MEMBER_CLOSED_HOLDS", Subject(id), "it is closed and still lists identities; unbind them");
   }
   for (auto identity = member->identities.begin(); identity != member->identities.end(); ++identity) {
     const bool repeated = std::any_of(member->identities.begin(), identity,
                                       [&](const Identity& other) { return other.key == identity->key; });
     if (repeated) {
-      report_.Damage("IDENTITY_LISTED_TWICE", Subject(id),
-                     Subject(identity->key) + " is listed twice; unbind and bind it");
+      report_.Add("IDENTITY_LISTED_TWICE", Subject(id),
+                  Subject(identity->key) + " is listed twice; unbind and bind it");
     } else {
       MUSTER_TRY(CheckIdentity(*member, *identity));
     }
@@ -235,36 +213,36 @@ Result<void> Examiner::CheckMember(std::size_t index, MemberId id, Version versi
 
 Result<void> Examiner::CheckIdentity(const Member& member, const Identity& identity) {
   if (hash_.KeyOf(identity.kind, identity.platform, identity.value.Reveal()) != identity.key) {
-    report_.Damage(
+    report_.Add(
         "IDENTITY_KEY_WRONG", Subject(identity.key),
         "listed by " + Subject(member.id) + ", is not the key of its value, which cannot be found; unbind and bind it");
   }
   FileSnapshot& home = *files_[FileOf(ShardOf(identity.key))]->points;
   MUSTER_ASSIGN(const std::optional<LookupRow> row, home.ReadLookup(identity.key));
   if (!row) {
-    report_.Damage("LOOKUP_MISSING", Subject(identity.key),
-                   Subject(member.id) + " lists it, and no lookup row leads there; unbind and bind it");
+    report_.Add("LOOKUP_MISSING", Subject(identity.key),
+                Subject(member.id) + " lists it, and no lookup row leads there; unbind and bind it");
     return {};
   }
   if (row->member_id == member.id) {
     ++matched_lookups_;
     if (row->operation_id != identity.bound_by) {
-      report_.Harmless("LOOKUP_OPERATION_DIFFERS", Subject(identity.key),
-                       "its lookup row names another operation than " + Subject(member.id) +
-                           " does; unbinding leaves a dangling row, which the sweeper frees");
+      report_.Add("LOOKUP_OPERATION_DIFFERS", Subject(identity.key),
+                  "its lookup row names another operation than " + Subject(member.id) +
+                      " does; unbinding leaves a dangling row, which the sweeper frees");
     }
     return {};
   }
   const Result<std::optional<Member>> owner =
       files_[FileOf(ShardOf(row->member_id))]->points->ReadMember(row->member_id, codec_);
   if (owner && *owner && FindIdentity(**owner, identity.key)) {
-    report_.Damage(
+    report_.Add(
         "IDENTITY_HELD_TWICE", Subject(identity.key),
         "held by " + Subject(member.id) + " and by " + Subject(row->member_id) + "; unbind it from one of them");
   } else {
-    report_.Damage("LOOKUP_ELSEWHERE", Subject(identity.key),
-                   Subject(member.id) + " lists it, and its lookup row leads to " + Subject(row->member_id) +
-                       ", which does not; unbind and bind it");
+    report_.Add("LOOKUP_ELSEWHERE", Subject(identity.key),
+                Subject(member.id) + " lists it, and its lookup row leads to " + Subject(row->member_id) +
+                    ", which does not; unbind and bind it");
   }
   return {};
 }
@@ -283,8 +261,7 @@ Result<void> Examiner::CheckHistory(File& file) {
   };
   const auto skip_orphans = [&](std::optional<MemberId> until) -> Result<void> {
     while (history && (!until || history->id < *until)) {
-      report_.Damage("HISTORY_ORPHAN", Subject(history->id),
-                     "it has a history and no row of its own; restore a backup");
+      report_.Add("HISTORY_ORPHAN", Subject(history->id), "it has a history and no row of its own; restore a backup");
       MUSTER_TRY(next_history());
     }
     return {};
@@ -297,15 +274,15 @@ Result<void> Examiner::CheckHistory(File& file) {
     const std::int64_t version = members.Integer(1);
     MUSTER_TRY(skip_orphans(id));
     if (!history || history->id != id) {
-      report_.Damage("HISTORY_MISSING", Subject(id), "it has no history; restore a backup");
+      report_.Add("HISTORY_MISSING", Subject(id), "it has no history; restore a backup");
       continue;
     }
     if (history->last != version) {
-      report_.Damage("HISTORY_VERSION_DIFFERS", Subject(id),
-                     "it has version " + std::to_string(version) + " and its history ends with " +
-                         std::to_string(history->last) + "; restore a backup");
+      report_.Add("HISTORY_VERSION_DIFFERS", Subject(id),
+                  "it has version " + std::to_string(version) + " and its history ends with " +
+                      std::to_string(history->last) + "; restore a backup");
     } else if (history->last - history->first + 1 != history->count) {
-      report_.Damage("HISTORY_GAP", Subject(id), "its history lacks a version; restore a backup");
+      report_.Add("HISTORY_GAP", Subject(id), "its history lacks a version; restore a backup");
     }
     MUSTER_TRY(next_history());
   }
@@ -322,15 +299,15 @@ Result<void> Examiner::CheckChanges(File& file) {
     if (!found) return {};
     const std::int64_t position = scan.Integer(0);
     if (previous && position != *previous + 1) {
-      report_.Damage("CHANGE_GAP", file.path,
-                     "positions " + std::to_string(*previous + 1) + " to " + std::to_string(position - 1) +
-                         " of the change stream are missing; restore a backup");
+      report_.Add("CHANGE_GAP", file.path,
+                  "positions " + std::to_string(*previous + 1) + " to " + std::to_string(position - 1) +
+                      " of the change stream are missing; restore a backup");
     }
     previous = position;
     if (scan.Integer(3) == 0) {
-      report_.Damage("CHANGE_ORPHAN", Subject(MemberId(scan.Integer(1))),
-                     "change " + std::to_string(position) + " to version " + std::to_string(scan.Integer(2)) +
-                         " is not in its history; restore a backup");
+      report_.Add("CHANGE_ORPHAN", Subject(MemberId(scan.Integer(1))),
+                  "change " + std::to_string(position) + " to version " + std::to_string(scan.Integer(2)) +
+                      " is not in its history; restore a backup");
     }
     report_.Step();
   }
@@ -345,21 +322,21 @@ Result<void> Examiner::CheckLookups(std::size_t index) {
     const std::string_view bytes = scan.Blob(0);
     IdentityKey key;
     if (bytes.size() != key.bytes.size()) {
-      report_.Damage("LOOKUP_UNREADABLE", file.path, "a lookup row has a key that is not 16 bytes; restore a backup");
+      report_.Add("LOOKUP_UNREADABLE", file.path, "a lookup row has a key that is not 16 bytes; restore a backup");
       continue;
     }
     std::ranges::copy(bytes, key.bytes.begin());
     const MemberId owner_id(scan.Integer(1));
     if (FileOf(ShardOf(key)) != index) {
-      report_.Damage("LOOKUP_MISPLACED", Subject(key),
-                     "it lies in " + file.path + ", where nobody looks for it; restore a backup");
+      report_.Add("LOOKUP_MISPLACED", Subject(key),
+                  "it lies in " + file.path + ", where nobody looks for it; restore a backup");
       continue;
     }
     const Result<std::optional<Member>> owner = files_[FileOf(ShardOf(owner_id))]->points->ReadMember(owner_id, codec_);
     if (!owner) continue;  // found as RECORD_UNREADABLE
     if (!*owner || !FindIdentity(**owner, key)) {
-      report_.Harmless("LOOKUP_DANGLING", Subject(key),
-                       Subject(owner_id) + " does not list it; the sweeper or the next bind frees it");
+      report_.Add("LOOKUP_DANGLING", Subject(key),
+                  Subject(owner_id) + " does not list it; the sweeper or the next bind frees it");
     }
   }
 }

@@ -11,7 +11,7 @@
 namespace muster {
 
 struct Finding {
-  std::string code;     // "LOOKUP_DANGLING"; the closed list is in doctor.cc
+  std::string code;     // "LOOKUP_DANGLING"; the closed list is in doctor_findings.h
   bool is_damage;       // false: harmless, repaired by the sweeper or the next write
   std::string subject;  // "member 123", "identity 5f…", "muster-0.db"
   std::string detail;   // what is wrong and what to do; no personal value
@@ -21,7 +21,8 @@ struct Examination {
   std::uint64_t members = 0, identities = 0, lookups = 0, changes = 0, history = 0;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> members_by_seal_key;  // key id → members sealed with it
   std::uint64_t findings_total = 0;
-  std::vector<Finding> findings;  // the first 1,000
+  std::uint64_t damage_total = 0;  // of them; none: the data is sound
+  std::vector<Finding> findings;   // at most 1,000 in the order of discovery; damage before what is harmless
 };
 
 // Reads a data directory that no server uses, and compares all with all: every lookup row with its owner and back,

@@ -14,6 +14,7 @@
 #include "domain/ports/shard_store_contract.h"
 #include "domain/synthetic_members.h"
 #include "store/data_directory.h"
+#include "store/doctor_report.h"
 #include "store/sqlite_database.h"
 #include "store/sqlite_test_support.h"
 
@@ -303,13 +304,42 @@ TEST_P(DoctorTest, KeepsTheFirstThousandFindingsAndCountsAll) {
   const Examination examination = Examine();
   EXPECT_EQ(examination.findings.size(), 1000U);
   EXPECT_EQ(examination.findings_total, 1500U);
+  EXPECT_EQ(examination.damage_total, 0U);
 }
 
-TEST_P(DoctorTest, AnotherKeyringIsRefusedAtOnce) {
-  const Keyring other = Keyring::Generate(harness_.random);
-  const Result<Examination> examination = ExamineStore(harness_.directory.path(), other, nullptr);
-  ASSERT_FALSE(examination);
-  EXPECT_THAT(examination.error().message, HasSubstr("another keyring"));
+// The lookup rows are walked last, and members first: damage is found before, between and behind what is harmless.
+TEST(DoctorReportTest, ADamageIsKeptHoweverMuchHarmlessWasFoundBefore) {
+  const DoctorReport::Progress nobody;
+  DoctorReport report(nobody);
+  for (int i = 0; i < 1500; ++i) report.Add("LOOKUP_DANGLING", std::to_string(i), "");
+  report.Add("CHANGE_GAP", "a", "");
+  report.Add("HISTORY_MISSING", "b", "");
+  report.Add("LOOKUP_DANGLING", "late", "");
+  const Examination examination = std::move(report).Finish();
+  EXPECT_EQ(examination.findings_total, 1503U);
+  EXPECT_EQ(examination.damage_total, 2U);
+  ASSERT_EQ(examination.findings.size(), 1000U);
+  EXPECT_EQ(examination.findings[997].subject, "997");
+  EXPECT_EQ(examination.findings[998].code, "CHANGE_GAP");
+  EXPECT_EQ(examination.findings[999].code, "HISTORY_MISSING");
+}
+
+TEST(DoctorReportTest, OfDamageTheFirstThousandAreKept) {
+  const DoctorReport::Progress nobody;
+  DoctorReport report(nobody);
+  for (int i = 0; i < 1200; ++i) report.Add("CHANGE_GAP", std::to_string(i), "");
+  const Examination examination = std::move(report).Finish();
+  EXPECT_EQ(examination.damage_total, 1200U);
+  EXPECT_EQ(examination.findings.size(), 1000U);
+  EXPECT_EQ(examination.findings.back().subject, "999");
+}
+
+TEST_P(DoctorTest, AnotherKeyringOpensNothing) {
+  harness_.keyring = Keyring::Generate(harness_.random);
+  const Examination examination = Examine();
+  EXPECT_GE(examination.damage_total, kMembers);
+  EXPECT_EQ(examination.findings[0].code, "KEYRING_DIFFERS");
+  EXPECT_EQ(std::ranges::count(Codes(), "RECORD_UNREADABLE"), kMembers);
 }
 
 }  // namespace

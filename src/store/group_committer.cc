@@ -138,7 +138,11 @@ void GroupCommitter::FailAll(std::span<Item> group, const Error& error) {
 }
 
 void GroupCommitter::NoteHealth(const Result<void>& commit) {
-  if (!commit) metrics_.failures.Add();
+  if (commit) {
+    committed_at_.store(clock_.Monotonic(), std::memory_order_relaxed);
+  } else {
+    metrics_.failures.Add();
+  }
   if (commit.has_value() != failing_.load(std::memory_order_relaxed)) return;
   if (commit) {
     logger_.Info("writes resumed", {{"file", name_}});
@@ -151,11 +155,13 @@ void GroupCommitter::NoteHealth(const Result<void>& commit) {
 }
 
 Result<void> GroupCommitter::Health() {
-  if (!failing_.load(std::memory_order_relaxed)) return {};
-  if (!probing_.exchange(true)) {
+  const bool failing = failing_.load(std::memory_order_relaxed);
+  const bool is_old = committed_at_.load(std::memory_order_relaxed) + kProbeEvery <= clock_.Monotonic();
+  if ((failing || is_old) && !probing_.exchange(true)) {
     Run([](FileTransaction& file) { return file.WriteProbe(); },
         [this](const Result<void>&) { probing_.store(false); });
   }
+  if (!failing) return {};
   std::lock_guard lock(health_mutex_);
   if (unhealthy_) return std::unexpected(*unhealthy_);
   return {};

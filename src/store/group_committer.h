@@ -27,6 +27,8 @@ namespace muster {
 inline constexpr std::int64_t kWalPagesMax = 4096;
 // The longest that a group waits for the transactions it expects.
 inline constexpr Duration kGatherPatienceMax = std::chrono::milliseconds(4);
+// How long a commit stands for "writing works".
+inline constexpr Duration kProbeEvery = std::chrono::seconds(1);
 // Outcomes that one call of ForgetOperations deletes at most.
 inline constexpr std::int64_t kForgetMax = 10'000;
 
@@ -76,8 +78,8 @@ class GroupCommitter {
   // Thread-safe. `done` is called on the writer's thread; at once, on the caller's, when the queue is full or closed.
   void Run(Transaction transaction, ShardStore::Done done);
 
-  // The error of the last commit if it failed. Then also tries, in the background and once at a time, whether writing
-  // works again, so that whoever asks until it does need not write.
+  // The error of the last commit if it failed. When there was none for kProbeEvery, or it failed, also tries in the
+  // background, once at a time, whether writing works: whoever keeps asking finds out without writing.
   Result<void> Health();
 
   std::int64_t member_count() const { return shared_->members.load(std::memory_order_relaxed); }
@@ -126,6 +128,7 @@ class GroupCommitter {
   mutable std::mutex health_mutex_;
   std::optional<Error> unhealthy_;
   std::atomic<bool> failing_{false};
+  std::atomic<Instant> committed_at_{Instant::min()};  // the last group that wrote
   std::atomic<bool> probing_{false};
   std::atomic<bool> closing_{false};
 

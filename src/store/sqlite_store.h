@@ -57,8 +57,9 @@ class SqliteStore {
   // The leaf of a route tree: gathers the reads of a turn into one read transaction. Source: primary.
   virtual Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) = 0;
 
-  // The error of the last commit (disk full, I/O error) if it failed and none has succeeded since: /readyz. Then it
-  // also tries, in the background, whether writing works again: whoever keeps asking finds out without writing.
+  // The error of the last commit (disk full, I/O error) if it failed and none has succeeded since: /readyz. Unless
+  // there was a commit within the last second it also tries, in the background, whether writing works: whoever keeps
+  // asking finds out without writing.
   virtual Result<void> Health() const = 0;
   virtual std::int64_t CountMembers() const = 0;  // an estimate that is cheap
 

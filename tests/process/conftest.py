@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from muster_process import Scratch, Server, doctor
@@ -8,6 +10,15 @@ def pytest_generate_tests(metafunc):
     files = getattr(metafunc.module, "FILES", None)
     if files and "server" in metafunc.fixturenames:
         metafunc.parametrize("server", files, indirect=True, scope="module", ids=lambda count: f"{count}-files")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where all tools are required (MUSTER_REQUIRE_TOOLS=1, as .ci/run says), a test that skips has failed."""
+    report = (yield).get_result()
+    if report.skipped and os.environ.get("MUSTER_REQUIRE_TOOLS") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"{item.name} skips where nothing may be missing: {report.longrepr}"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import resource
 import socket
 import sqlite3
 import stat
@@ -9,6 +10,7 @@ import stat
 import pytest
 
 import people
+from member_client import assert_problem
 from muster_process import Server, doctor, run, wait_for
 
 LOOPBACK = ("--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
@@ -253,10 +255,14 @@ def test_a_data_file_that_cannot_be_read_under_its_mapping(scratch):
     data = scratch / "data"
     acknowledged = fill(data, 500)
     with Server(data, extra_environment={"MUSTER_CACHE__NEAR__ENABLED": "false"}) as server:
-        os.truncate(data / "muster-0.db", 4096)
-        with pytest.raises(OSError), server.client() as client:
+        with server.client() as client:
+            assert client.register().status == 201  # so that the write-ahead log says how long the file is
             for member_id in acknowledged:
-                client.get(member_id)
+                assert client.get(member_id).status == 200  # and its thread has all of it mapped
+            os.truncate(data / "muster-0.db", 4096)
+            with pytest.raises(OSError):
+                for member_id in acknowledged:
+                    client.get(member_id)
         server.wait()
         assert "could not be read" in server.log() and "muster doctor" in server.log(), server.log_tail()
     code, report = doctor(data)
@@ -295,3 +301,17 @@ def test_a_version_that_could_not_be_counted_on(scratch):
             assert reply.status == 400 and reply.json["errors"][0]["field"] == "version", reply
         assert client.call("POST", "/v1/members", {"id": "7", "version": str(2**53)}).status == 201
         assert client.call("POST", "/v1/members/7:close", {}).json["version"] == str(2**53 + 1)
+
+
+def test_a_file_size_limit_is_a_full_disk(scratch):
+    """Writes are refused and readiness says so, also on a server that nobody writes to; the process lives."""
+    with Server(scratch / "data") as server, server.client() as client:
+        member = client.register().json
+        limits = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+        wait_for(lambda: client.call("GET", "/readyz").status == 503, "a server that cannot write is not ready")
+        assert_problem(client.register(), "WRITES_UNAVAILABLE", 503)
+        assert client.get(member["id"]).status == 200
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limits)
+        wait_for(lambda: client.call("GET", "/readyz").status == 200, "writes work again")
+        assert client.register().status == 201

@@ -39,6 +39,7 @@ std::string ExaminationJson(const Examination& examination) {
   }
   json.EndArray();
   count("findingsTotal", examination.findings_total);
+  count("damageTotal", examination.damage_total);
   json.Key("findings").BeginArray();
   for (const Finding& finding : examination.findings) {
     json.BeginObject();
@@ -93,11 +94,9 @@ Outcome<ExitCode> Examine(const ServerFlags& flags, OutputFormat format) {
   if (!examination) return Fails(examination.error());
   MUSTER_TRY(PrintAs(format, ExaminationJson(*examination),
                      [&](std::string_view) -> Outcome<std::string> { return ExaminationTable(*examination); }));
-  for (const Finding& finding : examination->findings) {
-    if (finding.is_damage) {
-      return Fails(ExitCode::kFailure,
-                   options.data_directory + " is damaged; keep a copy of it before anything else writes to it");
-    }
+  if (examination->damage_total > 0) {
+    return Fails(ExitCode::kFailure,
+                 options.data_directory + " is damaged; keep a copy of it before anything else writes to it");
   }
   PrintNote(examination->findings_total == 0 ? "No finding: the data is sound."
                                              : "The data is sound; the findings are harmless.");

@@ -30,6 +30,7 @@ void AddReferenceCommands(CLI::App& root, CommandContext& context) {
   AddPage(*reference, context, "errors", "Every error code", [] { return ErrorsReference(); });
   AddPage(*reference, context, "metrics", "Every metric", [] { return MetricsReference(); });
   AddPage(*reference, context, "exit-codes", "Every exit code", [] { return ExitCodesReference(); });
+  AddPage(*reference, context, "findings", "Everything that the doctor can find", [] { return FindingsReference(); });
   AddPage(*reference, context, "cli", "Every command", [&root] { return CommandReference(root); });
   reference->group(kHelpGroup);
 }

@@ -10,6 +10,7 @@ namespace muster {
 std::string OptionsReference();
 std::string ErrorsReference();
 std::string ExitCodesReference();
+std::string FindingsReference();
 // Composes a whole server in a temporary directory, so that every metric is registered.
 Outcome<std::string> MetricsReference();
 

@@ -36,6 +36,7 @@ extern "C" void OnUnreadablePage(int number) {
 void PrepareServerProcess() {
   umask(077);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGBUS, OnUnreadablePage);
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {

@@ -1,0 +1,47 @@
+#include "store/doctor_findings.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+
+namespace muster {
+namespace {
+
+constexpr std::array kKinds = {
+    FindingKind{"FILE_DAMAGED", true, "SQLite's own check complains, or a table cannot be read to its end"},
+    FindingKind{"KEYRING_DIFFERS", true, "the keyring is not the one, or not the newest, that the file was used with"},
+    FindingKind{"RECORD_UNREADABLE", true, "a member's record is not one, or does not open under this keyring and id"},
+    FindingKind{"MEMBER_MISPLACED", true, "a member lies in a file in which its shard does not live"},
+    FindingKind{"MEMBER_CLOSED_HOLDS", true, "a closed member lists identities"},
+    FindingKind{"IDENTITY_LISTED_TWICE", true, "one member lists an identity twice"},
+    FindingKind{"IDENTITY_HELD_TWICE", true, "two members list an identity"},
+    FindingKind{"IDENTITY_KEY_WRONG", true, "a listed key is not the key of its value"},
+    FindingKind{"LOOKUP_MISSING", true, "a listed identity has no lookup row"},
+    FindingKind{"LOOKUP_ELSEWHERE", true,
+                "a listed identity's lookup row leads to a member that does not list the identity"},
+    FindingKind{"LOOKUP_MISPLACED", true, "a lookup row lies in a file in which its shard does not live"},
+    FindingKind{"LOOKUP_UNREADABLE", true, "a lookup row's key is not a key"},
+    FindingKind{"HISTORY_MISSING", true, "a member has no history"},
+    FindingKind{"HISTORY_ORPHAN", true, "a history has no member"},
+    FindingKind{"HISTORY_VERSION_DIFFERS", true, "a member's version is not the last of its history"},
+    FindingKind{"HISTORY_GAP", true, "a history lacks a version"},
+    FindingKind{"CHANGE_ORPHAN", true, "a change is not in the history"},
+    FindingKind{"CHANGE_GAP", true, "positions of the change stream are missing"},
+    FindingKind{"CHANGE_COUNT_DIFFERS", true, "there are not as many changes as rows of history"},
+    FindingKind{"LOOKUP_DANGLING", false, "a lookup row's owner does not list the identity"},
+    FindingKind{"LOOKUP_OPERATION_DIFFERS", false, "a lookup row names another operation than its owner's list"},
+    FindingKind{"MEMBER_COUNT_DIFFERS", false, "the count that goes with the last change is not the number of members"},
+};
+
+}  // namespace
+
+std::span<const FindingKind> AllFindingKinds() { return kKinds; }
+
+const FindingKind& FindingKindOf(std::string_view code) {
+  const auto kind = std::ranges::find(kKinds, code, &FindingKind::code);
+  MUSTER_CHECK(kind != kKinds.end());
+  return *kind;
+}
+
+}  // namespace muster
