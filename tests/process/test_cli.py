@@ -88,6 +88,16 @@ def test_clients_find_a_server_in_the_directory(scratch):
         assert json.loads(ok("member", "get", made["id"], "-o", "json", cwd=scratch).stdout) == made
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_clients_find_a_server_on_all_addresses(scratch, host):
+    with Server(scratch / "muster-data", http=f"{host}:0", admin="127.0.0.1:0"):
+        ok("member", "register", "--name", "Li Lei", cwd=scratch)
+        assert len(ok("export", cwd=scratch).stdout.splitlines()) == 1
+    with Server(scratch / "muster-data", http="127.0.0.1:0", admin=f"{host}:0") as server:
+        assert "admin" in ok("callers", "list", cwd=scratch).stdout
+        assert "admin" in ok("callers", "list", data=server.data).stdout
+
+
 def test_formats(server, member):
     as_json = ok("member", "get", member["id"], "-o", "json", data=server.data)
     assert json.loads(as_json.stdout) == member and as_json.stderr == ""
