@@ -137,6 +137,21 @@ def test_every_verb_from_the_shell(server, scratch):
     assert member("register", "--json", scratch / "member.json")["displayName"] == "from a file"
 
 
+def test_a_history_says_that_it_goes_on(server, scratch):
+    with server.client() as client:
+        member_id = client.register(displayName="a").json["id"]
+        for name in "bcd":
+            client.patch(member_id, "displayName", {"displayName": name})
+    seen, page = [], []
+    while True:
+        done = ok("member", "history", member_id, "--page-size", 3, *page, data=server.data)
+        seen += [line.split()[0] for line in done.stdout.splitlines()[1:]]
+        if not done.stderr:
+            break
+        page = done.stderr.removeprefix("more: ").split()
+    assert seen == list("4321") and page[0] == "--page-token"
+
+
 def test_routes_show_the_live_tree(server, member):
     before = json.loads(ok("routes", "-o", "json", data=server.data).stdout)
     for _ in range(3):
