@@ -7,7 +7,8 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
-#include <utility>
+
+#include "base/durable_file.h"
 
 namespace muster {
 namespace {
@@ -25,7 +26,6 @@ class Descriptor {
     if (number_ >= 0) close(number_);
   }
   int number() const { return number_; }
-  int Close() { return close(std::exchange(number_, -1)); }
 
  private:
   int number_;
@@ -36,21 +36,8 @@ std::string ParentOf(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-Outcome<void> SyncDirectory(const std::string& directory) {
-  const Descriptor handle(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (handle.number() < 0 || fsync(handle.number()) != 0) return Refuse("cannot make durable", directory, errno);
-  return {};
-}
-
-Outcome<void> WriteAll(int descriptor, std::string_view content, const std::string& path) {
-  while (!content.empty()) {
-    const ssize_t written = write(descriptor, content.data(), content.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return Refuse("cannot write", path, errno);
-    }
-    content.remove_prefix(static_cast<std::size_t>(written));
-  }
+Outcome<void> Said(const FileOutcome<void>& outcome) {
+  if (!outcome) return Fails(ExitCode::kFailure, outcome.error().Describe());
   return {};
 }
 
@@ -79,17 +66,7 @@ Outcome<std::string> ReadSmallFile(const std::string& path, std::size_t bytes_ma
 }
 
 Outcome<void> WriteFileDurably(const std::string& path, std::string_view content, mode_t mode) {
-  const std::string temporary = path + ".tmp";
-  {
-    Descriptor handle(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
-    if (handle.number() < 0) return Refuse("cannot write", temporary, errno);
-    // What a crash left behind keeps its mode, and the umask may have taken bits away.
-    if (fchmod(handle.number(), mode) != 0) return Refuse("cannot set the mode of", temporary, errno);
-    MUSTER_TRY(WriteAll(handle.number(), content, temporary));
-    if (fsync(handle.number()) != 0 || handle.Close() != 0) return Refuse("cannot make durable", temporary, errno);
-  }
-  if (rename(temporary.c_str(), path.c_str()) != 0) return Refuse("cannot replace", path, errno);
-  return SyncDirectory(ParentOf(path));
+  return Said(ReplaceFile(path, content, mode));
 }
 
 Outcome<void> RemoveFileDurably(const std::string& path) {
@@ -97,15 +74,15 @@ Outcome<void> RemoveFileDurably(const std::string& path) {
     if (errno == ENOENT) return {};
     return Refuse("cannot remove", path, errno);
   }
-  return SyncDirectory(ParentOf(path));
+  return Said(SyncDirectoryOf(path));
 }
 
 Outcome<void> MakePrivateDirectory(const std::string& path) {
-  if (mkdir(path.c_str(), 0700) == 0) return SyncDirectory(ParentOf(path));
+  if (mkdir(path.c_str(), 0700) == 0) return Said(SyncDirectoryOf(path));
   const int error_number = errno;
   if (error_number == ENOENT && ParentOf(path) != path) {
     MUSTER_TRY(MakePrivateDirectory(ParentOf(path)));
-    if (mkdir(path.c_str(), 0700) == 0) return SyncDirectory(ParentOf(path));
+    if (mkdir(path.c_str(), 0700) == 0) return Said(SyncDirectoryOf(path));
     return Refuse("cannot make the directory", path, errno);
   }
   struct stat status{};

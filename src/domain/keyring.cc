@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/durable_file.h"
 #include "base/encoding.h"
 
 namespace muster {
@@ -26,12 +27,13 @@ constexpr int kLockAttemptsMax = 100;
 class FileDescriptor {
  public:
   explicit FileDescriptor(int number) : number_(number) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  FileDescriptor& operator=(FileDescriptor&&) = delete;
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
   ~FileDescriptor() {
     if (number_ >= 0) ::close(number_);
   }
   int get() const { return number_; }
+  int Release() { return std::exchange(number_, -1); }
   explicit operator bool() const { return number_ >= 0; }
 
  private:
@@ -113,68 +115,36 @@ Result<void> ReadFile(const std::string& path, std::string& text) {
   return {};
 }
 
-// The file that is about to become the keyring, beside it. Its lock makes the processes that change a keyring take
-// turns.
-class NewFile {
- public:
-  // Empty, mode 0600 and locked.
-  static Result<NewFile> Open(const std::string& keyring_path) {
-    const std::string path = keyring_path + ".new";
-    for (int attempt = 0; attempt < kLockAttemptsMax; ++attempt) {
-      FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-      if (!file) return FailSystem(path, "create it", errno);
-      if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-        return FailKeyring(keyring_path, "another process is changing it: try again when that has finished");
-      }
-      // Whoever held the lock before may have renamed or removed the file in the meantime.
-      struct stat mine = {};
-      struct stat named = {};
-      if (::fstat(file.get(), &mine) != 0) return FailSystem(path, "look at it", errno);
-      if (::stat(path.c_str(), &named) != 0 || named.st_ino != mine.st_ino || named.st_dev != mine.st_dev) continue;
-      if (::fchmod(file.get(), 0600) != 0 || ::ftruncate(file.get(), 0) != 0)
-        return FailSystem(path, "empty it", errno);
-      return NewFile(std::move(file), path, keyring_path);
+// The file that is about to become the keyring, beside it: empty, mode 0600 and locked. Its lock makes the processes
+// that change a keyring take turns; it goes with the file.
+Result<DurableFile> OpenNewFile(const std::string& keyring_path) {
+  const std::string path = keyring_path + ".new";
+  for (int attempt = 0; attempt < kLockAttemptsMax; ++attempt) {
+    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return FailSystem(path, "create it", errno);
+    FileDescriptor closing(file);
+    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+      return FailKeyring(keyring_path, "another process is changing it: try again when that has finished");
     }
-    return FailKeyring(keyring_path, "it is being changed all the time: try again");
+    // Whoever held the lock before may have renamed or removed the file in the meantime.
+    struct stat mine = {};
+    struct stat named = {};
+    if (::fstat(file, &mine) != 0) return FailSystem(path, "look at it", errno);
+    if (::stat(path.c_str(), &named) != 0 || named.st_ino != mine.st_ino || named.st_dev != mine.st_dev) continue;
+    if (::fchmod(file, 0600) != 0 || ::ftruncate(file, 0) != 0) return FailSystem(path, "empty it", errno);
+    return DurableFile(closing.Release(), path);
   }
+  return FailKeyring(keyring_path, "it is being changed all the time: try again");
+}
 
-  NewFile(NewFile&& other) noexcept
-      : file_(std::move(other.file_)),
-        path_(std::exchange(other.path_, {})),
-        keyring_path_(std::move(other.keyring_path_)) {}
-  NewFile& operator=(NewFile&&) = delete;
-  ~NewFile() {
-    if (file_ && !published_) ::unlink(path_.c_str());  // still under its lock, so it is still this one
-  }
-
-  // Replaces the keyring with `text`: after a crash at any moment there is the whole old file or the whole new one.
-  Result<void> Publish(std::string text) {
-    const SecretText secret(std::move(text));
-    std::string_view rest = secret.text;
-    while (!rest.empty()) {
-      const ssize_t count = ::write(file_.get(), rest.data(), rest.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return FailSystem(path_, "write it", errno);
-      rest.remove_prefix(static_cast<std::size_t>(count));
-    }
-    if (::fsync(file_.get()) != 0) return FailSystem(path_, "sync it", errno);
-    if (::rename(path_.c_str(), keyring_path_.c_str()) != 0) return FailSystem(keyring_path_, "replace it", errno);
-    published_ = true;
-    const std::filesystem::path parent = std::filesystem::path(keyring_path_).parent_path();
-    const FileDescriptor directory(::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory || ::fsync(directory.get()) != 0) return FailSystem(keyring_path_, "sync its folder", errno);
-    return {};
-  }
-
- private:
-  NewFile(FileDescriptor file, std::string path, std::string keyring_path)
-      : file_(std::move(file)), path_(std::move(path)), keyring_path_(std::move(keyring_path)) {}
-
-  FileDescriptor file_;
-  std::string path_;
-  std::string keyring_path_;
-  bool published_ = false;
-};
+// Replaces the keyring with `text`: after a crash at any moment there is the whole old file or the whole new one.
+Result<void> Publish(DurableFile& file, const std::string& keyring_path, std::string text) {
+  const SecretText secret(std::move(text));
+  FileOutcome<void> done = file.Write(secret.text);
+  if (done) done = file.Publish(keyring_path);
+  if (!done) return FailKeyring(keyring_path, done.error().Describe());
+  return {};
+}
 
 }  // namespace
 
@@ -236,22 +206,22 @@ Keyring Keyring::Generate(Random& random) {
 }
 
 Result<Keyring> Keyring::Create(const std::string& path, Random& random) {
-  MUSTER_ASSIGN(NewFile file, NewFile::Open(path));
+  MUSTER_ASSIGN(DurableFile file, OpenNewFile(path));
   std::error_code error;
   if (std::filesystem::exists(std::filesystem::symlink_status(path, error))) {
     return FailKeyring(path, "it exists already: remove it only if no data was written with it");
   }
   Keyring keyring = Generate(random);
-  MUSTER_TRY(file.Publish(keyring.Format()));
+  MUSTER_TRY(Publish(file, path, keyring.Format()));
   return keyring;
 }
 
 Result<Keyring> Keyring::Rotate(const std::string& path, Random& random) {
-  MUSTER_ASSIGN(NewFile file, NewFile::Open(path));
+  MUSTER_ASSIGN(DurableFile file, OpenNewFile(path));
   // Read under the lock: else two rotations could each add a key to the same keyring, and one would be lost.
   MUSTER_ASSIGN(Keyring keyring, Load(path));
   random.Fill(keyring.seal_keys_[keyring.active_seal_id() + 1]);
-  MUSTER_TRY(file.Publish(keyring.Format()));
+  MUSTER_TRY(Publish(file, path, keyring.Format()));
   return keyring;
 }
 

@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <filesystem>
 #include <mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "base/durable_file.h"
 #include "topology/topology.h"
 #include "topology/topology_codec.h"
 
@@ -130,35 +130,14 @@ class TopologyFile final : public TopologyStore {
     return text;
   }
 
-  // Written beside, made durable, renamed over, and the rename made durable. A crash leaves the old file or the new
-  // one, and perhaps a `.tmp`, which nobody reads and the next writer overwrites.
   Result<void> Replace(std::string_view text) const {
-    const std::string temporary = path_ + ".tmp";
-    {
-      FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-      if (!file) return FailWrite(temporary, "cannot create", errno);
-      if (::fchmod(file.number(), 0600) != 0) return FailWrite(temporary, "cannot set the mode of", errno);
-      while (!text.empty()) {
-        const ssize_t count = ::write(file.number(), text.data(), text.size());
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return FailWrite(temporary, "cannot write", errno);
-        text.remove_prefix(static_cast<std::size_t>(count));
-      }
-      if (::fsync(file.number()) != 0) return FailWrite(temporary, "cannot make durable", errno);
-    }
-    if (::rename(temporary.c_str(), path_.c_str()) != 0) return FailWrite(path_, "cannot replace", errno);
-    return SyncDirectory();
-  }
-
-  Result<void> SyncDirectory() const {
-    const std::filesystem::path parent = std::filesystem::path(path_).parent_path();
-    const std::string directory = parent.empty() ? "." : parent.string();
-    FileDescriptor handle(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!handle || ::fsync(handle.number()) != 0) {
-      return Fail(Reason::kOutcomeUnknown, "cannot make the change of " + path_ + " durable: " + ErrorText(errno) +
-                                               "; it holds unless the machine goes down now. Check the disk");
-    }
-    return {};
+    const auto replaced = ReplaceFile(path_, text, 0600);
+    if (replaced) return {};
+    const FileFailure& failure = replaced.error();
+    if (!failure.is_replaced) return FailWrite(failure.path, failure.doing, failure.error_number);
+    return Fail(Reason::kOutcomeUnknown, "cannot make the change of " + path_ +
+                                             " durable: " + ErrorText(failure.error_number) +
+                                             "; it holds unless the machine goes down now. Check the disk");
   }
 
   const std::string path_;

@@ -166,6 +166,20 @@ class Server:
         assert reply.status == 201, reply
         return reply.json["key"]
 
+    def members(self):
+        """How many members it says that it has."""
+        with self.admin_client() as admin:
+            for line in admin.call("GET", "/metrics").body.decode().splitlines():
+                if line.startswith("muster_store_members"):
+                    return float(line.rsplit(" ", 1)[1])
+        raise AssertionError("no muster_store_members in /metrics")
+
+    def begin_import(self, *arguments):
+        """`muster import ARGUMENTS` into it, under way."""
+        return subprocess.Popen([binary(), "import", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, env=environment({"MUSTER_SERVER": self.http,
+                                                            "MUSTER_KEY_FILE": str(self.data / "admin.key")}))
+
     def stop(self):
         """SIGTERM; answers the exit code."""
         self.process.send_signal(signal.SIGTERM)

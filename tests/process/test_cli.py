@@ -88,6 +88,16 @@ def test_clients_find_a_server_in_the_directory(scratch):
         assert json.loads(ok("member", "get", made["id"], "-o", "json", cwd=scratch).stdout) == made
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_clients_find_a_server_on_all_addresses(scratch, host):
+    with Server(scratch / "muster-data", http=f"{host}:0", admin="127.0.0.1:0"):
+        ok("member", "register", "--name", "Li Lei", cwd=scratch)
+        assert len(ok("export", cwd=scratch).stdout.splitlines()) == 1
+    with Server(scratch / "muster-data", http="127.0.0.1:0", admin=f"{host}:0") as server:
+        assert "admin" in ok("callers", "list", cwd=scratch).stdout
+        assert "admin" in ok("callers", "list", data=server.data).stdout
+
+
 def test_formats(server, member):
     as_json = ok("member", "get", member["id"], "-o", "json", data=server.data)
     assert json.loads(as_json.stdout) == member and as_json.stderr == ""
@@ -125,6 +135,21 @@ def test_every_verb_from_the_shell(server, scratch):
     assert [change["version"] for change in member("history", made["id"])["changes"]] == list("7654321")
     (scratch / "member.json").write_text(json.dumps({"displayName": "from a file"}))
     assert member("register", "--json", scratch / "member.json")["displayName"] == "from a file"
+
+
+def test_a_history_says_that_it_goes_on(server, scratch):
+    with server.client() as client:
+        member_id = client.register(displayName="a").json["id"]
+        for name in "bcd":
+            client.patch(member_id, "displayName", {"displayName": name})
+    seen, page = [], []
+    while True:
+        done = ok("member", "history", member_id, "--page-size", 3, *page, data=server.data)
+        seen += [line.split()[0] for line in done.stdout.splitlines()[1:]]
+        if not done.stderr:
+            break
+        page = done.stderr.removeprefix("more: ").split()
+    assert seen == list("4321") and page[0] == "--page-token"
 
 
 def test_routes_show_the_live_tree(server, member):

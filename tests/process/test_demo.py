@@ -3,12 +3,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 
 import pytest
 
-from muster_process import DEADLINE_S, binary, environment, wait_for
+from muster_process import DEADLINE_S, binary, environment, run, wait_for
 
 MEMBERS = 2000
 
@@ -66,3 +67,42 @@ def test_its_members_are_plausible(demo):
     assert member["displayName"] and member["identities"], member
     again = json.loads(pasted(line).stdout)
     assert again["id"] == member["id"]
+
+
+def short_demo(scratch, *arguments):
+    """A demo of half a second; its data are gone with it, however it ends."""
+    (scratch / "tmp").mkdir(exist_ok=True)
+    done = run("demo", "--members", 50, "--duration", "500ms", *arguments, extra_environment={"TMPDIR": str(scratch / "tmp")})
+    assert not list((scratch / "tmp").iterdir()), done
+    return done
+
+
+def test_the_load_shows_what_it_does(scratch):
+    done = short_demo(scratch, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+    assert done.returncode == 0, done
+    figures = re.search(r"^ *([\d,]+) requests/s", done.stderr, re.MULTILINE)
+    assert figures and int(figures[1].replace(",", "")) > 0, done
+
+
+@pytest.mark.parametrize("taken", [{"http"}, {"admin"}, {"http", "admin"}], ids="+".join)
+def test_taken_ports_are_replaced_by_free_ones(scratch, taken):
+    with socket.socket() as http, socket.socket() as admin:
+        sockets = {"http": http, "admin": admin}
+        for one in sockets.values():
+            one.bind(("127.0.0.1", 0))
+        addresses = {name: f"127.0.0.1:{one.getsockname()[1]}" for name, one in sockets.items()}
+        for name, one in sockets.items():
+            one.listen() if name in taken else one.close()
+        done = short_demo(scratch, "--http", addresses["http"], "--admin", addresses["admin"])
+        assert done.returncode == 0 and "in use" in done.stderr, done
+        for name in taken:
+            assert addresses[name] not in done.stdout, done
+        assert re.search(r"http://127\.0\.0\.1:\d+", done.stdout), done
+
+
+@pytest.mark.parametrize("flag", ["--http", "--admin"])
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999"])
+def test_a_malformed_address_is_a_mistake(scratch, flag, address):
+    free = {"--http": "127.0.0.1:0", "--admin": "127.0.0.1:0", flag: address}
+    done = short_demo(scratch, *[word for pair in free.items() for word in pair])
+    assert done.returncode == 2 and f"{flag} {address}" in done.stderr and done.stdout == "", done

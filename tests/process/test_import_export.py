@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from muster_process import DEADLINE_S, Scratch, Server, binary, doctor, environment, run, scaled, wait_for
+from muster_process import DEADLINE_S, Scratch, Server, doctor, run, scaled, wait_for
 
 LINES = int(os.environ.get("PROCESS_TEST_IMPORT_LINES") or scaled(100_000, 5_000))
 LONG_S = max(DEADLINE_S * 3, LINES / 1000)
@@ -182,18 +182,31 @@ def test_without_a_server_the_message_says_so(scratch):
     assert done.returncode == 4 and address in done.stderr, done
 
 
-def members_now(server):
-    """How many members the server says that it has."""
-    with server.admin_client() as admin:
-        for line in admin.call("GET", "/metrics").body.decode().splitlines():
-            if line.startswith("muster_store_members"):
-                return float(line.rsplit(" ", 1)[1])
-    raise AssertionError("no muster_store_members in /metrics")
+def test_rejects_do_not_go_over_the_input(small, scratch):
+    given = small.read_bytes()
+    (scratch / "link.jsonl").symlink_to(small)
+    with Server(scratch / "data") as server:
+        for rejects in (small, scratch / "link.jsonl"):
+            done = run("import", small, "--rejects", rejects, data=server.data)
+            assert done.returncode == 2 and str(rejects) in done.stderr, done
+        assert small.read_bytes() == given and export(server) == ""
 
 
-def begin_import(server, given, rejects):
-    return subprocess.Popen([binary(), "import", given, "--rejects", rejects], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env=environment({"MUSTER_SERVER": server.http, "MUSTER_KEY_FILE": str(server.data / "admin.key")}))
+def test_an_export_replaces_regular_files_only(small, scratch):
+    out, link, pipe = scratch / "out.jsonl", scratch / "link.jsonl", scratch / "pipe"
+    link.symlink_to(out)
+    os.mkfifo(pipe)
+    with Server(scratch / "data") as server:
+        assert run("import", small, data=server.data).returncode == 0
+        assert run("export", link, data=server.data).returncode == 0
+        assert link.is_symlink() and out.read_text() == small.read_text()
+        with open(scratch / "read", "wb") as read, subprocess.Popen(["cat", pipe], stdout=read) as reader:
+            assert run("export", pipe, data=server.data).returncode == 0
+            assert reader.wait(DEADLINE_S) == 0 and pipe.is_fifo()
+        assert (scratch / "read").read_bytes() == small.read_bytes()
+        done = run("export", "/dev/full", data=server.data)
+        assert done.returncode == 1 and "/dev/full" in done.stderr, done
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
 def with_bad_lines(canonical, scratch):
@@ -223,8 +236,8 @@ def test_an_interrupted_import_ends_as_if_it_had_not_been(canonical, scratch, vi
     server = Server(scratch / "data", http=http, admin=admin)  # clients come back to where it was
     with server:
         for part in (0.2, 0.4, 0.6):
-            client = begin_import(server, given, rejects)
-            wait_for(lambda p=part: client.poll() is not None or members_now(server) > LINES * p, f"{part:.0%} are in", LONG_S)
+            client = server.begin_import(given, "--rejects", rejects)
+            wait_for(lambda p=part: client.poll() is not None or server.members() > LINES * p, f"{part:.0%} are in", LONG_S)
             assert client.poll() is None, client.communicate()
             if victim in ("client", "both"):
                 client.kill()

@@ -1,10 +1,9 @@
 """What an import that was interrupted remembers, and what it refuses."""
 import json
-import subprocess
 
 import pytest
 
-from muster_process import DEADLINE_S, Server, binary, doctor, environment, run, scaled, wait_for
+from muster_process import DEADLINE_S, Server, doctor, run, scaled, wait_for
 
 LINES = scaled(30_000, 3_000)
 
@@ -15,23 +14,9 @@ def line_of(number, with_id=True):
     return json.dumps({**({"id": str(number)} if with_id else {}), "displayName": f"member {number}", "identities": identities})
 
 
-def begin(server, *arguments):
-    return subprocess.Popen([binary(), "import", *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                            text=True, env=environment({"MUSTER_SERVER": server.http,
-                                                        "MUSTER_KEY_FILE": str(server.data / "admin.key")}))
-
-
-def members(server):
-    with server.admin_client() as admin:
-        for line in admin.call("GET", "/metrics").body.decode().splitlines():
-            if line.startswith("muster_store_members"):
-                return float(line.rsplit(" ", 1)[1])
-    raise AssertionError("no muster_store_members in /metrics")
-
-
 def interrupt(server, client, count):
     """Waits until the server has that many members, then kills the client."""
-    wait_for(lambda: client.poll() is not None or members(server) >= count, f"{count} members are in")
+    wait_for(lambda: client.poll() is not None or server.members() >= count, f"{count} members are in")
     client.kill()
     client.communicate()
 
@@ -51,7 +36,7 @@ def test_lines_that_come_twice_are_rejected_once(scratch, with_id, code):
     state = scratch / "given.jsonl.muster-import"
     with Server(scratch / "data") as server:
         for part in range(1, 6):
-            interrupt(server, begin(server, given, "--rejects", rejects), part * LINES // 8)
+            interrupt(server, server.begin_import(given, "--rejects", rejects), part * LINES // 8)
             assert state.exists()
         done = run("import", given, "--rejects", rejects, data=server.data, deadline_s=DEADLINE_S * 3)
         assert done.returncode == 3 and not state.exists(), done
@@ -68,8 +53,8 @@ def test_lines_that_come_twice_are_rejected_once(scratch, with_id, code):
 def test_a_client_gives_up_and_goes_on_later(scratch, given):
     server = Server(scratch / "data")
     with server:
-        client = begin(server, given)
-        wait_for(lambda: client.poll() is not None or members(server) >= LINES // 4, "a part of the import")
+        client = server.begin_import(given)
+        wait_for(lambda: client.poll() is not None or server.members() >= LINES // 4, "a part of the import")
         server.kill()
         _, errors = client.communicate(timeout=DEADLINE_S * 2)
         assert client.returncode == 4 and "again" in errors, errors
@@ -84,16 +69,31 @@ def test_a_client_gives_up_and_goes_on_later(scratch, given):
 
 def test_a_file_that_has_changed_is_not_gone_on_with(scratch, given):
     with Server(scratch / "data") as server:
-        interrupt(server, begin(server, given), 1)
+        interrupt(server, server.begin_import(given), 1)
         with open(given, "a") as more:
             more.write(line_of(LINES + 1) + "\n")
         done = run("import", given, data=server.data)
         assert done.returncode == 1 and "changed" in done.stderr, done
 
 
+def test_one_byte_in_the_middle_is_a_change_and_a_copy_is_none(scratch, given):
+    original = given.read_bytes()
+    with Server(scratch / "data") as server:
+        interrupt(server, server.begin_import(given), 1)
+        middle = original.index(b"member", len(original) // 2)
+        given.write_bytes(original[:middle] + b"M" + original[middle + 1:])
+        done = run("import", given, data=server.data)
+        assert done.returncode == 1 and "changed" in done.stderr, done
+        given.unlink()
+        given.write_bytes(original)
+        done = run("import", given, data=server.data, deadline_s=DEADLINE_S * 3)
+        assert done.returncode == 0 and "Going on" in done.stderr, done
+        assert len(run("export", data=server.data).stdout.splitlines()) == LINES
+
+
 def test_another_installation_is_not_gone_on_with(scratch, given):
     with Server(scratch / "one") as server:
-        interrupt(server, begin(server, given), 1)
+        interrupt(server, server.begin_import(given), 1)
     with Server(scratch / "two") as server:
         done = run("import", given, data=server.data, deadline_s=DEADLINE_S * 3)
         members_in = len(run("export", data=server.data).stdout.splitlines())

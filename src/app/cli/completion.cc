@@ -1,6 +1,7 @@
 #include "app/cli/completion.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct Node {
   std::vector<const CLI::App*> commands;
   std::vector<const CLI::Option*> options;
   std::vector<const CLI::Option*> operands;
+  std::vector<std::string> topics = {};
 };
 
 void Walk(const CLI::App& command, std::vector<Node>& nodes) {
@@ -24,9 +26,22 @@ void Walk(const CLI::App& command, std::vector<Node>& nodes) {
   for (const CLI::App* child : VisibleCommands(command)) Walk(*child, nodes);
 }
 
+// `muster help` takes the words of every command.
+void WalkHelp(const CLI::App& command, const std::string& path, std::vector<Node>& nodes) {
+  for (const CLI::App* child : VisibleCommands(command)) {
+    const std::string child_path = path + " " + child->get_name();
+    nodes.push_back({.path = child_path, .commands = VisibleCommands(*child), .options = {}, .operands = {}});
+    WalkHelp(*child, child_path, nodes);
+  }
+}
+
 std::vector<Node> AllNodes(const CLI::App& root) {
   std::vector<Node> nodes;
   Walk(root, nodes);
+  const auto help = std::ranges::find(nodes, "muster help", &Node::path);
+  help->commands = VisibleCommands(root);
+  help->topics.assign(kHelpTopics.begin(), kHelpTopics.end());
+  WalkHelp(root, "muster help", nodes);
   return nodes;
 }
 
@@ -97,7 +112,7 @@ std::string OptionValueCases(const std::vector<Node>& nodes, const ValueOffers& 
 }
 
 std::vector<std::string> OperandWords(const Node& node) {
-  std::vector<std::string> words;
+  std::vector<std::string> words = node.topics;
   for (const CLI::Option* operand : node.operands) {
     for (const std::string& choice : OptionChoices(*operand)) words.push_back(choice);
   }
@@ -115,11 +130,18 @@ bool HasFileOperand(const Node& node) {
 
 std::string BashCompletion(const CLI::App& root) {
   const std::vector<Node> nodes = AllNodes(root);
+  const std::string files = "compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$name\")";
   std::string out =
       "# bash completion for muster; load it with:  source <(muster completion bash)\n"
       "_muster() {\n"
       "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\" path=muster words=\"\" "
       "i\n"
+      "  # --output=j comes as three words\n"
+      "  if [[ $current == = ]]; then current=\"\"\n"
+      "  elif [[ $previous == = ]]; then previous=\"${COMP_WORDS[COMP_CWORD-2]}\"; fi\n"
+      "  # as it is called, whose name is being typed in quotes or with backslashes\n"
+      "  local name=\"${current#[\\\"\\']}\"\n"
+      "  name=\"${name//\\\\/}\"\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
       "    case \"$path ${COMP_WORDS[i]}\" in\n"
       "      " +
@@ -133,8 +155,8 @@ std::string BashCompletion(const CLI::App& root) {
       nodes,
       {.words =
            [](const auto& words) { return "COMPREPLY=($(compgen -W \"" + Join(words, " ") + "\" -- \"$current\"))"; },
-       .files = "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$current\"))",
-       .directories = "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- \"$current\"))",
+       .files = files,
+       .directories = "compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- \"$name\")",
        .nothing = ":"});
   out += "  esac\n  case \"$path\" in\n";
   for (const Node& node : nodes) {
@@ -147,10 +169,7 @@ std::string BashCompletion(const CLI::App& root) {
     out += "    \"" + node.path + "\")\n      if [[ $current == -* ]]; then words=\"" + Join(flags, " ") +
            "\"; else words=\"" + Join(words, " ") + "\"; fi\n";
     if (HasFileOperand(node)) {
-      out +=
-          "      if [[ $current != -* ]]; then compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "
-          "\"$current\")); return; "
-          "fi\n";
+      out += "      if [[ $current != -* ]]; then " + files + "; return; fi\n";
     }
     out += "      ;;\n";
   }

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "app/cli/command_tree.h"
 #include "app/cli/help.h"
@@ -91,6 +92,32 @@ TEST_F(CompletionTest, BashOffersFilesWhereAFileBelongs) {
               UnorderedElementsAre(directory_.path() + "/members.jsonl"));
   EXPECT_THAT(BashOffers({"muster", "import", "--rejects", directory_.path() + "/mem"}),
               UnorderedElementsAre(directory_.path() + "/members.jsonl"));
+  EXPECT_THAT(BashOffers({"muster", "import", "--rejects", "=", directory_.path() + "/mem"}),
+              UnorderedElementsAre(directory_.path() + "/members.jsonl"));
+}
+
+TEST_F(CompletionTest, BashOffersNamesWithSpacesWhole) {
+  const std::string name = Write("my members.jsonl", "");
+  std::filesystem::create_directory(directory_.path() + "/my data");
+  EXPECT_THAT(BashOffers({"muster", "import", directory_.path() + "/my"}),
+              UnorderedElementsAre(name, directory_.path() + "/my data"));
+  EXPECT_THAT(BashOffers({"muster", "serve", "--data", directory_.path() + "/my"}),
+              UnorderedElementsAre(directory_.path() + "/my data"));
+  for (const std::string& typed : {directory_.path() + "/my\\ mem", "\"" + directory_.path() + "/my mem"}) {
+    EXPECT_THAT(BashOffers({"muster", "import", "--rejects", typed}), UnorderedElementsAre(name)) << typed;
+  }
+}
+
+TEST_F(CompletionTest, BashOffersValuesBehindAnEqualsSign) {
+  // The equals sign is a word of its own.
+  EXPECT_THAT(BashOffers({"muster", "member", "get", "--output", "="}), UnorderedElementsAre("table", "json", "yaml"));
+  EXPECT_THAT(BashOffers({"muster", "member", "get", "--output", "=", "j"}), UnorderedElementsAre("json"));
+}
+
+TEST_F(CompletionTest, BashOffersWhatHelpExplains) {
+  EXPECT_THAT(BashOffers({"muster", "help", "mem"}), UnorderedElementsAre("member"));
+  EXPECT_THAT(BashOffers({"muster", "help", "e"}), UnorderedElementsAre("export", "exit-codes", "environment"));
+  EXPECT_THAT(BashOffers({"muster", "help", "member", "re"}), UnorderedElementsAre("resolve", "register"));
 }
 
 TEST_F(CompletionTest, AWordThatIsAValueDoesNotSelectACommand) {
@@ -110,10 +137,12 @@ TEST_F(CompletionTest, ZshScriptIsValidAndOffersCommands) {
       "source " +
           script +
           "\nwords=(muster member '')\nCURRENT=3\n_muster\nwords=(muster member get -o '')\n"
-          "CURRENT=5\n_muster\nwords=(muster import '')\nCURRENT=3\n_muster\n");
+          "CURRENT=5\n_muster\nwords=(muster import '')\nCURRENT=3\n_muster\nwords=(muster help member '')\n"
+          "CURRENT=4\n_muster\n");
   const Ran ran = Shell("zsh -f " + driver);
   EXPECT_EQ(ran.status, 0);
-  EXPECT_THAT(ran.lines, IsSupersetOf({"get:Print a member by its number", "table", "json", "yaml", "FILES"}));
+  EXPECT_THAT(ran.lines, IsSupersetOf({"get:Print a member by its number", "get:Print a member by its number", "table",
+                                       "json", "yaml", "FILES"}));
 }
 
 TEST_F(CompletionTest, FishScriptIsValidAndOffersCommands) {
@@ -128,6 +157,10 @@ TEST_F(CompletionTest, FishScriptIsValidAndOffersCommands) {
   EXPECT_THAT(offers("muster member re"), UnorderedElementsAre(StartsWith("resolve"), StartsWith("register")));
   EXPECT_THAT(offers("muster member get -o "),
               UnorderedElementsAre(StartsWith("table"), StartsWith("json"), StartsWith("yaml")));
+  EXPECT_THAT(offers("muster help mem"), UnorderedElementsAre(StartsWith("member")));
+  EXPECT_THAT(offers("muster help e"),
+              UnorderedElementsAre(StartsWith("export"), StartsWith("exit-codes"), StartsWith("environment")));
+  EXPECT_THAT(offers("muster help member re"), UnorderedElementsAre(StartsWith("resolve"), StartsWith("register")));
   EXPECT_THAT(offers("muster completion "),
               UnorderedElementsAre(StartsWith("bash"), StartsWith("zsh"), StartsWith("fish")));
 }

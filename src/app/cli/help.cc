@@ -51,11 +51,16 @@ std::string OptionNames(const CLI::Option& option) {
   return names;
 }
 
+// "N" of "N:INT in [1 - 64]", all of "HOST:PORT": bounds follow the name behind a colon, and are more than one word.
+std::string TypeWithoutBounds(const std::string& type) {
+  const bool has_bounds = type.find(' ') != std::string::npos;
+  return has_bounds ? type.substr(0, type.find(':')) : type;
+}
+
 std::string OptionOperand(const CLI::Option& option) {
   if (option.get_type_size() == 0) return "";
   const std::vector<std::string> choices = OptionChoices(option);
-  // Bounds follow the type's name behind a colon.
-  if (choices.empty()) return option.get_type_name().substr(0, option.get_type_name().find(':'));
+  if (choices.empty()) return TypeWithoutBounds(option.get_type_name());
   std::string words;
   for (const std::string& choice : choices) words += (words.empty() ? "" : "|") + choice;
   return words;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace CLI {
@@ -11,6 +13,9 @@ class Option;
 }  // namespace CLI
 
 namespace muster {
+
+// What `muster help` explains besides the commands.
+inline constexpr std::array<std::string_view, 2> kHelpTopics = {"exit-codes", "environment"};
 
 // How `--help` reads: what the command does, its usage, its subcommands by group, its options by group, examples.
 std::shared_ptr<CLI::FormatterBase> MakeHelpFormatter();

@@ -49,6 +49,16 @@ TEST_F(HelpTest, EveryCommandSaysWhatItDoesAndHowItIsUsed) {
   });
 }
 
+TEST_F(HelpTest, OperandsAreNamedWholeAndWithoutTheirBounds) {
+  const auto help = [this](const char* command) {
+    const CLI::App* app = root_->get_subcommand(command);
+    return app->get_formatter()->make_help(app, "", CLI::AppFormatMode::Normal);
+  };
+  EXPECT_THAT(help("serve"), HasSubstr("--http HOST:PORT "));
+  EXPECT_THAT(help("demo"), HasSubstr("--members N "));
+  EXPECT_THAT(help("import"), HasSubstr("--connections N "));
+}
+
 TEST_F(HelpTest, NoLineIsTooWide) {
   ForEachCommand([](const CLI::App& command) {
     const std::string help = command.get_formatter()->make_help(&command, "", CLI::AppFormatMode::Normal);

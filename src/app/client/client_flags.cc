@@ -1,6 +1,9 @@
 #include "app/client/client_flags.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <utility>
 
 #include "app/cli/messages.h"
 #include "app/client/problem.h"
@@ -74,6 +77,19 @@ Outcome<ExitCode> SendAndPrint(HttpClient& client, const HttpClient::Request& re
   if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
   MUSTER_TRY(PrintAs(format, reply.body, render));
   return ExitCode::kOk;
+}
+
+void PrintsAdminAnswer(CLI::App& command, CommandContext& context, std::string path, RenderAnswer render) {
+  auto flags = AddClientFlags(command);
+  AddFormatFlag(command, flags->format_text);
+  command.callback([&context, flags, path = std::move(path), render] {
+    context.action = [flags, path, render]() -> Outcome<ExitCode> {
+      MUSTER_ASSIGN(HttpClientOptions target, flags->ResolveAdmin());
+      HttpClient client(std::move(target));
+      return SendAndPrint(client, {.path = path}, flags->format(),
+                          [render](std::string_view json) { return render(DescribeTerminal(STDOUT_FILENO), json); });
+    };
+  });
 }
 
 }  // namespace muster

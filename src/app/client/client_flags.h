@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "app/cli/command_context.h"
+#include "app/cli/terminal.h"
 #include "app/client/target.h"
 #include "app/output/json_text.h"
 
@@ -30,6 +31,9 @@ OutputFormat ParseFormat(std::string_view text);
 using RenderTable = std::function<Outcome<std::string>(std::string_view json)>;
 Outcome<ExitCode> SendAndPrint(HttpClient& client, const HttpClient::Request& request, OutputFormat format,
                                const RenderTable& render);
+// Makes `command` print what the admin port answers at `path`.
+using RenderAnswer = Outcome<std::string> (*)(const Terminal& terminal, std::string_view json);
+void PrintsAdminAnswer(CLI::App& command, CommandContext& context, std::string path, RenderAnswer render);
 // Prints JSON data in the chosen format.
 Outcome<void> PrintAs(OutputFormat format, std::string_view json, const RenderTable& render);
 

@@ -1,10 +1,17 @@
 #include "app/client/target.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <simdjson.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdlib>
+#include <memory>
 
 #include "app/client/problem.h"
 #include "app/files.h"
@@ -52,10 +59,58 @@ Outcome<std::string> ReadKey(const std::string& path, const std::string& origin)
   return key;
 }
 
+// An address in text as the system compares it; empty when it is a name.
+std::string Canonical(const std::string& host) {
+  const bool has_brackets = host.starts_with('[') && host.ends_with(']');
+  const std::string text = has_brackets ? host.substr(1, host.size() - 2) : host;
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  if (inet_pton(AF_INET, text.c_str(), bytes.data()) == 1)
+    return {reinterpret_cast<const char*>(bytes.data()), sizeof(in_addr)};
+  if (inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1)
+    return {reinterpret_cast<const char*>(bytes.data()), sizeof(in6_addr)};
+  return "";
+}
+
 bool IsLoopback(const std::string& url) {
   const std::string host = HostOfUrl(url);
-  const bool is_ipv4 = host.find_first_not_of("0123456789.") == std::string::npos;
-  return (is_ipv4 && host.starts_with("127.")) || host == "localhost" || host == "[::1]";
+  const std::string address = Canonical(host);
+  return host == "localhost" || (address.size() == sizeof(in_addr) && address.front() == 127) ||
+         (!address.empty() && address == Canonical("::1"));
+}
+
+// True when an interface of this machine has the address now.
+bool IsOfThisMachine(const std::string& url) {
+  if (IsLoopback(url)) return true;
+  const std::string wanted = Canonical(HostOfUrl(url));
+  ifaddrs* first = nullptr;
+  if (wanted.empty() || getifaddrs(&first) != 0) return false;
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> all(first, &freeifaddrs);
+  for (const ifaddrs* one = first; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    std::array<char, NI_MAXHOST> text{};
+    const int family = one->ifa_addr->sa_family;
+    const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    if ((family == AF_INET || family == AF_INET6) &&
+        getnameinfo(one->ifa_addr, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) == 0 &&
+        Canonical(text.data()) == wanted) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Where a server that listens on `url` is reached from a machine that reaches it at `host`: all its addresses are no
+// address to go to.
+std::string Reachable(const std::string& url, const std::string& host) {
+  const std::string listens = HostOfUrl(url);
+  if (listens != "0.0.0.0" && listens != "[::]") return url;
+  std::string reachable = url;
+  return reachable.replace(reachable.find(listens), listens.size(), host);
+}
+
+// The same from the server's own machine.
+std::string ReachableHere(const std::string& url) {
+  return Reachable(url, HostOfUrl(url) == "[::]" ? "[::1]" : "127.0.0.1");
 }
 
 }  // namespace
@@ -74,14 +129,16 @@ Outcome<HttpClientOptions> ResolveTarget(const TargetChoice& choice, const Envir
   std::string server = !choice.server.empty() ? choice.server : environment.server;
   if (server.empty()) {
     MUSTER_ASSIGN(server, ServerOfEndpoints(data_directory + "/endpoints.json"));
+    target.base_url = ReachableHere(NormaliseServerUrl(server));
+  } else {
+    target.base_url = NormaliseServerUrl(server);
   }
-  target.base_url = NormaliseServerUrl(server);
 
   if (!choice.key_file.empty()) {
     MUSTER_ASSIGN(target.key, ReadKey(choice.key_file, "--key-file"));
   } else if (!environment.key_file.empty()) {
     MUSTER_ASSIGN(target.key, ReadKey(environment.key_file, "MUSTER_KEY_FILE"));
-  } else if (!IsLoopback(target.base_url)) {
+  } else if (!IsOfThisMachine(target.base_url)) {
     return Fails(ExitCode::kUsage,
                  "which key should " + target.base_url + " get? Name its file with --key-file or MUSTER_KEY_FILE");
   } else {
@@ -104,8 +161,10 @@ Outcome<HttpClientOptions> ResolveAdminTarget(const HttpClientOptions& server) {
                  server.base_url + " does not say where its admin port is; is it a muster server?");
   }
   HttpClientOptions admin = server;
-  admin.base_url = NormaliseServerUrl(std::string(address));
-  if (IsLoopback(admin.base_url) && !IsLoopback(server.base_url)) {
+  const bool is_local = IsOfThisMachine(server.base_url);
+  const std::string url = NormaliseServerUrl(std::string(address));
+  admin.base_url = is_local ? ReachableHere(url) : Reachable(url, HostOfUrl(server.base_url));
+  if (IsLoopback(admin.base_url) && !is_local) {
     return Fails(ExitCode::kUnavailable, "the admin port of " + server.base_url + " is open on its own machine only (" +
                                              std::string(address) + "); run this command there");
   }

@@ -20,8 +20,9 @@ struct TargetChoice {
 inline constexpr const char* kDefaultDataDirectory = "muster-data";
 
 // The address: --server, MUSTER_SERVER, ./muster-data/endpoints.json. The key: --key-file, MUSTER_KEY_FILE,
-// ./muster-data/admin.key; the last is only sent to this machine. Reads the files; talks to nobody. `environment` looks
-// a variable up and answers empty when it is not set.
+// ./muster-data/admin.key; the last is only sent to this machine, under whichever of its addresses. A server of
+// endpoints.json that listens on all addresses is reached on the loopback one. Reads the files; talks to nobody.
+// `environment` looks a variable up and answers empty when it is not set.
 struct Environment {
   std::string server;    // MUSTER_SERVER
   std::string key_file;  // MUSTER_KEY_FILE
@@ -30,7 +31,8 @@ Environment ReadEnvironment();
 Outcome<HttpClientOptions> ResolveTarget(const TargetChoice& choice, const Environment& environment,
                                          const std::string& data_directory);
 
-// The same for the admin port of that server, which it is asked for (GET /v1/server).
+// The same for the admin port of that server, which it is asked for (GET /v1/server). One that is open to all addresses
+// is reached where the server is.
 Outcome<HttpClientOptions> ResolveAdminTarget(const HttpClientOptions& server);
 
 // "http://host:port" of what users write: "host:port", "http://host:port/".

@@ -1,7 +1,12 @@
 #include "app/client/target.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
+#include <array>
 
 #include "app/files.h"
 #include "app/temporary_directory.h"
@@ -62,6 +67,34 @@ TEST_F(TargetTest, TheLocalKeyIsNotSentToAnotherMachine) {
   }
   EXPECT_EQ(Resolve({.server = "[::1]:7400"}).value().key, kAdminKey);
   EXPECT_EQ(Resolve({.server = "http://localhost"}).value().key, kAdminKey);
+}
+
+TEST_F(TargetTest, AServerOnAllAddressesIsReachedOnLoopback) {
+  for (const auto& [listens, reached] :
+       {std::pair("0.0.0.0:7411", "http://127.0.0.1:7411"), std::pair("[::]:7411", "http://[::1]:7411")}) {
+    Write("data/endpoints.json", std::string(R"({"http":")") + listens + R"("})");
+    const auto target = Resolve({});
+    ASSERT_TRUE(target) << target.error().message;
+    EXPECT_EQ(target->base_url, reached);
+    EXPECT_EQ(target->key, kAdminKey);
+  }
+}
+
+TEST_F(TargetTest, AnAddressOfThisMachineIsThisMachine) {
+  ifaddrs* first = nullptr;
+  ASSERT_EQ(getifaddrs(&first), 0);
+  for (const ifaddrs* one = first; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
+    std::array<char, INET_ADDRSTRLEN> text{};
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text.data(), text.size());
+    const std::string address = std::string(text.data()) + ":7411";
+    EXPECT_EQ(Resolve({.server = address}).value().key, kAdminKey) << address;
+    Write("data/endpoints.json", R"({"http":")" + address + R"("})");
+    EXPECT_EQ(Resolve({}).value().base_url, "http://" + address);
+  }
+  freeifaddrs(first);
+  Write("data/endpoints.json", R"({"http":"198.51.100.1:7411"})");  // TEST-NET-2: it had the address once
+  EXPECT_EQ(Resolve({}).error().code, ExitCode::kUsage);
 }
 
 TEST_F(TargetTest, NoServerIsUnavailableAndSaysHowToStartOne) {

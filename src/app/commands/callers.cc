@@ -1,7 +1,5 @@
 #include "traffic/callers.h"
 
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -137,20 +135,6 @@ void AddRotate(CLI::App& callers, CommandContext& context) {
   command->callback([&context, flags] { context.action = [flags] { return Rotate(*flags); }; });
 }
 
-void AddList(CLI::App& callers, CommandContext& context) {
-  CLI::App* command = callers.add_subcommand("list", "Print all callers and the ids of their keys");
-  auto client_flags = AddClientFlags(*command);
-  AddFormatFlag(*command, client_flags->format_text);
-  command->callback([&context, client_flags] {
-    context.action = [client_flags]() -> Outcome<ExitCode> {
-      MUSTER_ASSIGN(HttpClientOptions target, client_flags->ResolveAdmin());
-      HttpClient client(std::move(target));
-      return SendAndPrint(client, {.path = "/admin/v1/callers"}, client_flags->format(),
-                          [](std::string_view json) { return RenderCallers(DescribeTerminal(STDOUT_FILENO), json); });
-    };
-  });
-}
-
 void AddStateVerb(CLI::App& callers, CommandContext& context, const std::string& verb, const char* description) {
   CLI::App* command = callers.add_subcommand(verb, description);
   auto flags = std::make_shared<CallerFlags>();
@@ -163,7 +147,8 @@ void AddStateVerb(CLI::App& callers, CommandContext& context, const std::string&
 
 void AddCallersCommands(CLI::App& root, CommandContext& context) {
   CLI::App* callers = AddCommandGroup(root, "callers", "Who may call: accounts, scopes and keys");
-  AddList(*callers, context);
+  PrintsAdminAnswer(*callers->add_subcommand("list", "Print all callers and the ids of their keys"), context,
+                    "/admin/v1/callers", &RenderCallers);
   AddCreate(*callers, context);
   AddRotate(*callers, context);
   AddStateVerb(*callers, context, "disable", "Refuse a caller's keys");

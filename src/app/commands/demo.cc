@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "app/cli/messages.h"
 #include "app/cli/progress.h"
@@ -44,13 +46,38 @@ ServerOptions OptionsOf(const DemoFlags& flags, const std::string& directory) {
   return options;
 }
 
-// On the ports asked for, or on free ones when those are taken.
-Outcome<std::unique_ptr<Server>> StartAnywhere(ServerOptions& options, MemberDirectory& directory, Logger& logger) {
-  auto server = Server::Start(options, directory, logger);
-  if (server) return server;
-  options.http.listen = options.admin.listen = "127.0.0.1:0";
-  PrintNote("The usual ports are not free (" + server.error().message + "); taking others.");
-  return Server::Start(options, directory, logger);
+// The server calls its addresses by options of `serve`; here they come from flags.
+std::string WithFlags(std::string message) {
+  for (const auto& [option, flag] : {std::pair("http.listen", "--http"), std::pair("admin.listen", "--admin")}) {
+    for (std::size_t at = message.find(option); at != std::string::npos; at = message.find(option, at)) {
+      message.replace(at, std::string_view(option).size(), flag);
+    }
+  }
+  return message;
+}
+
+// A directory and its server, which goes first.
+struct Running {
+  std::unique_ptr<MemberDirectory> directory;
+  std::unique_ptr<Server> server;
+};
+
+// On the ports asked for, or on free ones when one of those is taken. Each attempt opens the directory anew: it has one
+// server in its life.
+Outcome<Running> StartAnywhere(ServerOptions options, Logger& logger) {
+  for (bool is_second = false;; is_second = true) {
+    MUSTER_ASSIGN(auto directory, MemberDirectory::Open(options, logger));
+    auto server = Server::Start(options, *directory, logger);
+    if (server) return Running{.directory = std::move(directory), .server = std::move(*server)};
+    const Reason reason = server.error().reason;
+    if (reason != Reason::kStateConflict || is_second) {
+      return Fails(reason == Reason::kInvalidArgument ? ExitCode::kUsage : ExitCode::kFailure,
+                   WithFlags(server.error().message));
+    }
+    PrintNote(options.http.listen + " or " + options.admin.listen +
+              " is in use by another process; taking free ports.");
+    options.http.listen = options.admin.listen = "127.0.0.1:0";
+  }
 }
 
 Outcome<std::string> MakeDemoKey(CallerDirectory& callers) {
@@ -97,10 +124,11 @@ Outcome<ExitCode> Demo(const DemoFlags& flags) {
   PrepareServerProcess();
   TerminationSignals signals;
   MUSTER_ASSIGN(const TemporaryDirectory place, TemporaryDirectory::Make("muster-demo"));
-  ServerOptions options = OptionsOf(flags, place.path());
+  const ServerOptions options = OptionsOf(flags, place.path());
   auto logger = MakeLogger(options.log());
   if (!logger) return Fails(logger.error());
-  MUSTER_ASSIGN(const auto directory, MemberDirectory::Open(options, **logger));
+  MUSTER_ASSIGN(const Running running, StartAnywhere(options, **logger));
+  const auto& [directory, server] = running;
 
   const Clock& clock = directory->clock();
   const SyntheticMembers synthetic(kSeed);
@@ -116,7 +144,6 @@ Outcome<ExitCode> Demo(const DemoFlags& flags) {
   if (asked_to_end) return ExitCode::kOk;
 
   MUSTER_ASSIGN(const std::string key, MakeDemoKey(directory->callers()));
-  MUSTER_ASSIGN(const auto server, StartAnywhere(options, *directory, **logger));
   const std::string url = "http://" + server->http_address();
   PrintData(RenderBanner(DescribeTerminal(STDOUT_FILENO), {.http_url = url,
                                                            .admin_url = "http://" + server->admin_address(),

@@ -44,7 +44,7 @@ Outcome<ExitCode> PrintTopic(const CLI::App& root, const std::vector<std::string
   }
   const CLI::App* command = &root;
   for (const std::string& word : words) {
-    std::vector<std::string> known = {"exit-codes", "environment"};
+    std::vector<std::string> known(kHelpTopics.begin(), kHelpTopics.end());
     const CLI::App* next = nullptr;
     for (const CLI::App* child : VisibleCommands(*command)) {
       known.push_back(child->get_name());

@@ -76,9 +76,8 @@ Outcome<ExitCode> ReplaceAdmin(const ServerFlags& flags) {
   if (!topology) return Fails(topology.error());
   SystemRandom random;
   const SystemClock clock;
-  const auto callers = MakeCallerDirectory(**topology, *keyring, clock, random);
   const std::string path = options.data_directory + "/admin.key";
-  MUSTER_TRY(ReplaceAdminKey(*callers, path));
+  MUSTER_TRY(ReplaceAdminKey(**topology, *keyring, clock, random, path));
   PrintNote("The key of the caller admin is in " + path + "; older ones have ended.");
   return ExitCode::kOk;
 }
@@ -107,8 +106,8 @@ void AddKeysCommands(CLI::App& root, CommandContext& context) {
   CLI::App* rotate = AddVerb(*keys, "rotate", "Add a key that personal values are sealed with from now on", *flags);
   rotate->callback([&context, flags] { context.action = [flags] { return Rotate(*flags); }; });
 
-  CLI::App* replace =
-      AddVerb(*keys, "replace-admin", "Make a fresh key for the caller admin, when it was lost", *flags);
+  CLI::App* replace = AddVerb(*keys, "replace-admin",
+                              "Make the caller admin anew with a fresh key, when it was lost or disabled", *flags);
   replace->callback([&context, flags] { context.action = [flags] { return ReplaceAdmin(*flags); }; });
   keys->group(kOperateGroup);
 }

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "app/cli/messages.h"
 #include "app/client/client_flags.h"
 #include "app/client/http_client.h"
 #include "app/client/problem.h"
@@ -196,7 +197,10 @@ void AddHistory(CLI::App& members, CommandContext& context) {
   auto page = std::make_shared<Page>();
   AddId(added);
   added.app->add_option("--page-size", page->size, "How many changes [50]")->check(CLI::Range(1, 1000))->type_name("N");
-  added.app->add_option("--page-token", page->token, "Go on where nextPageToken of -o json says")->type_name("TOKEN");
+  added.app
+      ->add_option("--page-token", page->token,
+                   "Go on where the page before ended: nextPageToken of -o json, `more:` of a table")
+      ->type_name("TOKEN");
   AddCommonFlags(added);
   added.app->callback([&context, verb = added.verb, page] {
     context.action = [verb, page]() -> Outcome<ExitCode> {
@@ -205,8 +209,14 @@ void AddHistory(CLI::App& members, CommandContext& context) {
       if (!page->token.empty()) path += "&pageToken=" + EscapeUrl(page->token);
       MUSTER_ASSIGN(HttpClientOptions target, verb->client->Resolve());
       HttpClient client(std::move(target));
-      return SendAndPrint(client, {.path = std::move(path)}, verb->client->format(),
-                          [](std::string_view json) { return RenderHistory(DescribeTerminal(STDOUT_FILENO), json); });
+      std::string more;
+      MUSTER_ASSIGN(const ExitCode code,
+                    SendAndPrint(client, {.path = std::move(path)}, verb->client->format(), [&](std::string_view json) {
+                      more = NextPageToken(json);
+                      return RenderHistory(DescribeTerminal(STDOUT_FILENO), json);
+                    }));
+      if (!more.empty()) PrintNote("more: --page-token " + more);
+      return code;
     };
   });
 }

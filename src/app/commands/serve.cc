@@ -33,7 +33,9 @@ Outcome<ExitCode> Serve(const ServerFlags& flags) {
   if (!logger) return Fails(logger.error());
   MUSTER_ASSIGN(const auto directory, MemberDirectory::Open(options, **logger));
   MUSTER_TRY(RemoveEndpoints(options.data_directory));  // a crash may have left them
-  MUSTER_ASSIGN(const auto server, Server::Start(options, *directory, **logger));
+  const auto started = Server::Start(options, *directory, **logger);
+  if (!started) return Fails(started.error());
+  const std::unique_ptr<Server>& server = *started;
   MUSTER_TRY(WriteEndpoints(options.data_directory, *server));
   (*logger)->Info("server is ready", {{"version", GetBuildInfo().version},
                                       {"http", server->http_address()},

@@ -157,6 +157,12 @@ Outcome<std::string> RenderHistory(const Terminal& terminal, std::string_view js
   });
 }
 
+std::string NextPageToken(std::string_view json) {
+  simdjson::dom::parser parser;
+  const auto root = Parse(parser, json);
+  return root ? Text(*root, "nextPageToken") : "";
+}
+
 Outcome<std::string> RenderCallers(const Terminal& terminal, std::string_view json) {
   return Rendered(json, [&](const element& root) {
     Table table({{"NAME"}, {"STATE"}, {"SCOPES"}, {"KEYS"}, {"PURPOSE"}});

@@ -11,6 +11,8 @@ namespace muster {
 // Answers of the API as a person reads them.
 Outcome<std::string> RenderMember(const Terminal& terminal, std::string_view json);
 Outcome<std::string> RenderHistory(const Terminal& terminal, std::string_view json);
+// Where an answer of several pages goes on; empty at its end.
+std::string NextPageToken(std::string_view json);
 Outcome<std::string> RenderCallers(const Terminal& terminal, std::string_view json);
 Outcome<std::string> RenderRoutes(const Terminal& terminal, std::string_view json);
 

@@ -35,6 +35,12 @@ TEST(AnswerTablesTest, HistoryIsATable) {
               HasSubstr("      1  REGISTERED  2026-01-01T00:00:00Z  app     phone, unionid@wechat  r-0\n"));
 }
 
+TEST(AnswerTablesTest, AnAnswerSaysWhereItGoesOn) {
+  EXPECT_EQ(NextPageToken(R"({"changes":[],"nextPageToken":"aB-1"})"), "aB-1");
+  EXPECT_EQ(NextPageToken(R"({"changes":[],"nextPageToken":""})"), "");
+  EXPECT_EQ(NextPageToken("[]"), "");
+}
+
 TEST(AnswerTablesTest, CallersShowKeyIdsAndStates) {
   const auto text = RenderCallers(
       {}, R"({"callers":[{"name":"orders","purpose":"order path","scopes":["members.read"],"disabled":true,

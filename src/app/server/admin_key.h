@@ -3,6 +3,10 @@
 #include <string>
 
 #include "app/cli/exit_code.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "domain/keyring.h"
+#include "topology/topology.h"
 #include "traffic/callers.h"
 
 namespace muster {
@@ -11,7 +15,9 @@ namespace muster {
 // Later starts change nothing: an operator may have moved the key away.
 Outcome<void> EnsureAdminKey(CallerDirectory& callers, const std::string& path);
 
-// Gives `admin` a fresh key in `path`; the old ones end at once. For an administrator who lost it.
-Outcome<void> ReplaceAdminKey(CallerDirectory& callers, const std::string& path);
+// Makes `admin` anew, with all scopes, enabled and with a fresh key in `path`; the old ones end once that is there,
+// durably. For an administrator who lost the key or the way in.
+Outcome<void> ReplaceAdminKey(TopologyStore& topology, const Keyring& keyring, const Clock& clock, Random& random,
+                              const std::string& path);
 
 }  // namespace muster

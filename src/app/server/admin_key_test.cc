@@ -19,6 +19,11 @@ namespace {
 class AdminKeyTest : public ::testing::Test {
  protected:
   std::string key() const { return "Bearer " + ReadSmallFile(path_, 100).value().substr(0, 49); }
+  Outcome<void> Replace() {
+    auto replaced = ReplaceAdminKey(*topology_, keyring_, clock_, random_, path_);
+    EXPECT_TRUE(callers_->Refresh());
+    return replaced;
+  }
   bool Knows(const std::string& authorization) { return callers_->Authenticate(authorization).has_value(); }
 
   const TemporaryDirectory directory_ = std::move(TemporaryDirectory::Make("muster-admin-key-test").value());
@@ -60,17 +65,34 @@ TEST_F(AdminKeyTest, AKeyThatCannotBeWrittenMakesNoCaller) {
   EXPECT_TRUE(Knows(key()));
 }
 
-TEST_F(AdminKeyTest, ReplacingEndsTheOldKey) {
+TEST_F(AdminKeyTest, ReplacingEndsTheOldKeyAndNoOther) {
   ASSERT_TRUE(EnsureAdminKey(*callers_, path_));
+  const auto other = callers_->Create("other", "test", {"members.read"}, Duration{0});
   const std::string old = key();
-  ASSERT_TRUE(ReplaceAdminKey(*callers_, path_));
+  ASSERT_TRUE(Replace());
   EXPECT_TRUE(Knows(key()));
   EXPECT_FALSE(Knows(old));
+  EXPECT_TRUE(Knows("Bearer " + other->text));
 }
 
-TEST_F(AdminKeyTest, WithoutAnAdminThereIsNothingToReplace) {
-  EXPECT_FALSE(ReplaceAdminKey(*callers_, path_));
-  EXPECT_FALSE(FileExists(path_));
+TEST_F(AdminKeyTest, ReplacingBringsADisabledAdminBack) {
+  ASSERT_TRUE(EnsureAdminKey(*callers_, path_));
+  ASSERT_TRUE(callers_->Create("second", "test", {"admin"}, Duration{0}));
+  ASSERT_TRUE(callers_->SetDisabled(kAdminCaller, true));
+  ASSERT_FALSE(Knows(key()));
+  ASSERT_TRUE(Replace());
+  const auto caller = callers_->Authenticate(key());
+  ASSERT_TRUE(caller);
+  EXPECT_TRUE((*caller)->Has(Scope::kAdmin));
+}
+
+TEST_F(AdminKeyTest, AKeyThatCannotBeWrittenReplacesNone) {
+  ASSERT_TRUE(EnsureAdminKey(*callers_, path_));
+  const std::string old = key();
+  std::filesystem::create_directory(path_ + ".tmp");
+  EXPECT_FALSE(Replace());
+  EXPECT_TRUE(Knows(old));
+  EXPECT_EQ(key(), old);
 }
 
 }  // namespace

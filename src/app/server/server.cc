@@ -8,16 +8,15 @@
 
 namespace muster {
 
-Outcome<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, MemberDirectory& directory,
-                                               Logger& logger) {
+Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, MemberDirectory& directory,
+                                              Logger& logger) {
   std::unique_ptr<Server> server(new Server(directory, logger));
   MUSTER_TRY(server->Listen(options));
   return server;
 }
 
-Outcome<void> Server::Listen(const ServerOptions& options) {
-  const auto document = directory_.topology().Read();
-  if (!document) return Fails(document.error());
+Result<void> Server::Listen(const ServerOptions& options) {
+  MUSTER_ASSIGN(const auto document, directory_.topology().Read());
   const ApiDependencies api{
       .writer = &directory_.writer(),
       .archive = &directory_.store().archive(),
@@ -30,7 +29,7 @@ Outcome<void> Server::Listen(const ServerOptions& options) {
       .metrics = &directory_.metrics(),
       .readiness = [this] { return CheckReadiness(); },
       .server =
-          [this, epoch = (*document)->epoch.value()] {
+          [this, epoch = document->epoch.value()] {
             std::lock_guard lock(info_mutex_);
             return ServerInfo{.version = std::string(GetBuildInfo().version),
                               .center = "",
@@ -42,27 +41,23 @@ Outcome<void> Server::Listen(const ServerOptions& options) {
   const AdminApiDependencies admin_api{.ids = &directory_.ids(),
                                        .routes = [this] { return directory_.routes().Describe(); }};
 
-  auto admin = HttpServer::Start(
-      options.admin,
+  const HttpServer::HandlerFactory make_admin_api =
       [api, admin_api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
-        return MakeAdminApi(loop, api, admin_api);
-      },
-      directory_.clock(), logger_, directory_.metrics(), "admin");
-  if (!admin) return Fails(admin.error());
-  admin_ = std::move(*admin);
+    return MakeAdminApi(loop, api, admin_api);
+  };
+  MUSTER_ASSIGN(admin_, HttpServer::Start(options.admin, make_admin_api, directory_.clock(), logger_,
+                                          directory_.metrics(), "admin"));
   {
     std::lock_guard lock(info_mutex_);
     admin_address_ = admin_->address();
   }
-  auto http = HttpServer::Start(
-      options.http,
-      [this, api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
-        MUSTER_ASSIGN(auto tree, directory_.routes().Grow(loop));
-        return MakeMemberApi(loop, std::move(tree), api);
-      },
-      directory_.clock(), logger_, directory_.metrics(), "http");
-  if (!http) return Fails(http.error());
-  http_ = std::move(*http);
+  const HttpServer::HandlerFactory make_member_api = [this,
+                                                      api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
+    MUSTER_ASSIGN(auto tree, directory_.routes().Grow(loop));
+    return MakeMemberApi(loop, std::move(tree), api);
+  };
+  MUSTER_ASSIGN(http_, HttpServer::Start(options.http, make_member_api, directory_.clock(), logger_,
+                                         directory_.metrics(), "http"));
   return {};
 }
 

@@ -17,9 +17,11 @@ namespace muster {
 // A directory with its two ports: the callers' and the administrators'.
 class Server {
  public:
-  // Listens on both. When it returns, both answer. Errors name the port and what to do. All arguments outlive it.
-  static Outcome<std::unique_ptr<Server>> Start(const ServerOptions& options, MemberDirectory& directory,
-                                                Logger& logger);
+  // Listens on both. When it returns, both answer. Errors are those of HttpServer::Start: they name the port and what
+  // to do, and STATE_CONFLICT is a port in use. All arguments outlive it. A directory has one server in its life, also
+  // when that one did not start: its metrics and route trees remember it.
+  static Result<std::unique_ptr<Server>> Start(const ServerOptions& options, MemberDirectory& directory,
+                                               Logger& logger);
   ~Server();  // stops
 
   std::string http_address() const { return http_->address(); }
@@ -30,7 +32,7 @@ class Server {
 
  private:
   Server(MemberDirectory& directory, Logger& logger) : directory_(directory), logger_(logger) {}
-  Outcome<void> Listen(const ServerOptions& options);
+  Result<void> Listen(const ServerOptions& options);
   std::vector<ReadinessCheck> CheckReadiness() const;
 
   MemberDirectory& directory_;

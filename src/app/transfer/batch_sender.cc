@@ -92,7 +92,7 @@ Outcome<void> BatchSender::SendPart(const Part& part, std::int64_t range_start, 
   if (reply.status == kBodyTooLarge) {
     answer.rejects.push_back({.line = part.first_line,
                               .code = std::string(DescribeReason(Reason::kBodyTooLarge).code),
-                              .detail = "the line is longer than the server takes (admin.body_bytes_max)",
+                              .detail = "the line is longer than the server takes (admin.body.max)",
                               .text = LineOf(part.text, 0)});
     return {};
   }

@@ -1,10 +1,9 @@
 #include "app/transfer/import_state.h"
 
 #include <simdjson.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 
@@ -17,21 +16,21 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kStateBytesMax = std::size_t{16} << 20;
-constexpr std::size_t kSampleBytes = 1024;
-constexpr std::int64_t kFormat = 1;
+constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+constexpr std::int64_t kFormat = 2;  // 1 hashed the ends of the input only
 
-Outcome<std::string> ReadAt(int file_descriptor, std::uint64_t offset, std::size_t size, const std::string& name) {
-  std::string bytes(size, '\0');
+// Fills `chunk` from `offset` on, but for the end of the file; answers how much there was.
+Outcome<std::size_t> ReadAt(int file_descriptor, std::uint64_t offset, std::string& chunk, const std::string& name) {
   std::size_t done = 0;
-  while (done < size) {
-    const ssize_t got = pread(file_descriptor, bytes.data() + done, size - done, static_cast<off_t>(offset + done));
+  while (done < chunk.size()) {
+    const ssize_t got =
+        pread(file_descriptor, chunk.data() + done, chunk.size() - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return Fails(ExitCode::kFailure, "cannot read " + name + ": " + SystemMessage(errno));
     if (got == 0) break;
     done += static_cast<std::size_t>(got);
   }
-  bytes.resize(done);
-  return bytes;
+  return done;
 }
 
 // 64-bit numbers are written as strings, as everywhere in muster's JSON.
@@ -80,15 +79,20 @@ bool ParseState(const std::string& text, ImportState& state) {
 }  // namespace
 
 Outcome<InputFingerprint> FingerprintOf(int file_descriptor, const std::string& name) {
-  struct stat status{};
-  if (fstat(file_descriptor, &status) != 0)
-    return Fails(ExitCode::kFailure, "cannot read " + name + ": " + SystemMessage(errno));
-  const auto size = static_cast<std::uint64_t>(status.st_size);
-  const std::size_t sample = std::min<std::uint64_t>(size, kSampleBytes);
-  MUSTER_ASSIGN(const std::string head, ReadAt(file_descriptor, 0, sample, name));
-  MUSTER_ASSIGN(const std::string tail, ReadAt(file_descriptor, size - sample, sample, name));
-  const std::string_view parts[] = {head, tail};
-  return InputFingerprint{.size = size, .hash = ToHex(KeyedHash(SecretKey{}).Hash(parts))};
+  KeyedHash hash(SecretKey{});
+  std::array<std::uint8_t, 32> digest{};
+  std::string chunk(kChunkBytes, '\0');
+  InputFingerprint fingerprint;
+  while (true) {
+    MUSTER_ASSIGN(const std::size_t size, ReadAt(file_descriptor, fingerprint.size, chunk, name));
+    if (size == 0) break;
+    const std::string_view parts[] = {{reinterpret_cast<const char*>(digest.data()), digest.size()},
+                                      std::string_view(chunk).substr(0, size)};
+    digest = hash.Hash(parts);
+    fingerprint.size += size;
+  }
+  fingerprint.hash = ToHex(digest);
+  return fingerprint;
 }
 
 std::string ImportStatePath(const std::string& input) { return input + ".muster-import"; }

@@ -9,13 +9,14 @@
 
 namespace muster {
 
-// What tells one input from another without reading all of it.
+// What tells one input from another: equal content goes on, wherever it lies and whenever it was written, and nothing
+// else does. All of it counts, as lines behind the answered ones may have been sent too, under numbers that are theirs.
 struct InputFingerprint {
   std::uint64_t size = 0;
-  std::string hash;  // of the first and the last KiB
+  std::string hash;
   friend bool operator==(const InputFingerprint&, const InputFingerprint&) = default;
 };
-// Of an open regular file; its position does not move.
+// Reads an open regular file to its end; its position does not move.
 Outcome<InputFingerprint> FingerprintOf(int file_descriptor, const std::string& name);
 
 // How far an import has come: everything it needs to go on after any interruption. Lines that it sent but that are not

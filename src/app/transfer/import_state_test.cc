@@ -47,7 +47,7 @@ TEST_F(ImportStateTest, NoFileIsNoState) { EXPECT_EQ(LoadImportState(path_).valu
 
 TEST_F(ImportStateTest, WhatIsNotAStateIsRefusedWithWhatToDo) {
   for (const char* content :
-       {"", "{}", "[]", R"({"format":2,"rangeStarts":[]})", R"({"format":1,"rangeStarts":["x"]})", "\xFF"}) {
+       {"", "{}", "[]", R"({"format":1,"rangeStarts":[]})", R"({"format":2,"rangeStarts":["x"]})", "\xFF"}) {
     ASSERT_TRUE(WriteFileDurably(path_, content, 0600));
     const auto loaded = LoadImportState(path_);
     ASSERT_FALSE(loaded) << content;
@@ -55,13 +55,17 @@ TEST_F(ImportStateTest, WhatIsNotAStateIsRefusedWithWhatToDo) {
   }
 }
 
-TEST_F(ImportStateTest, AFingerprintTellsSizeHeadAndTail) {
-  const std::string content(5000, 'a');
+TEST_F(ImportStateTest, AFingerprintTellsEveryByte) {
+  const std::string content(3'000'000, 'a');  // some chunks and a part of one
   const InputFingerprint original = Fingerprint(content);
   EXPECT_EQ(Fingerprint(content), original);
-  EXPECT_NE(Fingerprint(content + "a"), original);
-  EXPECT_NE(Fingerprint("b" + content.substr(1)), original);
-  EXPECT_NE(Fingerprint(content.substr(1) + "b"), original);
+  EXPECT_EQ(original.size, content.size());
+  EXPECT_NE(Fingerprint(content + "a").size, original.size);
+  for (const std::size_t at : {0, 1'500'000, 2'999'999}) {
+    std::string changed = content;
+    changed[at] = 'b';
+    EXPECT_NE(Fingerprint(changed).hash, original.hash) << at;
+  }
   EXPECT_EQ(Fingerprint("").size, 0U);
   EXPECT_NE(Fingerprint("a").hash, Fingerprint("b").hash);
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <map>
 #include <memory>
@@ -86,6 +87,7 @@ class ImportRun {
 
   Outcome<ImportSummary> Run() {
     MUSTER_ASSIGN(input_, Input::Open(options_.input));
+    MUSTER_TRY(CheckRejectsFile());
     MUSTER_TRY(Prepare());
     std::vector<std::thread> senders;
     for (int i = 0; i < options_.connections; ++i) senders.emplace_back([this] { SendJobs(); });
@@ -97,6 +99,21 @@ class ImportRun {
   }
 
  private:
+  // Rejects must not be written over what is read, by whatever name.
+  Outcome<void> CheckRejectsFile() const {
+    struct stat input{};
+    struct stat rejects{};
+    const bool is_input = stat(options_.rejects_file.c_str(), &rejects) == 0 && S_ISREG(rejects.st_mode) &&
+                          fstat(input_->descriptor(), &input) == 0 && input.st_dev == rejects.st_dev &&
+                          input.st_ino == rejects.st_ino;
+    if (is_input || options_.rejects_file == state_path()) {
+      return Fails(ExitCode::kUsage, "--rejects " + options_.rejects_file + " is " +
+                                         (is_input ? "the input itself" : "where the import's state is kept") +
+                                         "; name another file");
+    }
+    return {};
+  }
+
   // Takes up an earlier run's state, or begins a new one.
   Outcome<void> Prepare() {
     state_.rejects_file = options_.rejects_file;
@@ -135,6 +152,7 @@ class ImportRun {
       return Fails(ExitCode::kFailure, "cannot read " + input_->name() + ": " + SystemMessage(errno));
     }
     state_ = std::move(earlier);
+    has_sent_ = true;
     events_.resumed(state_.lines);
     return {};
   }
@@ -189,9 +207,11 @@ class ImportRun {
       if (jobs.empty()) return;
       Job& job = jobs.front();
       const std::uint64_t before = (job.batch.first_line - 1) / lines_a_range_ * lines_a_range_;
-      Outcome<BatchAnswer> answer = interruption_.IsSet()
-                                        ? Outcome<BatchAnswer>(Fails(ExitCode::kUnavailable, "the import was given up"))
-                                        : sender.Send(job.batch, job.range_start, before);
+      Outcome<BatchAnswer> answer = Fails(ExitCode::kUnavailable, "the import was given up");
+      if (!interruption_.IsSet()) {
+        has_sent_ = true;
+        answer = sender.Send(job.batch, job.range_start, before);
+      }
       std::lock_guard lock(mutex_);
       --under_way_;
       Outcome<void> taken = answer ? Take(std::move(job), std::move(*answer)) : std::unexpected(answer.error());
@@ -233,23 +253,29 @@ class ImportRun {
     next_save_ = clock_.Monotonic() + options_.save_every;
     if (!input_->can_resume()) return {};
     MUSTER_TRY(rejects_->Sync());
-    return SaveImportState(state_path(), state_);
+    Outcome<void> saved = SaveImportState(state_path(), state_);
+    if (!saved && !has_sent_) {
+      saved.error().message +=
+          "\nHow far an import is stands beside its file. To import without, from the beginning to "
+          "the end: muster import - < " +
+          options_.input;
+    }
+    return saved;
   }
 
   Outcome<ImportSummary> Conclude(Outcome<void> read) {
     std::lock_guard lock(mutex_);
     if (!failure_ && !read) failure_ = read.error();
     if (failure_) {
-      const bool has_begun = !state_.range_starts.empty();
-      if (has_begun) MUSTER_TRY(SaveLocked());
       Failure failure = *failure_;
-      if (has_begun && input_->can_resume()) {
-        failure.message +=
-            "\n" + std::to_string(state_.lines) + " lines are done; run the same command again to go on.";
-      } else if (has_begun) {
-        failure.message +=
-            "\n" + std::to_string(state_.lines) + " lines of standard input are done; it cannot be resumed.";
+      if (!has_sent_) {
+        if (FileExists(state_path())) MUSTER_TRY(RemoveFileDurably(state_path()));
+        return std::unexpected(std::move(failure));
       }
+      MUSTER_TRY(SaveLocked());
+      failure.message += "\n" + std::to_string(state_.lines) +
+                         (input_->can_resume() ? " lines are done; run the same command again to go on."
+                                               : " lines of standard input are done; it cannot be resumed.");
       return std::unexpected(std::move(failure));
     }
     MUSTER_TRY(rejects_->Sync());
@@ -276,6 +302,7 @@ class ImportRun {
   std::unique_ptr<Input> input_;
   std::uint64_t lines_a_range_ = 1;  // fixed before any sender starts
   std::optional<RejectFile> rejects_;
+  std::atomic<bool> has_sent_ = false;  // lines under the numbers of state_, in this run or an earlier one
   BoundedQueue<Job> jobs_;
   Interruption interruption_;
   ImportSummary summary_;

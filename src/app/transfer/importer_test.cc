@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <set>
@@ -16,6 +17,7 @@ namespace muster {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr std::int64_t kRange = 10'000'000;  // distance between reserved ranges
 
@@ -265,6 +267,54 @@ TEST_F(ImporterTest, AChangedInputIsRefused) {
   EXPECT_EQ(summary.error().code, ExitCode::kFailure);
   EXPECT_THAT(summary.error().message, HasSubstr("has changed"));
   EXPECT_THAT(summary.error().message, HasSubstr(StatePath()));
+}
+
+TEST_F(ImporterTest, AChangeOfOneByteIsNotGoneOnWithButACopyIs) {
+  const std::string content = MakeLines(600);
+  WriteInput(content);
+  server_.fault = [](std::uint64_t batch) {
+    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
+  };
+  ASSERT_FALSE(Run());
+  server_.fault = [](std::uint64_t) { return std::nullopt; };
+  std::string changed = content;
+  changed[content.size() / 2] = '#';
+  WriteInput(changed);
+  EXPECT_THAT(Run().error().message, HasSubstr("has changed"));
+  WriteInput(content);  // another file, of another time
+  const auto summary = Run();
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->lines, 600U);
+  EXPECT_GT(summary->resumed_lines, 0U);
+}
+
+TEST_F(ImporterTest, RejectsAreNotWrittenOverTheInputOrTheState) {
+  const std::string content = MakeLines(5);
+  WriteInput(content);
+  const std::string symbolic = directory_.path() + "/symbolic";
+  const std::string hard = directory_.path() + "/hard";
+  std::filesystem::create_symlink(options_.input, symbolic);
+  std::filesystem::create_hard_link(options_.input, hard);
+  for (const std::string& name : {options_.input, symbolic, hard, StatePath()}) {
+    options_.rejects_file = name;
+    const auto summary = Run();
+    ASSERT_FALSE(summary) << name;
+    EXPECT_EQ(summary.error().code, ExitCode::kUsage);
+    EXPECT_THAT(summary.error().message, HasSubstr(name));
+  }
+  EXPECT_EQ(ReadSmallFile(options_.input, 1 << 20).value(), content);
+  EXPECT_TRUE(server_.members.empty());
+}
+
+TEST_F(ImporterTest, WithoutAPlaceForItsStateItSaysHowToDoWithoutOne) {
+  WriteInput(MakeLines(5));
+  std::filesystem::create_directory(StatePath() + ".tmp");  // as in a directory that may not be written to
+  const auto summary = Run();
+  ASSERT_FALSE(summary);
+  EXPECT_THAT(summary.error().message, HasSubstr("muster import - < " + options_.input));
+  EXPECT_THAT(summary.error().message, Not(HasSubstr("same command")));
+  EXPECT_TRUE(server_.members.empty());
+  EXPECT_FALSE(FileExists(StatePath()));
 }
 
 TEST_F(ImporterTest, AnotherInstallationOrRejectFileIsRefused) {
