@@ -4,7 +4,6 @@
 
 #include "api/admin_handler.h"
 #include "api/admin_json.h"
-#include "api/problem.h"
 
 namespace muster {
 
@@ -19,7 +18,7 @@ AdminHandler::AdminHandler(EventLoop& loop, const ApiDependencies& dependencies,
       archive_(*dependencies.archive),
       clock_(*dependencies.clock),
       admin_(admin),
-      probes_(dependencies),
+      probes_(dependencies, Duration(0)),
       json_(*dependencies.catalog, dependencies.keyring->hash_key()),
       calls_(loop, dependencies) {}
 
@@ -32,6 +31,7 @@ void AdminHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
   if (call == nullptr) return;
   if (route.rpc == Rpc::kNone) return calls_.Fail(*call, RefusalOf(route), route.allow);
   if (Probes::Serves(route.rpc)) return probes_.Answer(calls_, *call, request.query);
+  if (request.crowded) return calls_.FailCrowded(*call);
   if (auto begun = Dispatch(*call, {request, headers, route.caller}); !begun) calls_.Fail(*call, begun.error());
 }
 
@@ -78,10 +78,8 @@ Result<void> AdminHandler::GetRoutes(Call& call, const Input& input) {
   return {};
 }
 
-std::string AdminHandler::DescribeRejection(int status, std::string_view detail) {
-  std::string problem;
-  AppendProblem(problem, RejectionError(status, detail), calls_.NextRequestId(), status);
-  return problem;
+void AdminHandler::Reject(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) {
+  calls_.Refuse(rejection, known, std::move(exchange));
 }
 
 }  // namespace muster

@@ -45,7 +45,6 @@ void AdminHandler::AnswerKey(Call& call, const NewKey& key, int status) {
   WriteNewKey(json, key);
   calls_.StartHead(call).append("Cache-Control: no-store\r\n");
   calls_.Answer(call, status, "application/json", body);
-  body.assign(body.size(), '\0');  // the key does not stay in the buffer
 }
 
 }  // namespace muster

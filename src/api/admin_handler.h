@@ -29,7 +29,7 @@ class AdminHandler final : public HttpHandler {
   AdminHandler(EventLoop& loop, const ApiDependencies& dependencies, const AdminApiDependencies& admin);
 
   void Handle(const HttpRequest& request, HttpExchange exchange) override;
-  std::string DescribeRejection(int status, std::string_view detail) override;
+  void Reject(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) override;
 
  private:
   struct Input {

@@ -89,6 +89,8 @@ Result<void> AdminHandler::ExportMembers(Call& call, const Input& input) {
   MUSTER_TRY(Calls::RequireScope(call, Scope::kPersonalRead));
   MUSTER_ASSIGN(std::int64_t after, query_.Integer("after", 0, 0, INT64_MAX));
   MUSTER_ASSIGN(const std::int64_t limit, query_.Integer("limit", kExportLinesDefault, 1, kExportLinesMax));
+  // Without room for any large answer there is nothing to collect.
+  MUSTER_TRY(call.exchange->Hold(kLargeAnswerBytes));
   std::string& body = calls_.StartBody();
   auto left = static_cast<std::size_t>(limit);
   while (left > 0 && body.size() < kExportBytes) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 
+#include "api/http_server.h"
 #include "api/problem.h"
 #include "base/check.h"
 #include "base/encoding.h"
@@ -13,6 +14,9 @@ namespace {
 
 // What the scratch buffers keep between answers.
 constexpr std::size_t kRetainedBytesMax = std::size_t{256} << 10;
+
+// Or a body that the server takes could never be held.
+static_assert(Calls::kHeldBytesMax >= 2 * HttpServerOptions::kBodyBytesLimit);
 
 void Empty(std::string& buffer) {
   if (buffer.capacity() > kRetainedBytesMax) {
@@ -64,12 +68,6 @@ void Calls::Return() {
   if (--away_ == 0) all_back_.notify_all();
 }
 
-std::string Calls::NextRequestId() {
-  std::string id;
-  AppendRequestId(id);
-  return id;
-}
-
 void Calls::AppendRequestId(std::string& out) {
   char digits[16];
   const auto end = std::to_chars(digits, digits + sizeof digits, ++request_count_, 16).ptr;
@@ -82,7 +80,7 @@ Call* Calls::Begin(Rpc rpc, const RequestHeaders& headers, HttpExchange exchange
       Call refused;
       refused.rpc = rpc;
       refused.begin = clock_.Monotonic();
-      refused.request_id = NextRequestId();
+      AppendRequestId(refused.request_id);
       refused.exchange.emplace(std::move(exchange));
       const Error error{.reason = Reason::kOverloaded,
                         .message = "too many requests are under way; send it again after a moment"};
@@ -157,6 +155,9 @@ std::string& Calls::StartBody() {
 
 void Calls::Answer(Call& call, int status, std::string_view content_type, std::string_view body,
                    std::optional<Reason> reason) {
+  if (body.size() > kLargeAnswerBytes && !IsWrite(call.rpc)) {
+    if (const Result<void> held = call.exchange->Hold(body.size()); !held) return Fail(call, held.error());
+  }
   call.exchange->Send({status, content_type, head_, body});
   End(call, status, reason);
 }
@@ -169,7 +170,21 @@ void Calls::Fail(Call& call, const Error& error, std::string_view allow) {
   std::string& body = StartBody();
   AppendProblem(body, error, call.request_id);
   call.exchange->Send({status, kProblemContentType, head, body});
+  if (status == 500) {
+    logger_.Error("request failed",
+                  {{"rpc", RpcName(call.rpc)}, {"request_id", call.request_id}, {"error", error.message}});
+  }
   End(call, status, error.reason);
+}
+
+void Calls::Refuse(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) {
+  Call* const call = Begin(Rpc::kNone, RequestHeaders::Scan(known.headers), std::move(exchange));
+  if (call != nullptr) Fail(*call, RejectionError(rejection.status, rejection.detail));
+}
+
+void Calls::FailCrowded(Call& call) {
+  Fail(call, {.reason = Reason::kOverloaded,
+              .message = "the server holds as many requests and answers as it may; send it again after a moment"});
 }
 
 void Calls::End(Call& call, int status, std::optional<Reason> reason) {
@@ -186,7 +201,9 @@ void Calls::Record(const Call& call, int status, std::optional<Reason> reason) {
   CounterOf(call.rpc, reason).Add();
   histograms_[static_cast<std::size_t>(call.rpc)]->Record(duration);
 
-  const LogLevel level = IsWrite(call.rpc) || status >= 500 ? LogLevel::kInfo : LogLevel::kDebug;
+  const bool is_notable =
+      IsWrite(call.rpc) || call.rpc == Rpc::kExportMembers || status >= 500 || status == 401 || status == 403;
+  const LogLevel level = is_notable ? LogLevel::kInfo : LogLevel::kDebug;
   const std::string_view caller = call.caller == nullptr ? std::string_view() : call.caller->name;
   const std::string_view trace_id = TraceIdOf(call.trace_parent);
   logger_.Log(level, "request",

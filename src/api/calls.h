@@ -68,9 +68,14 @@ class Calls {
   // An empty buffer for the body of the next answer.
   std::string& StartBody();
   // Each ends the call: `call` is gone afterwards. `reason` is for an answer that is no success and no problem either.
+  // A large answer (kLargeAnswerBytes) to a read becomes a problem when there is no room for it.
   void Answer(Call& call, int status, std::string_view content_type, std::string_view body,
               std::optional<Reason> reason = std::nullopt);
   void Fail(Call& call, const Error& error, std::string_view allow = {});
+  // Answers what the server could not take up (HttpHandler::Reject).
+  void Refuse(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange);
+  // What is answered while the server holds as much as it may (HttpRequest::crowded).
+  void FailCrowded(Call& call);
 
   // Runs a write and calls `then(call, result)` on the loop when it has come back.
   template <typename T, typename Then>
@@ -87,9 +92,6 @@ class Calls {
   void Leave();
   void Return();
   EventLoop& loop() { return loop_; }
-
-  // A request id for an answer that has no call.
-  std::string NextRequestId();
 
  private:
   void AppendRequestId(std::string& out);
@@ -112,7 +114,6 @@ class Calls {
   std::string body_;
 
   // By rpc and reason (the last: OK); made when first needed.
-  static constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kDeadlineExceeded) + 1;
   std::array<std::array<Counter*, kReasonCount + 1>, kRpcCount> counters_{};
   std::array<Histogram*, kRpcCount> histograms_{};
 

@@ -28,6 +28,14 @@ void HttpExchange::Send(const Reply& reply) {
   sink->RemoveReference();
 }
 
+Result<void> HttpExchange::Hold(std::size_t bytes) {
+  MUSTER_CHECK(sink_ != nullptr);
+  if (bytes <= ticket_.held_bytes) return {};
+  MUSTER_TRY(sink_->Hold(bytes, bytes - ticket_.held_bytes));
+  ticket_.held_bytes = bytes;
+  return {};
+}
+
 void HttpExchange::Abandon() {
   Sink* const sink = std::exchange(sink_, nullptr);
   sink->Abandon(ticket_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/result.h"
 
 namespace muster {
 
@@ -28,10 +30,21 @@ struct HttpRequest {
   int version_minor = 1;
   std::span<const HttpHeader> headers;
   std::string_view body;  // whole: chunked bodies arrive joined
+  // The server holds as many bytes as it may: what can be asked again later is to be answered OVERLOADED, shortly.
+  bool crowded = false;
 
   // The first header of that name, or a null view when there is none. Names compare without case.
   std::string_view Header(std::string_view name) const;
 };
+
+// Why a request cannot be served. After it the connection ends: where the next request would begin is not certain.
+struct HttpRejection {
+  int status = 400;
+  std::string_view detail;  // static text; never repeats what was sent
+};
+
+// An answer larger than this needs HttpExchange::Hold before it is sent, unless what it tells has happened already.
+inline constexpr std::size_t kLargeAnswerBytes = 16 << 10;
 
 // The place of one answer in its connection; answers leave in the order of their requests whatever the order of Send.
 // Move-only. Used on its loop's thread only; when the connection is gone, Send does nothing. Destroying one without
@@ -51,6 +64,7 @@ class HttpExchange {
     Instant began;
     bool head = false;             // the answer leaves without its body
     bool says_keep_alive = false;  // an HTTP/1.0 client has to be told that the connection stays
+    std::size_t held_bytes = 0;    // of Hold
   };
 
   // Where the answers of one connection go. Lives as long as any exchange refers to it; all on one thread, so the count
@@ -59,6 +73,8 @@ class HttpExchange {
    public:
     virtual EventLoop& loop() = 0;
     virtual void Answer(const Ticket& ticket, const Reply& reply) = 0;
+    // Finds room for `more` bytes of an answer that will have `bytes`; Answer gives it back.
+    virtual Result<void> Hold(std::size_t bytes, std::size_t more) = 0;
     // The exchange was destroyed unanswered.
     virtual void Abandon(const Ticket& ticket) = 0;
 
@@ -84,6 +100,10 @@ class HttpExchange {
   // Copies all it needs before it returns. Content-Length, Connection and Date are the server's business, and HEAD's
   // body is dropped there. Once.
   void Send(const Reply& reply);
+  // The answer may have `bytes`: they count as held by the server from here on, and the connection takes no further
+  // request until it is sent. May be called again with more. OVERLOADED when the server holds too much already,
+  // INVALID_ARGUMENT when no answer may be that large; what is held stays so. Not after Send.
+  Result<void> Hold(std::size_t bytes);
   // Not after Send.
   EventLoop& loop() const { return sink_->loop(); }
 
@@ -100,9 +120,9 @@ class HttpHandler {
   virtual ~HttpHandler() = default;
   // Answers now or later through `exchange`.
   virtual void Handle(const HttpRequest& request, HttpExchange exchange) = 0;
-  // A request that could not be parsed or answered (400, 408, 413, 414, 417, 431, 500, 501, 503, 505): the body of the
-  // answer, application/problem+json.
-  virtual std::string DescribeRejection(int status, std::string_view detail) = 0;
+  // Answers a request that could not be parsed, taken up or answered (400, 408, 413, 414, 417, 431, 500, 501, 503,
+  // 505). `known` has its method and its headers as far as they were read, and nothing else.
+  virtual void Reject(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) = 0;
 };
 
 }  // namespace muster

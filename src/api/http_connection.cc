@@ -15,6 +15,10 @@ namespace {
 // A request that is not whole yet may hold this much even when all connections together hold too much.
 constexpr std::size_t kSmallRequestBytes = 16 << 10;
 
+// How much a connection may answer at a stretch while others wait.
+constexpr std::size_t kStretchBytesMax = 256 << 10;
+constexpr Duration kStretchTimeMax = std::chrono::milliseconds(1);
+
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
@@ -34,7 +38,7 @@ void HttpConnection::Refuse(const HttpRejection& rejection) {
   refused_ = true;
   Start();
   if (!is_open()) return;
-  Reject(rejection);
+  Reject(rejection, {});
   Settle(true);
 }
 
@@ -43,6 +47,7 @@ void HttpConnection::OnReady(Ready ready) {
   if (ready.broken) return Close();
   if (ready.writable) {
     blocked_ = false;
+    BeginStretch();
     Settle(true);
   }
   if (ready.readable && is_open()) Read();
@@ -57,7 +62,7 @@ void HttpConnection::Read() {
     if (errno != EAGAIN && errno != EINTR) Close();
     return;
   }
-  loop_.ReadClock();
+  BeginStretch();
   if (count == 0) {
     client_ended_ = true;
   } else {
@@ -97,7 +102,7 @@ std::size_t HttpConnection::TakeRequests(std::string_view input) {
   std::size_t taken = 0;
   starved_ = false;
   taking_ = true;
-  while (!ended_ && !starved_ && has_room()) {
+  while (!ended_ && !starved_ && has_room() && !is_spent()) {
     HttpHead& head = loop_.head();
     HttpRejection rejection;
     std::size_t consumed = 0;
@@ -113,7 +118,7 @@ std::size_t HttpConnection::TakeRequests(std::string_view input) {
         starved_ = true;
         break;
       case HttpParse::kRejected:
-        Reject(rejection);
+        Reject(rejection, head.request);
         reader_.Forget();
         break;
     }
@@ -122,7 +127,7 @@ std::size_t HttpConnection::TakeRequests(std::string_view input) {
   return taken;
 }
 
-void HttpConnection::Dispatch(const HttpHead& head) {
+void HttpConnection::Dispatch(HttpHead& head) {
   wait_ = Wait::kNothing;
   const HttpExchange::Ticket ticket{.sequence = output_.Begin(),
                                     .began = loop_.now(),
@@ -131,24 +136,25 @@ void HttpConnection::Dispatch(const HttpHead& head) {
   if (!head.keep_alive || loop_.draining()) {
     ended_ = true;
     last_sequence_ = ticket.sequence;
+    // The client did not know: more of its requests may lie in the socket.
+    if (loop_.draining()) lingers_ = true;
   }
+  head.request.crowded = loop_.crowded();
   loop_.handler().Handle(head.request, HttpExchange(*this, ticket));
 }
 
-void HttpConnection::Reject(const HttpRejection& rejection) {
-  const HttpExchange::Ticket ticket{.sequence = output_.Begin(), .began = loop_.now()};
+void HttpConnection::Reject(const HttpRejection& rejection, const HttpRequest& known) {
+  const HttpExchange::Ticket ticket{
+      .sequence = output_.Begin(), .began = loop_.now(), .head = known.method == HttpMethod::kHead};
   ended_ = true;
   lingers_ = true;
   last_sequence_ = ticket.sequence;
-  const std::string body = loop_.handler().DescribeRejection(rejection.status, rejection.detail);
-  Answer(ticket, {.status = rejection.status,
-                  .content_type = "application/problem+json",
-                  .extra_headers = rejection.status == 503 ? "Retry-After: 1\r\n" : "",
-                  .body = body});
+  loop_.handler().Reject(rejection, known, HttpExchange(*this, ticket));
 }
 
 void HttpConnection::Answer(const HttpExchange::Ticket& ticket, const HttpExchange::Reply& reply) {
   if (!is_open()) return;
+  held_bytes_ -= ticket.held_bytes;
   const Instant now = loop_.ReadClock();
   output_.Answer(ticket.sequence, [&](std::string& text) {
     AppendHttpResponse(text, reply,
@@ -158,25 +164,55 @@ void HttpConnection::Answer(const HttpExchange::Ticket& ticket, const HttpExchan
                         .says_keep_alive = ticket.says_keep_alive});
   });
   loop_.metrics().CountAnswer(reply.status, now - ticket.began);
-  if (taking_ || marked_) return;
-  marked_ = true;
-  loop_.Mark(*this);
+  stretch_bytes_ += reply.body.size();
+  if (taking_) return;
+  Account();
+  if (!std::exchange(marked_, true)) loop_.Mark(*this);
+}
+
+Result<void> HttpConnection::Hold(std::size_t bytes, std::size_t more) {
+  if (!is_open()) return Fail(Reason::kOverloaded, "the connection is gone");  // and its answer is not worth making
+  MUSTER_TRY(loop_.FindRoom(bytes, more));
+  held_bytes_ += more;
+  Account();
+  return {};
 }
 
 void HttpConnection::Abandon(const HttpExchange::Ticket& ticket) {
   if (!is_open()) return;
-  const std::string body = loop_.handler().DescribeRejection(500, "the request was dropped without an answer");
-  Answer(ticket, {.status = 500, .content_type = "application/problem+json", .body = body});
+  loop_.handler().Reject({.status = 500, .detail = "the request was dropped without an answer"}, {},
+                         HttpExchange(*this, ticket));
 }
 
 void HttpConnection::EndTurn() {
   marked_ = false;
-  if (is_open()) Settle(true);
+  if (!is_open()) return;
+  BeginStretch();
+  Settle(true);
+}
+
+void HttpConnection::Resume() {
+  yielded_ = false;
+  if (!is_open()) return;
+  BeginStretch();
+  TakeKept();
+  Settle(false);
+}
+
+void HttpConnection::BeginStretch() {
+  const Instant now = loop_.ReadClock();
+  if (yielded_) return;  // Resume begins the next
+  stretch_bytes_ = 0;
+  stretch_began_ = now;
+}
+
+bool HttpConnection::is_spent() const {
+  return yielded_ || stretch_bytes_ > kStretchBytesMax || loop_.now() - stretch_began_ > kStretchTimeMax;
 }
 
 bool HttpConnection::has_room() const {
   const std::size_t unsent = output_.bytes();
-  return output_.under_way() < loop_.pipeline_max() && unsent < loop_.output_bytes_max() &&
+  return held_bytes_ == 0 && output_.under_way() < loop_.pipeline_max() && unsent < loop_.output_bytes_max() &&
          (unsent == 0 || !loop_.crowded());
 }
 
@@ -199,6 +235,10 @@ void HttpConnection::Settle(bool turn_ends) {
       }
     }
     if (ended_ || starved_ || input_.empty() || !has_room()) break;
+    if (is_spent()) {
+      if (!std::exchange(yielded_, true)) loop_.Yield(*this);
+      break;
+    }
     TakeKept();
   }
   if (finished()) return End();
@@ -211,7 +251,7 @@ void HttpConnection::Settle(bool turn_ends) {
 }
 
 void HttpConnection::Account() {
-  const auto held = static_cast<std::int64_t>(input_.size() + reader_.held_bytes() + output_.bytes());
+  const auto held = static_cast<std::int64_t>(input_.size() + reader_.held_bytes() + output_.bytes() + held_bytes_);
   if (held == accounted_bytes_) return;
   loop_.Account(held - accounted_bytes_);
   accounted_bytes_ = held;
@@ -219,7 +259,9 @@ void HttpConnection::Account() {
 
 // A request that has not arrived whole is not waited for any more.
 void HttpConnection::GiveUp(const HttpRejection& rejection) {
-  Reject(rejection);
+  HttpHead& head = loop_.head();
+  reader_.Recall(input_, head);
+  Reject(rejection, head.request);
   ReleaseInput();
   reader_.Forget();
   Settle(true);
@@ -243,7 +285,7 @@ bool HttpConnection::Flush() {
 }
 
 void HttpConnection::UpdateInterest() {
-  const AsioEventLoop::Interest wanted{.read = lingering_ || (!ended_ && !client_ended_ && has_room()),
+  const AsioEventLoop::Interest wanted{.read = lingering_ || (!ended_ && !client_ended_ && !yielded_ && has_room()),
                                        .write = blocked_};
   if (wanted == interest_) return;
   interest_ = wanted;

@@ -23,9 +23,10 @@ class HttpLoop;
 //   ended, all sent ──┬─ unread input may be there ──► lingering: sends FIN, drops input ──► closed
 //                     └─ else ─────────────────────────────────────────────────────────────► closed
 //
-// A connection that waits for a request holds no buffer. Reading stops while pipeline_max requests are under way or
-// output_bytes_max bytes wait, so that the client's socket fills and not this process. Closing keeps the object until
-// no HttpExchange refers to it. One thread.
+// A connection that waits for a request holds no buffer. Reading stops while pipeline_max requests or one large answer
+// are under way, or output_bytes_max bytes wait, so that the client's socket fills and not this process. One that has
+// answered much at a stretch goes on in the loop's next turn. Closing keeps the object until no HttpExchange refers to
+// it. One thread.
 class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, public TimerWheel::Timer {
  public:
   // Owns `socket`. The loop holds a reference until OnClosed.
@@ -40,11 +41,14 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   void Close();
   // Sends what the turn has answered.
   void EndTurn();
+  // Goes on where it had to let others have their turn.
+  void Resume();
 
   bool refused() const { return refused_; }
 
   EventLoop& loop() override { return events_; }
   void Answer(const HttpExchange::Ticket& ticket, const HttpExchange::Reply& reply) override;
+  Result<void> Hold(std::size_t bytes, std::size_t more) override;
   void Abandon(const HttpExchange::Ticket& ticket) override;
   void OnReady(Ready ready) override;
   void OnTimer(Instant now) override;
@@ -62,14 +66,17 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   // Part of a request has arrived, and the rest has not.
   bool mid_request() const { return starved_ && (!input_.empty() || reader_.in_body()); }
   bool finished() const;
+  // Has answered what one connection may at a stretch.
+  bool is_spent() const;
 
   void Read();
   void Receive(std::string_view bytes);
   std::size_t TakeRequests(std::string_view input);
   void TakeKept();
-  void Dispatch(const HttpHead& head);
-  void Reject(const HttpRejection& rejection);
+  void Dispatch(HttpHead& head);
+  void Reject(const HttpRejection& rejection, const HttpRequest& known);
   void GiveUp(const HttpRejection& rejection);
+  void BeginStretch();
   void Settle(bool turn_ends);
   bool Flush();
   void End();
@@ -88,6 +95,7 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   bool starved_ = true;   // the reader wants more than there is, rather than has to wait for room
   bool taking_ = false;   // in TakeRequests: answers need no mark
   bool marked_ = false;   // EndTurn will come
+  bool yielded_ = false;  // Resume will come
   bool blocked_ = false;  // the socket takes no more
   bool ended_ = false;    // no further request will be taken
   bool client_ended_ = false;
@@ -95,6 +103,9 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   bool lingering_ = false;
   std::uint64_t last_sequence_ = UINT64_MAX;  // the request whose answer says Connection: close
   std::size_t discarded_bytes_ = 0;
+  std::size_t held_bytes_ = 0;     // of answers under way
+  std::size_t stretch_bytes_ = 0;  // answered in this stretch, which began then
+  Instant stretch_began_;
   std::int64_t accounted_bytes_ = 0;
   HttpRequestReader reader_;
   HttpOutput output_;

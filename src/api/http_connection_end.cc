@@ -83,17 +83,19 @@ void HttpConnection::Drain() {
   if (lingering_ || ended_) return;
   if (output_.under_way() > 0) {
     ended_ = true;
-    lingers_ = !input_.empty();
+    lingers_ = true;  // the client did not know: requests may lie in the socket, or be on their way
     last_sequence_ = output_.begun() - 1;
+    output_.AddLine(last_sequence_, "Connection: close\r\n");
     ReleaseInput();
     return Settle(true);
   }
-  if (mid_request()) return;
+  // What is still to come says so itself.
+  if (mid_request() || yielded_) return;
   // A request may lie in the socket, sent before the client could know.
   Read();
   if (!is_open() || ended_ || mid_request()) return;
   ended_ = true;
-  lingers_ = !input_.empty();
+  lingers_ = output_.begun() > 0;  // one that was never used has nothing to lose
   Settle(true);
 }
 
@@ -103,6 +105,7 @@ void HttpConnection::Close() {
   if (!is_open()) return;
   loop_.wheel().Cancel(*this);
   output_.Drop();
+  held_bytes_ = 0;
   ReleaseInput();
   reader_.Forget();
   Account();

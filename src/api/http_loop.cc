@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -24,7 +25,7 @@ HttpLoop::HttpLoop(std::unique_ptr<AsioEventLoop> events, int listening_socket, 
                    HttpMetrics& metrics, const Clock& clock, Logger& logger)
     : options_(options),
       limits_(LimitsOf(options)),
-      buffer_bytes_max_(options.buffer_bytes_max / options.threads),
+      buffer_bytes_max_(std::max(options.buffer_bytes_max / options.threads, 2 * options.body_bytes_max)),
       metrics_(metrics),
       clock_(clock),
       logger_(logger),
@@ -41,7 +42,19 @@ HttpLoop::HttpLoop(std::unique_ptr<AsioEventLoop> events, int listening_socket, 
 
 HttpLoop::~HttpLoop() {
   CloseAll();
+  for (HttpConnection* connection : yielded_) connection->RemoveReference();
   EndTurn();
+}
+
+Result<void> HttpLoop::FindRoom(std::size_t bytes, std::size_t more) const {
+  const std::int64_t large_bytes_max = buffer_bytes_max_ / 2;
+  if (static_cast<std::int64_t>(bytes) > large_bytes_max) {
+    return Fail(Reason::kInvalidArgument, "the answer would be larger than this server keeps; ask for less at a time");
+  }
+  if (buffered_bytes_ + static_cast<std::int64_t>(more) > large_bytes_max) {
+    return Fail(Reason::kOverloaded, "the server holds as many answers as it may; send it again after a moment");
+  }
+  return {};
 }
 
 void HttpLoop::OnAccepted(int socket) {
@@ -81,6 +94,19 @@ void HttpLoop::OnClosed(HttpConnection& connection) {
 void HttpLoop::Mark(HttpConnection& connection) {
   connection.AddReference();
   marked_.push_back(&connection);
+}
+
+void HttpLoop::Yield(HttpConnection& connection) {
+  connection.AddReference();
+  yielded_.push_back(&connection);
+  if (yielded_.size() == 1) events_->Post([this] { ResumeYielded(); });
+}
+
+void HttpLoop::ResumeYielded() {
+  for (HttpConnection* connection : std::exchange(yielded_, {})) {
+    connection->Resume();
+    connection->RemoveReference();
+  }
 }
 
 void HttpLoop::EndTurn() {

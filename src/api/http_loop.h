@@ -51,6 +51,9 @@ class HttpLoop {
   // Bytes that the connections hold: what they account for, and whether that is more than they may.
   void Account(std::int64_t change) { buffered_bytes_ += change; }
   bool crowded() const { return buffered_bytes_ > buffer_bytes_max_; }
+  // Whether an answer of `bytes` may be kept, `more` of which are not accounted for yet. Large answers fill half of
+  // what may be held, so that small requests are served when nobody reads those. Errors as HttpExchange::Hold.
+  Result<void> FindRoom(std::size_t bytes, std::size_t more) const;
   HttpHandler& handler() { return *handler_; }
   HttpMetrics& metrics() { return metrics_; }
   BufferPool& buffers() { return buffers_; }
@@ -67,18 +70,21 @@ class HttpLoop {
   }
   // Its EndTurn will be called.
   void Mark(HttpConnection& connection);
+  // Its Resume will be called in the next turn.
+  void Yield(HttpConnection& connection);
   void OnClosed(HttpConnection& connection);
 
  private:
   void OnAccepted(int socket);
   void EndTurn();
+  void ResumeYielded();
   void Tick();
   void BeginDrain();
   void CloseAll();
 
   const HttpServerOptions& options_;
   const HttpLimits limits_;
-  const std::int64_t buffer_bytes_max_;  // this loop's share
+  const std::int64_t buffer_bytes_max_;  // this loop's share; a largest request and a largest answer always fit
   std::int64_t buffered_bytes_ = 0;
   HttpMetrics& metrics_;
   const Clock& clock_;
@@ -96,6 +102,7 @@ class HttpLoop {
   HttpConnection* connections_ = nullptr;
   std::size_t refused_connections_ = 0;
   std::vector<HttpConnection*> marked_;
+  std::vector<HttpConnection*> yielded_;
   std::vector<HttpConnection*> closed_;  // until the turn's end: its events may name them
   bool draining_ = false;
   Instant drain_until_;

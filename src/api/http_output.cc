@@ -17,6 +17,14 @@ void HttpOutput::Unpark() {
   if (parked_.empty()) parked_ = {};
 }
 
+void HttpOutput::AddLine(std::uint64_t sequence, std::string_view line) {
+  const auto found = std::ranges::find(parked_, sequence, &Parked::sequence);
+  if (found == parked_.end()) return;
+  constexpr std::string_view kLineEnd = "\r\n";
+  found->text.insert(found->text.find(kLineEnd) + kLineEnd.size(), line);  // after the status line
+  parked_bytes_ += line.size();
+}
+
 void HttpOutput::Sent(std::size_t count) {
   sent_ += count;
   MUSTER_CHECK(sent_ <= buffer_.size());

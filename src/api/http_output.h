@@ -39,6 +39,9 @@ class HttpOutput {
     if (!parked_.empty()) Unpark();
   }
 
+  // Adds a header line to the answer of request `sequence` when that waits for others before it; nothing otherwise.
+  void AddLine(std::uint64_t sequence, std::string_view line);
+
   // An interim answer: only while nothing is under way before the request it belongs to.
   void AppendInterim(std::string_view text) { Tail().append(text); }
 

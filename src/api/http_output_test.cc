@@ -29,6 +29,20 @@ TEST(HttpOutputTest, ParksWhatComesEarly) {
   EXPECT_EQ(output.under_way(), 0U);
 }
 
+TEST(HttpOutputTest, AddsALineToWhatWaits) {
+  BufferPool pool;
+  HttpOutput output(pool);
+  for (std::uint64_t i = 0; i < 2; ++i) output.Begin();
+  output.AddLine(1, "X: y\r\n");  // is not there yet
+  Answer(output, 1, "HTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+  const std::size_t before = output.bytes();
+  output.AddLine(1, "X: y\r\n");
+  EXPECT_EQ(output.bytes(), before + 6);
+  Answer(output, 0, "first,");
+  EXPECT_EQ(output.unsent(), "first,HTTP/1.1 200 OK\r\nX: y\r\nA: b\r\n\r\n");
+  EXPECT_EQ(output.bytes(), before + 6 + 6);
+}
+
 TEST(HttpOutputTest, KeepsWhatTheSocketDoesNotTake) {
   BufferPool pool;
   HttpOutput output(pool);

@@ -51,6 +51,10 @@ class HeadParser {
  private:
   HttpParse Reject(int status, std::string_view detail) {
     rejection_ = {.status = status, .detail = detail};
+    HttpRequest known;
+    if (has_method_) known.method = head_.request.method;
+    if (has_fields_) known.headers = head_.request.headers;
+    head_.request = known;
     return HttpParse::kRejected;
   }
 
@@ -82,6 +86,7 @@ class HeadParser {
     if (at_ == method || *at_ != ' ') return Reject(400, "the request line has to begin with a method and one space");
     head_.request.method_name = {method, at_};
     head_.request.method = MethodOf(head_.request.method_name);
+    has_method_ = true;
     ++at_;
     if (const HttpParse target = Target(); target != HttpParse::kComplete) return target;
     return Version();
@@ -150,6 +155,7 @@ class HeadParser {
       if (*at_ == '\r') {
         if (const HttpParse line = LineEnd(""); line != HttpParse::kComplete) return line;
         head_.request.headers = {head_.fields.data(), count};
+        has_fields_ = true;
         head_.size = static_cast<std::size_t>(at_ - begin_);
         return HttpParse::kComplete;
       }
@@ -267,6 +273,8 @@ class HeadParser {
   const HttpLimits& limits_;
   HttpHead& head_;
   HttpRejection& rejection_;
+  bool has_method_ = false;
+  bool has_fields_ = false;
   int hosts_ = 0;
   int content_lengths_ = 0;
   int transfer_encodings_ = 0;

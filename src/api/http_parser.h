@@ -19,12 +19,6 @@ inline constexpr std::size_t kHttpHeadersMax = 100;
 inline constexpr std::size_t kHttpMethodBytesMax = 32;
 inline constexpr int kHttpEmptyLinesMax = 2;  // tolerated before a request line (RFC 9112 section 2.2)
 
-// Why a request cannot be served. After it the connection ends: where the next request would begin is not certain.
-struct HttpRejection {
-  int status = 400;
-  std::string_view detail;  // static text; never repeats what was sent
-};
-
 // A request's head, and how its body is framed.
 struct HttpHead {
   HttpRequest request;  // without its body
@@ -40,7 +34,8 @@ enum class HttpParse : std::uint8_t { kComplete, kIncomplete, kRejected };
 
 // Reads the head at the start of `input` (RFC 9112, where a recipient may be strict or lenient: strict). Has no memory:
 // on kIncomplete it is called again with more. Every check depends on what stands before it alone, so that an input
-// is refused with the same words however it was cut into pieces. On kComplete `head` has views into `input`.
+// is refused with the same words however it was cut into pieces. On kComplete `head` has views into `input`; on
+// kRejected `head.request` has the method if that was read, the headers if all were, and nothing else.
 //
 // 400 malformed, or framed in a way that two parsers could read differently (request smuggling) · 413 a declared body
 // above the bound · 414 · 417 an expectation other than 100-continue · 431 · 501 a transfer coding other than chunked ·

@@ -37,6 +37,7 @@ HttpParse HttpRequestReader::Next(std::string_view input, HttpHead& head, std::s
 HttpParse HttpRequestReader::NextChunked(std::string_view input, HttpHead& head, std::size_t& consumed,
                                          HttpRejection& rejection) {
   const HttpParse parse = chunked_->decoder.Feed(input, chunked_->body, consumed, rejection);
+  if (parse == HttpParse::kRejected) Recall({}, head);
   if (parse != HttpParse::kComplete) return parse;
   in_body_ = false;
   owes_continue_ = false;
@@ -44,6 +45,17 @@ HttpParse HttpRequestReader::NextChunked(std::string_view input, HttpHead& head,
   MUSTER_CHECK(again == HttpParse::kComplete);
   head.request.body = chunked_->body;
   return parse;
+}
+
+void HttpRequestReader::Recall(std::string_view input, HttpHead& head) const {
+  HttpRequest known;
+  HttpRejection ignored;
+  if (in_body_ &&
+      ParseHttpHead(chunked_ == nullptr ? input : chunked_->head, limits_, head, ignored) == HttpParse::kComplete) {
+    known.method = head.request.method;
+    known.headers = head.request.headers;
+  }
+  head.request = known;
 }
 
 void HttpRequestReader::BeginBody(const HttpHead& head, bool body_has_begun) {

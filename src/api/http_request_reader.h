@@ -19,8 +19,12 @@ class HttpRequestReader {
 
   // `input` begins with the first byte that is not consumed yet, `consumed` says how much of it is done with (on
   // kIncomplete too). On kComplete `head.request` is whole, its views are into `input` and this reader, and Forget has
-  // to be called when it was dealt with. After kRejected there is no next request.
+  // to be called when it was dealt with. After kRejected there is no next request; `head.request` is as ParseHttpHead
+  // leaves it.
   HttpParse Next(std::string_view input, HttpHead& head, std::size_t& consumed, HttpRejection& rejection);
+  // What is known of a request whose rest will not be waited for: `head.request` gets method and headers when its head
+  // is whole, else nothing.
+  void Recall(std::string_view input, HttpHead& head) const;
   void Forget() { chunked_.reset(); }
 
   // The head of the next request is read, its body is not there yet.

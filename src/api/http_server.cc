@@ -120,7 +120,8 @@ void HttpServerOptions::Declare(OptionRegistry& options, const std::string& pref
   options.AddString(prefix + ".listen", &listen, "Address to listen on, host:port; port 0 picks a free one.");
   options.AddInteger(prefix + ".threads", &threads, "Threads that serve; 0: as many as CPUs that the process may use.",
                      {.min = 0, .max = 256});
-  options.AddBytes(prefix + ".body.max", &body_bytes_max, "Largest request body.", {.min = 1 << 10, .max = 256 << 20});
+  options.AddBytes(prefix + ".body.max", &body_bytes_max, "Largest request body.",
+                   {.min = 1 << 10, .max = kBodyBytesLimit});
   options.AddBytes(prefix + ".header.max", &header_bytes_max, "Largest block of header lines of a request.",
                    {.min = 1 << 10, .max = 1 << 20});
   options.AddBytes(prefix + ".target.max", &target_bytes_max, "Longest request target.", {.min = 128, .max = 64 << 10});
@@ -133,8 +134,9 @@ void HttpServerOptions::Declare(OptionRegistry& options, const std::string& pref
                    {.min = 4 << 10, .max = 1 << 30});
   options.AddBytes(
       prefix + ".buffers.max", &buffer_bytes_max,
-      "Requests arriving and answers leaving, of all connections together; beyond, large bodies are answered "
-      "503 and clients that do not take their answers are not read from.",
+      "Requests arriving and answers leaving, of all connections together. Threads share it alike, and each has at "
+      "least "
+      "twice the largest body. Answers above 16 KiB are refused (503) beyond half of it, everything beyond all of it.",
       {.min = 1 << 20, .max = std::int64_t{1} << 40});
   options.AddDuration(prefix + ".header.timeout", &header_timeout_ms,
                       "From a request's first byte to the end of its head.", kMilliseconds);

@@ -15,16 +15,21 @@
 namespace muster {
 
 struct HttpServerOptions {
+  // The most that body_bytes_max may be.
+  static constexpr std::int64_t kBodyBytesLimit = 32 << 20;
+
   std::string listen = "127.0.0.1:7400";  // host:port; port 0 picks a free one
   std::int64_t threads = 0;               // 0: the CPUs this process may use
   std::int64_t body_bytes_max = 1 << 20;
   std::int64_t header_bytes_max = 16 << 10;
   std::int64_t target_bytes_max = 8 << 10;
   std::int64_t connections_max = 20'000;
-  std::int64_t pipeline_max = 64;             // requests of a connection under way; more wait in the socket
-  std::int64_t output_bytes_max = 1 << 20;    // unsent answers of a connection; reading pauses beyond
-  std::int64_t buffer_bytes_max = 256 << 20;  // requests arriving and answers leaving, of all connections together
-  std::int64_t header_timeout_ms = 10'000;    // from a request's first byte to the end of its head
+  std::int64_t pipeline_max = 64;           // requests of a connection under way; more wait in the socket
+  std::int64_t output_bytes_max = 1 << 20;  // unsent answers of a connection; reading pauses beyond
+  // Requests arriving and answers leaving, of all connections together; shared by the threads, each of which has at
+  // least twice body_bytes_max.
+  std::int64_t buffer_bytes_max = 256 << 20;
+  std::int64_t header_timeout_ms = 10'000;  // from a request's first byte to the end of its head
   std::int64_t body_timeout_ms = 30'000;
   std::int64_t idle_timeout_ms = 120'000;  // between requests
   std::int64_t write_timeout_ms = 30'000;  // without any progress

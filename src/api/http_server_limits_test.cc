@@ -173,7 +173,6 @@ TEST_F(HttpServerLimitsTest, ConnectionsAboveTheBoundAreToldSo) {
     HttpTestClient refused = Connect();
     const auto answer = refused.Receive();
     EXPECT_EQ(answer->status, 503);
-    EXPECT_EQ(answer->fields.at("Retry-After"), "1");
     EXPECT_EQ(answer->fields.at("Connection"), "close");
     refused.Send(Get("/x"));
     EXPECT_TRUE(refused.AwaitEnd());
@@ -204,36 +203,90 @@ TEST_F(HttpServerLimitsTest, FarMoreConnectionsThanTheBoundAreClosed) {
   EXPECT_EQ(first.Receive()->status, 200);
 }
 
-TEST_F(HttpServerLimitsTest, AllConnectionsTogetherHoldBoundedBytes) {
-  options_.buffer_bytes_max = 1 << 20;
+TEST_F(HttpServerLimitsTest, ARejectedHeadHasNoBodyAndItsRequestIsKnown) {
+  options_.body_bytes_max = 1000;
+  options_.body_timeout_ms = 1000;
+  options_.idle_timeout_ms = 1'000'000;
   Start();
-  // Answers that a client does not take, together more than the bound.
-  HttpTestClient lazy = Connect(4096);
-  lazy.Send(Get("/big?20000000") + Get("/next"));
-  HttpTestClient patient = Connect();
-  const std::string body(100'000, 'x');
-  // In two pieces, as only what has not arrived whole is waited for.
-  const auto send_large = [&](HttpTestClient& client) {
-    const std::string request = Post("/large", body);
-    client.Send(request.substr(0, 50'000));
-    HttpTestClient barrier = Connect();  // its answer: the loop has read the first piece
-    barrier.Send(Get("/x"));
-    EXPECT_EQ(barrier.Receive()->status, 200);
-    client.Send(request.substr(50'000));
+  {
+    HttpTestClient client = Connect();
+    client.Send("HEAD / HTTP/1.1\r\nHost: test\r\nExpect: miracles\r\n\r\n");
+    EXPECT_EQ(client.Receive(true)->status, 417);
+    EXPECT_TRUE(client.AwaitEnd());
+  }
+  // The handler is given the request's own headers, not those of another connection, however far it had come.
+  const std::string post = "POST / HTTP/1.1\r\nHost: test\r\nRequest-Id: mine\r\n";
+  HttpTestClient other = Connect();
+  const auto other_request = [&] {
+    other.Send(Get("/x", "Request-Id: other\r\n"));
+    EXPECT_EQ(other.Receive()->status, 200);
   };
-  send_large(patient);
-  ExpectRefusal(patient, 503);
-  // What is small is served.
-  HttpTestClient small = Connect();
-  small.Send(Post("/small", "a few bytes").substr(0, 40));
-  small.Send(Post("/small", "a few bytes").substr(40));
-  EXPECT_EQ(small.Receive()->body, "POST /small a few bytes");
-  // The room comes back when the answers are taken.
-  EXPECT_EQ(lazy.Receive()->body.size(), 20'000'000U);
-  EXPECT_EQ(lazy.Receive()->body, "GET /next ");
-  HttpTestClient again = Connect();
-  send_large(again);
-  EXPECT_EQ(again.Receive()->status, 200);
+  const auto rejected = [&](const std::string& begin, const std::string& rest) {
+    HttpTestClient client = Connect();
+    const double before = Metric("muster_http_received_bytes_total");
+    const double refused = Metric("muster_http_requests_total{class=\"4xx\"");
+    client.Send(begin);
+    AwaitReceived(static_cast<std::size_t>(before) + begin.size());
+    other_request();
+    client.Send(rest);
+    if (rest.empty()) {
+      AwaitInTime([&] { return Metric("muster_http_requests_total{class=\"4xx\"") > refused; }, begin);
+    }
+    const auto answer = client.Receive();
+    return answer ? answer->body : "nothing";
+  };
+  EXPECT_THAT(rejected(post, "Content-Length: 1001\r\n\r\n"), testing::EndsWith(" mine"));
+  EXPECT_THAT(rejected(post, "Transfer-Encoding: gzip\r\n\r\n"), testing::EndsWith(" mine"));
+  EXPECT_THAT(rejected(post + "Transfer-Encoding: chunked\r\n\r\n", "x\r\n"), testing::EndsWith(" mine"));
+  EXPECT_THAT(rejected(post + "Transfer-Encoding: chunked\r\n\r\n", ""), testing::EndsWith(" mine"));
+  EXPECT_THAT(rejected(post + "Content-Length: 10\r\n\r\n", ""), testing::EndsWith(" mine"));
+  EXPECT_THAT(rejected(post, "broken\r\n"), testing::EndsWith(" ")) << "headers are not known before all were read";
+}
+
+TEST_F(HttpServerLimitsTest, AllConnectionsTogetherHoldBoundedBytes) {
+  options_.buffer_bytes_max = 4 << 20;
+  Start();
+  // Answers that wait for one before them, together nearly as many bytes as large answers may take: half of the bound.
+  HttpTestClient waiting = Connect();
+  waiting.Send(Get("/hold") + Get("/big?1000000") + Get("/big?900000"));
+  AwaitHeld("/hold");
+  Await([&] { return handled().size() == 3; }, "the answers are not there");
+  HttpTestClient other = Connect();
+  other.Send(Get("/big?300000"));
+  EXPECT_EQ(other.Receive()->status, 503);
+  other.Send(Get("/big?3000000"));
+  EXPECT_EQ(other.Receive()->status, 400) << "more than would ever fit";
+  other.Send(Get("/small"));
+  EXPECT_EQ(other.Receive()->body, "GET /small ");
+
+  // Requests fill the rest. A large one is not waited for beyond the bound, small ones are.
+  std::vector<std::unique_ptr<HttpTestClient>> halves;
+  const auto begin = [&](std::size_t bytes) {
+    halves.push_back(std::make_unique<HttpTestClient>(server_->address()));
+    const std::string request = Post("/half", std::string(bytes, 'x'));
+    const auto before = static_cast<std::size_t>(Metric("muster_http_received_bytes_total"));
+    halves.back()->Send(request.substr(0, request.size() - 1));
+    AwaitReceived(before + request.size() - 1);
+  };
+  begin(1'000'000);
+  begin(1'000'000);
+  HttpTestClient large = Connect();
+  large.Send(Post("/half", std::string(1'000'000, 'x')).substr(0, 900'000));
+  ExpectRefusal(large, 503);
+  for (int i = 0; i < 30; ++i) begin(15'000);
+  // Nothing more is taken up, and everybody is told so.
+  other.Send(Get("/small"));
+  EXPECT_EQ(other.Receive()->status, 503);
+
+  // The room comes back.
+  Release("/hold");
+  EXPECT_EQ(waiting.Receive()->body, "released /hold");
+  EXPECT_EQ(waiting.Receive()->body.size(), 1'000'000U);
+  EXPECT_EQ(waiting.Receive()->body.size(), 900'000U);
+  other.Send(Get("/small"));
+  EXPECT_EQ(other.Receive()->status, 200);
+  halves.front()->Send("x");
+  EXPECT_EQ(halves.front()->Receive()->status, 200);
 }
 
 TEST_F(HttpServerLimitsTest, WithoutDescriptorsClientsAreClosedAndServiceGoesOn) {

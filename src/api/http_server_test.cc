@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <latch>
 #include <string>
 #include <vector>
 
@@ -216,6 +218,52 @@ TEST_F(HttpServerTest, MoreRequestsThanMayBeUnderWayWait) {
     EXPECT_EQ(client.Receive()->body, "released /hold/" + std::to_string(i));
     EXPECT_LE(held(), 3U);
   }
+}
+
+TEST_F(HttpServerTest, ALargeAnswerUnderWayIsTheLastOfItsConnection) {
+  Start();
+  HttpTestClient client = Connect();
+  client.Send(Get("/hold-large?100000") + Get("/next"));
+  AwaitHeld("/hold-large?100000");
+  HttpTestClient other = Connect();
+  other.Send(Get("/other"));
+  EXPECT_EQ(other.Receive()->status, 200);
+  EXPECT_EQ(handled(), (std::vector<std::string>{"/hold-large?100000", "/other"}));
+  Release("/hold-large?100000");
+  EXPECT_EQ(client.Receive()->body, "released /hold-large?100000");
+  EXPECT_EQ(client.Receive()->body, "GET /next ");
+}
+
+// What one connection has sent is not answered at a stretch while others wait.
+TEST_F(HttpServerTest, AGreedyConnectionLetsOthersHaveTheirTurn) {
+  Start();
+  HttpTestClient gate = Connect();
+  gate.Send(Get("/hold"));
+  AwaitHeld("/hold");
+  HttpTestClient greedy = Connect();
+  HttpTestClient modest = Connect();
+  for (HttpTestClient* client : {&greedy, &modest}) {
+    client->Send(Get("/x"));
+    EXPECT_EQ(client->Receive()->status, 200);
+  }
+  std::latch stopped{1};
+  std::latch goes_on{1};
+  WithHeld("/hold", [&](HttpExchange exchange) {
+    stopped.count_down();
+    goes_on.wait();
+    exchange.Send({.status = 200});
+  });
+  stopped.wait();
+  constexpr std::size_t kRequests = 30;
+  std::string requests;
+  for (std::size_t i = 0; i < kRequests; ++i) requests += Get("/big?100000");
+  greedy.Send(requests);
+  modest.Send(Get("/modest"));
+  goes_on.count_down();
+  EXPECT_EQ(modest.Receive()->status, 200);
+  const std::vector<std::string> order = handled();
+  EXPECT_LE(std::count(order.begin(), std::ranges::find(order, "/modest"), "/big?100000"), 6);
+  for (std::size_t i = 0; i < kRequests; ++i) EXPECT_EQ(greedy.Receive()->body.size(), 100'000U);
 }
 
 TEST_F(HttpServerTest, ServesOnAllItsThreads) {

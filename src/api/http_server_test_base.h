@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "api/http_server.h"
 #include "api/http_test_client.h"
@@ -107,6 +108,16 @@ class HttpServerTest : public testing::Test {
   }
   double OpenConnections() { return Metric("muster_http_connections_open{"); }
 
+  // Until the loops have read that much.
+  void AwaitReceived(std::size_t bytes) {
+    Await([&] { return Metric("muster_http_received_bytes_total") >= static_cast<double>(bytes); }, "nothing is read");
+  }
+  // Targets in the order in which they were handled.
+  std::vector<std::string> handled() {
+    std::lock_guard lock(mutex_);
+    return handled_;
+  }
+
   static constexpr std::chrono::seconds kPatience{30};
 
   HttpServerOptions options_;
@@ -125,18 +136,27 @@ class HttpServerTest : public testing::Test {
     EchoHandler(HttpServerTest& test, EventLoop& loop) : test_(test), loop_(loop) {}
     void Handle(const HttpRequest& request, HttpExchange exchange) override {
       EXPECT_EQ(&exchange.loop(), &loop_);
+      test_.Note(std::string(request.target));
+      if (request.path == "/hold-large") EXPECT_TRUE(exchange.Hold(std::stoul(std::string(request.query))));
       if (request.path.starts_with("/hold")) return test_.Hold(std::string(request.target), loop_, std::move(exchange));
       if (request.path == "/drop") return;
       if (request.path == "/big") {
         const std::string body(static_cast<std::size_t>(std::stoul(std::string(request.query))), 'b');
+        if (const auto held = exchange.Hold(body.size()); !held) {
+          return exchange.Send(
+              {.status = DescribeReason(held.error().reason).http_status, .content_type = "text/plain"});
+        }
         return exchange.Send({.status = 200, .content_type = "text/plain", .body = body});
       }
+      if (request.crowded) return exchange.Send({.status = 503});
       std::string body(request.method_name);
       body.append(" ").append(request.target).append(" ").append(request.body);
       exchange.Send({.status = 200, .content_type = "text/plain", .body = body});
     }
-    std::string DescribeRejection(int status, std::string_view detail) override {
-      return std::to_string(status) + ": " + std::string(detail);
+    void Reject(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) override {
+      std::string body = std::to_string(rejection.status) + ": ";
+      body.append(rejection.detail).append(" ").append(known.Header("Request-Id"));
+      exchange.Send({.status = rejection.status, .content_type = "application/problem+json", .body = body});
     }
 
    private:
@@ -156,6 +176,18 @@ class HttpServerTest : public testing::Test {
     changed_.notify_all();
   }
 
+  void Note(std::string target) {
+    std::lock_guard lock(mutex_);
+    handled_.push_back(std::move(target));
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, Held> held_;
+  std::vector<std::string> handled_;
+
+ protected:
+  // Answers it on its loop, as `then` does.
   void WithHeld(const std::string& target, std::move_only_function<void(HttpExchange)> then) {
     std::lock_guard lock(mutex_);
     const auto found = held_.find(target);
@@ -165,10 +197,6 @@ class HttpServerTest : public testing::Test {
     });
     held_.erase(found);
   }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<std::string, Held> held_;
 };
 
 }  // namespace muster

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "api/member_handler.h"
-#include "api/problem.h"
 
 namespace muster {
 
@@ -17,7 +16,7 @@ MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> read
       archive_(*dependencies.archive),
       clock_(*dependencies.clock),
       server_(dependencies.server),
-      probes_(dependencies),
+      probes_(dependencies, Probes::kExpositionAgeMax),
       token_hash_(dependencies.keyring->hash_key()),
       json_(*dependencies.catalog, dependencies.keyring->hash_key()),
       calls_(loop, dependencies),
@@ -37,6 +36,7 @@ void MemberHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
   call->member = route.member;
   if (route.rpc == Rpc::kNone) return calls_.Fail(*call, RefusalOf(route), route.allow);
   if (Probes::Serves(route.rpc)) return probes_.Answer(calls_, *call, request.query);
+  if (request.crowded) return calls_.FailCrowded(*call);
   if (auto begun = Dispatch(*call, {request, headers}); !begun) calls_.Fail(*call, begun.error());
 }
 
@@ -69,10 +69,8 @@ Result<void> MemberHandler::Dispatch(Call& call, const Input& input) {
   }
 }
 
-std::string MemberHandler::DescribeRejection(int status, std::string_view detail) {
-  std::string problem;
-  AppendProblem(problem, RejectionError(status, detail), calls_.NextRequestId(), status);
-  return problem;
+void MemberHandler::Reject(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) {
+  calls_.Refuse(rejection, known, std::move(exchange));
 }
 
 void MemberHandler::AppendMember(std::string& out, const Call& call, const MemberDocument& document) {

@@ -131,15 +131,6 @@ TEST_F(BadInputTest, KeysNeverReachALog) {
   for (const auto& [level, line] : logger_.lines) EXPECT_THAT(line, Not(HasSubstr("secret")));
 }
 
-TEST_F(BadInputTest, RejectionsOfTheServerAreProblemsToo) {
-  for (auto* handler : {members_.get(), admin_.get()}) {
-    EXPECT_THAT(handler->DescribeRejection(413, "the body is larger than 1 MiB"),
-                HasSubstr("\"code\":\"BODY_TOO_LARGE\""));
-    EXPECT_THAT(handler->DescribeRejection(400, "bad"), HasSubstr("\"requestId\":\""));
-    EXPECT_NE(handler->DescribeRejection(400, "bad"), handler->DescribeRejection(400, "bad"));
-  }
-}
-
 // Whatever arrives, the answer is a problem or a success, and there is exactly one.
 RC_GTEST_FIXTURE_PROP(BadInputTest, AnyTargetIsAnswered, ()) {
   const auto pieces = *rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(

@@ -61,6 +61,7 @@ TEST_F(MemberReadsTest, AnswersTheMember) {
   EXPECT_EQ(response.Header("ETag"), "\"3\"");
   EXPECT_EQ(response.Header("X-Muster-Source"), "near");
   EXPECT_EQ(response.Header("X-Muster-Age-Ms"), "12");
+  EXPECT_EQ(response.Header("Vary"), "Authorization");
   EXPECT_EQ(reader_->asked.at(0).id, MemberId(7));
   EXPECT_EQ(reader_->asked.at(0).options.min_version, Version(0));
   EXPECT_FALSE(reader_->asked.at(0).options.no_cache);
@@ -280,6 +281,8 @@ TEST_F(MemberReadsTest, ProbesNeedNoKey) {
     const Response failing = probe("/readyz?verbose");
     EXPECT_EQ(failing.status, 503);
     EXPECT_EQ(failing.body, "[-] store: the disk is full\n[+] topology: ok\nnot ready\n");
+    EXPECT_EQ(failing.Header("Retry-After"), "1");
+    EXPECT_EQ(probe("/readyz").body, "[-] store: the disk is full\nnot ready\n");
     EXPECT_EQ(probe("/livez").status, 200);
     checks_ = {{"store", true, ""}};
     const Response metrics = probe("/metrics");

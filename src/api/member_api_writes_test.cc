@@ -124,8 +124,27 @@ TEST_F(MemberWritesTest, UpdateWithoutAMaskChangesWhatTheBodyHas) {
   EXPECT_THAT(TheWrite().patch.fields, ElementsAre("city"));
 }
 
+TEST_F(MemberWritesTest, AMaskOfAllReplacesTheMemberAndKeepsItsState) {
+  Patch("?updateMask=*", R"({"city":"Wuxi","version":"3"})");
+  EXPECT_THAT(TheWrite().patch.fields,
+              ElementsAre("displayName", "realName", "gender", "birthDate", "city", "tier", "tags", "attributes"));
+  Patch("?updateMask=%2A", R"({"city":"Wuxi","state":"FROZEN"})");
+  EXPECT_THAT(TheWrite().patch.fields, ElementsAre("state", "displayName", "realName", "gender", "birthDate", "city",
+                                                   "tier", "tags", "attributes"));
+}
+
+TEST_F(MemberWritesTest, AnUnknownNameIsAnsweredWithThoseThatCanBeChanged) {
+  const Response response = Patch("?updateMask=%2B", "{}");
+  EXPECT_THAT(response.body, AllOf(HasSubstr("known are state, displayName"), Not(HasSubstr("createTime"))));
+}
+
+TEST_F(MemberWritesTest, AnEmptyIfMatchIsNoConsent) {
+  EXPECT_THAT(Patch("", R"({"city":"x"})", {{"If-Match", ""}}), BlamesField("If-Match"));
+  EXPECT_TRUE(NothingWasWritten());
+}
+
 TEST_F(MemberWritesTest, UpdateChecksItsMask) {
-  for (const char* mask : {"", "ctiy", "city,,tags", "identities", "id", "attributes.color", "city,city", "*"}) {
+  for (const char* mask : {"", "ctiy", "city,,tags", "identities", "id", "attributes.color", "city,city", "*,city"}) {
     EXPECT_THAT(Patch("?updateMask=" + std::string(mask), R"({"city":"x"})"), BlamesField("updateMask")) << mask;
   }
   EXPECT_THAT(Patch("?updateMask=city&updateMask=tags", "{}"), BlamesField("updateMask"));

@@ -124,12 +124,13 @@ bool ReadTime(JsonValue value, const FieldPath& path, JsonFaults& faults, Timest
 
 Result<std::vector<std::string>> ParseUpdateMask(std::string_view text) {
   std::vector<std::string> fields;
+  if (text == kWholeMask) return std::vector<std::string>{std::string(text)};
   while (true) {
     const std::size_t comma = text.find(',');
     const std::string_view name = text.substr(0, comma);
     const int field = FieldOfName(name);
     if (name.empty()) return FailField("updateMask", "contains an empty name; write names with commas between them");
-    if (field < 0) return FailField("updateMask", ShownName(name) + " " + DescribeUnknownName(name, kMemberFields));
+    if (field < 0) return FailField("updateMask", ShownName(name) + " " + DescribeUnknownName(name, kUpdatableNames));
     if ((kUpdatableFields & FieldBit(field)) == 0) {
       return FailField("updateMask", std::string(name) + " " + DescribeImmutable(field));
     }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,12 @@ inline constexpr std::uint64_t kUpdatableFields =
     FieldBit(kStateField) | FieldBit(kDisplayNameField) | FieldBit(kRealNameField) | FieldBit(kGenderField) |
     FieldBit(kBirthDateField) | FieldBit(kCityField) | FieldBit(kTierField) | FieldBit(kTagsField) |
     FieldBit(kAttributesField);
+// Their names: they stand together.
+inline constexpr std::span<const std::string_view> kUpdatableNames =
+    std::span(kMemberFields).subspan(kStateField, kAttributesField - kStateField + 1);
+static_assert(kUpdatableFields == FieldBit(kAttributesField + 1) - FieldBit(kStateField));
+// As an updateMask: all that an update may change (AIP-134).
+inline constexpr std::string_view kWholeMask = "*";
 // What the server sets, unless a caller with the import scope brings it along.
 inline constexpr std::uint64_t kPastFields = FieldBit(kStateField) | FieldBit(kVersionField) |
                                              FieldBit(kCreateTimeField) | FieldBit(kUpdateTimeField) |
@@ -56,8 +63,9 @@ int FieldOfName(std::string_view name);
 // Why an update cannot change `field`, and what does.
 std::string DescribeImmutable(int field);
 
-// The fields of an updateMask: names of the fields an update may change, separated by commas. INVALID_ARGUMENT: empty,
-// unknown, repeated, a part of a field, a field that updates cannot change.
+// The fields of an updateMask: names of the fields an update may change, separated by commas, or kWholeMask alone,
+// which stays as it is. INVALID_ARGUMENT: empty, unknown, repeated, a part of a field, a field that updates cannot
+// change.
 Result<std::vector<std::string>> ParseUpdateMask(std::string_view text);
 
 // Reads any field except kIdentitiesField into `member`.

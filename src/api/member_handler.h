@@ -21,7 +21,7 @@ namespace muster {
 // How many changes a page of a history has at most, and when the caller does not say.
 inline constexpr std::int64_t kHistoryPageMax = 100;
 inline constexpr std::int64_t kHistoryPageDefault = 50;
-// How large the answer to one batch may become.
+// How large the members in the answer to one batch may be together.
 inline constexpr std::size_t kBatchAnswerBytesMax = std::size_t{16} << 20;
 
 // The HttpHandler of member_api.h. One verb a method; a verb that returns an error has not answered, all others have or
@@ -31,7 +31,7 @@ class MemberHandler final : public HttpHandler {
   MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies);
 
   void Handle(const HttpRequest& request, HttpExchange exchange) override;
-  std::string DescribeRejection(int status, std::string_view detail) override;
+  void Reject(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) override;
 
  private:
   // What a verb is given beside its call; views into the request.
@@ -39,18 +39,22 @@ class MemberHandler final : public HttpHandler {
     const HttpRequest& request;
     const RequestHeaders& headers;
   };
-  // The keys of one batch and what was found for them; used again.
+  // The keys of one batch and what was found for them; used again. Members are held (HttpExchange::Hold) as they come,
+  // or dropped once the batch cannot be answered.
   struct Batch {
     MemberHandler* handler = nullptr;
     Call* call = nullptr;
     Reason missing = Reason::kMemberNotFound;
     std::vector<Result<MemberAnswer>> answers;
     std::size_t outstanding = 0;
+    std::size_t bytes = 0;         // of the members so far
+    std::size_t held_bytes = 0;    // bytes, and something for those to come
+    std::optional<Error> refusal;  // why it cannot be answered
 
     // The reply for the key at `index`; two words, so that it is kept in the callback itself.
     auto ReplyAt(std::size_t index) {
       return [this, index](Result<MemberAnswer> answer) {
-        answers[index] = std::move(answer);
+        handler->TakeReply(*this, index, std::move(answer));
         handler->FinishOne(*this);
       };
     }
@@ -68,7 +72,8 @@ class MemberHandler final : public HttpHandler {
 
   Result<void> BatchGet(Call& call, const Input& input);
   Result<void> BatchResolve(Call& call, const Input& input);
-  Batch& StartBatch(Call& call, Reason missing, std::size_t size);
+  Result<Batch*> StartBatch(Call& call, Reason missing, std::size_t size);
+  static void TakeReply(Batch& batch, std::size_t index, Result<MemberAnswer> answer);
   void FinishOne(Batch& batch);
   void AnswerBatch(Batch& batch);
 

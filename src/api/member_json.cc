@@ -134,7 +134,9 @@ Result<MemberPatch> MemberJson::ReadPatch(std::string_view json, const std::vect
   std::uint64_t wanted = kUpdatableFields;
   if (mask != nullptr) {
     wanted = 0;
-    for (const std::string& name : *mask) wanted |= FieldBit(FieldOfName(name));
+    for (const std::string& name : *mask) {
+      wanted |= name == kWholeMask ? kUpdatableFields : FieldBit(FieldOfName(name));
+    }
   }
 
   Result<MemberPatch> patch(std::in_place);
@@ -150,6 +152,10 @@ Result<MemberPatch> MemberJson::ReadPatch(std::string_view json, const std::vect
     }
   }
   const std::uint64_t given = object.seen() & ~object.nulls();
+  // A replacement of the whole member without a state is not about its state, which cannot be cleared.
+  if (mask != nullptr && mask->front() == kWholeMask && (given & FieldBit(kStateField)) == 0) {
+    wanted &= ~FieldBit(kStateField);
+  }
   const std::uint64_t changed = mask != nullptr ? wanted : (null_clears ? object.seen() : given) & wanted;
   if ((changed & FieldBit(kStateField)) != 0) {
     if ((given & FieldBit(kStateField)) == 0) {

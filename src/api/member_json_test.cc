@@ -230,9 +230,10 @@ TEST_F(MemberJsonTest, APatchRefusesWhatNoUpdateCanChange) {
 TEST_F(MemberJsonTest, MasksAreListsOfFieldsThatUpdatesChange) {
   EXPECT_THAT(ParseUpdateMask("city").value(), ElementsAre("city"));
   EXPECT_THAT(ParseUpdateMask("state,realName,attributes").value(), ElementsAre("state", "realName", "attributes"));
+  EXPECT_THAT(ParseUpdateMask("*").value(), ElementsAre("*"));
   for (const char* text :
        {"", ",", "city,", ",city", "city,,tags", "city,city", "City", "real_name", "attributes.color", "id", "version",
-        "identities", "createTime", "updateTime", "mergedInto", "*", " city", "city, tags"}) {
+        "identities", "createTime", "updateTime", "mergedInto", "*,city", "city,*", " city", "city, tags"}) {
     const auto mask = ParseUpdateMask(text);
     ASSERT_FALSE(mask) << text;
     EXPECT_EQ(mask.error().violations.at(0).field, "updateMask") << text;

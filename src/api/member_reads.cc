@@ -96,7 +96,10 @@ void MemberHandler::AnswerRead(Call& call, Result<MemberAnswer> answer, Reason m
   std::string& head = calls_.StartHead(call);
   head.append("ETag: \"");
   AppendNumber(head, document.version().value());
-  head.append("\"\r\nX-Muster-Source: ").append(SourceName(answer->source)).append("\r\nX-Muster-Age-Ms: ");
+  // What is shown depends on the caller's scopes.
+  head.append("\"\r\nVary: Authorization\r\nX-Muster-Source: ")
+      .append(SourceName(answer->source))
+      .append("\r\nX-Muster-Age-Ms: ");
   AppendNumber(head, answer->age.count() / 1000);
   head.append("\r\n");
   if (NamesVersion(call.if_none_match, document.version())) return calls_.Answer(call, 304, {}, {});

@@ -51,7 +51,7 @@ Result<void> MemberHandler::Register(Call& call, const Input& input) {
 
 Result<void> MemberHandler::Update(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, kUpdateParameters, {kJson, kMergePatch}));
-  MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.headers.if_match));
+  MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.request.headers));
   const auto mask_text = query_.Find("updateMask");
   std::vector<std::string> mask;
   if (mask_text) {
@@ -67,7 +67,7 @@ Result<void> MemberHandler::Update(Call& call, const Input& input) {
 
 Result<void> MemberHandler::Bind(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
-  MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.headers.if_match));
+  MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.request.headers));
   MUSTER_ASSIGN(Identity identity, json_.ReadIdentity(input.request.body, true));
   return WriteIf(call, std::move(condition),
                  [this, id = call.member, identity = std::move(identity)](WriteContext context) mutable {
@@ -77,7 +77,7 @@ Result<void> MemberHandler::Bind(Call& call, const Input& input) {
 
 Result<void> MemberHandler::Unbind(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
-  MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.headers.if_match));
+  MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.request.headers));
   MUSTER_ASSIGN(const Identity identity, json_.ReadIdentity(input.request.body, false));
   return WriteIf(call, std::move(condition), [this, id = call.member, key = identity.key](WriteContext context) {
     return writer_.Unbind(id, key, std::move(context));
@@ -86,7 +86,7 @@ Result<void> MemberHandler::Unbind(Call& call, const Input& input) {
 
 Result<void> MemberHandler::Close(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
-  MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.headers.if_match));
+  MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.request.headers));
   MUSTER_TRY(json_.ReadEmpty(input.request.body));
   return WriteIf(call, std::move(condition),
                  [this, id = call.member](WriteContext context) { return writer_.Close(id, std::move(context)); });

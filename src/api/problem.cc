@@ -40,13 +40,13 @@ void WriteErrorMembers(JsonWriter& json, const Error& error) {
   json.EndArray();
 }
 
-void AppendProblem(std::string& out, const Error& error, std::string_view request_id, int status) {
+void AppendProblem(std::string& out, const Error& error, std::string_view request_id) {
   const ReasonDescription& reason = DescribeReason(error.reason);
   JsonWriter json(out);
   json.BeginObject();
   json.Key("type").String("urn:muster:problem:" + std::string(reason.code));
   json.Key("title").String(reason.title);
-  json.Key("status").Number(status == 0 ? reason.http_status : status);
+  json.Key("status").Number(reason.http_status);
   WriteErrorMembers(json, error);
   json.Key("requestId").String(request_id);
   json.EndObject();
@@ -63,13 +63,28 @@ void AppendProblemHeaders(std::string& out, const Error& error) {
 }
 
 Error RejectionError(int status, std::string_view detail) {
-  Reason reason = Reason::kInvalidArgument;
-  if (status == 408) reason = Reason::kDeadlineExceeded;
-  if (status == 413) reason = Reason::kBodyTooLarge;
-  if (status == 414) reason = Reason::kUriTooLong;
-  if (status == 431) reason = Reason::kHeadersTooLarge;
-  if (status == 503) reason = Reason::kOverloaded;
-  if (status >= 500 && status != 503 && status != 501 && status != 505) reason = Reason::kInternal;
+  const auto reason = [status] {
+    switch (status) {
+      case 408:
+        return Reason::kRequestTimeout;
+      case 413:
+        return Reason::kBodyTooLarge;
+      case 414:
+        return Reason::kUriTooLong;
+      case 417:
+        return Reason::kExpectationFailed;
+      case 431:
+        return Reason::kHeadersTooLarge;
+      case 501:
+        return Reason::kNotImplemented;
+      case 503:
+        return Reason::kOverloaded;
+      case 505:
+        return Reason::kHttpVersionNotSupported;
+      default:
+        return status < 500 ? Reason::kInvalidArgument : Reason::kInternal;
+    }
+  }();
   return Error{.reason = reason, .message = std::string(detail)};
 }
 

@@ -13,8 +13,8 @@ inline constexpr std::string_view kProblemContentType = "application/problem+jso
 // Appends an RFC 9457 problem:
 //   {"type":"urn:muster:problem:MEMBER_NOT_FOUND","title":"There is no such member","status":404,"detail":"…",
 //    "code":"MEMBER_NOT_FOUND","requestId":"…","retryable":false,"errors":[{"field":"identities[1].value","detail":"…"}]}
-// `errors` only when there are violations. `status` 0 is the reason's own.
-void AppendProblem(std::string& out, const Error& error, std::string_view request_id, int status = 0);
+// `errors` only when there are violations.
+void AppendProblem(std::string& out, const Error& error, std::string_view request_id);
 
 // The members "code", "detail", "retryable" and "errors" of an open object: the error of one item of a batch.
 void WriteErrorMembers(JsonWriter& json, const Error& error);
@@ -23,7 +23,7 @@ void WriteErrorMembers(JsonWriter& json, const Error& error);
 // WWW-Authenticate on 401.
 void AppendProblemHeaders(std::string& out, const Error& error);
 
-// What a request was that the server refused before it had a handler (HttpHandler::DescribeRejection).
+// What a request was that the server could not take up (HttpHandler::Reject): the reason of that status.
 Error RejectionError(int status, std::string_view detail);
 
 }  // namespace muster

@@ -55,16 +55,11 @@ TEST(ProblemTest, EveryReasonMakesAProblemOfItsStatus) {
 }
 
 TEST(ProblemTest, RejectionsKeepTheirStatus) {
-  for (const int status : {400, 408, 413, 414, 431, 501, 503, 505}) {
+  for (const int status : {400, 408, 413, 414, 417, 431, 500, 501, 503, 505}) {
     const Error error = RejectionError(status, "what is wrong");
-    std::string out;
-    AppendProblem(out, error, "r", status);
-    EXPECT_THAT(out, AllOf(HasSubstr("\"status\":" + std::to_string(status)), HasSubstr("what is wrong")));
+    EXPECT_EQ(DescribeReason(error.reason).http_status, status);
+    EXPECT_EQ(error.message, "what is wrong");
   }
-  EXPECT_EQ(RejectionError(400, "").reason, Reason::kInvalidArgument);
-  EXPECT_EQ(RejectionError(413, "").reason, Reason::kBodyTooLarge);
-  EXPECT_EQ(RejectionError(414, "").reason, Reason::kUriTooLong);
-  EXPECT_EQ(RejectionError(431, "").reason, Reason::kHeadersTooLarge);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "api/http_text.h"
 #include "api/query.h"
+#include "traffic/caller_key.h"
 
 namespace muster {
 
@@ -49,8 +50,6 @@ std::optional<EntityTag> TakeEntityTag(std::string_view& list) {
 // The length of a header's name is nearly a perfect hash of those that are read here.
 std::string_view RequestHeaders::* FieldOf(std::string_view name) {
   switch (name.size()) {
-    case 8:
-      return EqualsIgnoringCase(name, "if-match") ? &RequestHeaders::if_match : nullptr;
     case 10:
       return EqualsIgnoringCase(name, "request-id") ? &RequestHeaders::request_id : nullptr;
     case 11:
@@ -99,7 +98,7 @@ Result<Duration> ParseTimeout(std::string_view timeout_ms) {
 }
 
 bool IsRequestId(std::string_view text) {
-  if (text.empty() || text.size() > 64) return false;
+  if (text.empty() || text.size() > 64 || text.starts_with(kCallerKeyPrefix)) return false;
   return std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
            c == '-';
@@ -134,16 +133,27 @@ bool NamesVersion(std::string_view if_none_match, Version version) {
   return false;
 }
 
-Result<VersionCondition> ParseIfMatch(std::string_view if_match) {
+Result<VersionCondition> ParseIfMatch(std::span<const HttpHeader> headers) {
   VersionCondition condition;
-  if (if_match.empty() || TrimWhiteSpace(if_match) == "*") return condition;
-  condition.any = false;
-  while (!if_match.empty()) {
-    const auto tag = TakeEntityTag(if_match);
-    if (!tag) return FailField("If-Match", "must be * or entity tags such as \"3\", as ETag gives them");
-    const auto number = ParseDecimal(tag->opaque);
-    if (!tag->weak && number && *number > 0) condition.versions.push_back(Version(*number));
+  bool is_star = false;
+  for (const HttpHeader& header : headers) {
+    if (!EqualsIgnoringCase(header.name, "if-match")) continue;
+    std::string_view list = header.value;
+    if (condition.any && TrimWhiteSpace(list) == "*") {
+      condition.any = false;
+      is_star = true;
+      continue;
+    }
+    condition.any = false;
+    do {
+      const auto tag = TakeEntityTag(list);
+      if (!tag || is_star) return FailField("If-Match", "must be * or entity tags such as \"3\", as ETag gives them");
+      // As the text of an ETag: "03" is none.
+      const auto number = tag->opaque.starts_with('0') ? std::nullopt : ParseDecimal(tag->opaque);
+      if (!tag->weak && number) condition.versions.push_back(Version(*number));
+    } while (!list.empty());
   }
+  condition.any = condition.any || is_star;
   return condition;
 }
 

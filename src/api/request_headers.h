@@ -15,11 +15,11 @@
 
 namespace muster {
 
-// The headers that the API reads, gathered in one pass. Views into the request; empty when absent.
+// The headers that every request may need, gathered in one pass; If-Match has ParseIfMatch. Views into the request;
+// empty when absent.
 struct RequestHeaders {
   std::string_view authorization;
   std::string_view content_type;
-  std::string_view if_match;
   std::string_view if_none_match;
   std::string_view request_id;
   std::string_view trace_parent;
@@ -35,7 +35,8 @@ inline constexpr std::int64_t kTimeoutMsMax = 600'000;
 // X-Request-Timeout-Ms: 1 to kTimeoutMsMax, kTimeoutDefault when absent. INVALID_ARGUMENT otherwise.
 Result<Duration> ParseTimeout(std::string_view timeout_ms);
 
-// A Request-Id as a caller may choose it: 1 to 64 of [A-Za-z0-9_.-].
+// A Request-Id as a caller may choose it: 1 to 64 of [A-Za-z0-9_.-], but no caller's key: it goes into logs and
+// history.
 bool IsRequestId(std::string_view text);
 
 // W3C Trace Context: the 55 characters of version, trace id, parent id and flags; empty when `text` is malformed, which
@@ -55,8 +56,9 @@ struct VersionCondition {
   bool any = true;                // no header, or "*"
   std::vector<Version> versions;  // else: one of these (strong comparison); none means nothing can match
 };
-// INVALID_ARGUMENT when it is neither "*" nor a list of entity tags.
-Result<VersionCondition> ParseIfMatch(std::string_view if_match);
+// From all If-Match lines together. INVALID_ARGUMENT when that is neither "*" nor a list of entity tags; an empty one
+// is neither.
+Result<VersionCondition> ParseIfMatch(std::span<const HttpHeader> headers);
 
 // UNSUPPORTED_MEDIA_TYPE unless `content_type` is one of `accepted` (with charset=utf-8 at most), or absent.
 Result<void> CheckContentType(std::string_view content_type, std::initializer_list<std::string_view> accepted);

@@ -20,7 +20,6 @@ TEST(RequestHeadersTest, FindsNamesInAnyCase) {
   const RequestHeaders found = RequestHeaders::Scan(headers);
   EXPECT_EQ(found.authorization, "Bearer x");
   EXPECT_EQ(found.content_type, "application/json");
-  EXPECT_EQ(found.if_match, "\"1\"");
   EXPECT_EQ(found.if_none_match, "\"2\"");
   EXPECT_EQ(found.request_id, "r");
   EXPECT_EQ(found.trace_parent, "t");
@@ -90,24 +89,37 @@ TEST(NamesVersionTest, ComparesWeaklyOverLists) {
   }
 }
 
+Result<VersionCondition> ParseIfMatch(const std::vector<std::string_view>& lines) {
+  std::vector<HttpHeader> headers = {{"Host", "test"}};
+  for (const std::string_view line : lines) headers.push_back({"If-match", line});
+  return muster::ParseIfMatch(headers);
+}
+
 TEST(ParseIfMatchTest, RefusesWhatIsNoList) {
-  for (const char* text : {"3", "\"3", "\"3\" \"4\"", "\"3\"x", "*, \"3\"", "W/3", ","}) {
-    const auto condition = ParseIfMatch(text);
+  for (const char* text : {"", " ", "3", "\"3", "\"3\" \"4\"", "\"3\"x", "*, \"3\"", "W/3", ","}) {
+    const auto condition = ParseIfMatch({text});
     ASSERT_FALSE(condition) << text;
     EXPECT_EQ(condition.error().reason, Reason::kInvalidArgument);
+    EXPECT_FALSE(ParseIfMatch({"\"3\"", text})) << text;
+    EXPECT_FALSE(ParseIfMatch({text, "\"3\""})) << text;
   }
+  EXPECT_FALSE(ParseIfMatch({"*", "\"3\""}));
+  EXPECT_FALSE(ParseIfMatch({"\"3\"", "*"}));
+  EXPECT_FALSE(ParseIfMatch({"*", "*"}));
 }
 
 TEST(ParseIfMatchTest, AsksNothingWhenAbsentOrAStar) {
-  EXPECT_TRUE(ParseIfMatch("")->any);
-  EXPECT_TRUE(ParseIfMatch("*")->any);
+  EXPECT_TRUE(ParseIfMatch({})->any);
+  EXPECT_TRUE(ParseIfMatch({"*"})->any);
+  EXPECT_TRUE(ParseIfMatch({" * "})->any);
 }
 
 TEST(ParseIfMatchTest, KeepsOnlyTagsThatCanMatchStrongly) {
-  EXPECT_THAT(ParseIfMatch("\"3\"")->versions, ElementsAre(Version(3)));
-  EXPECT_THAT(ParseIfMatch("\"3\" ,\"5\"")->versions, ElementsAre(Version(3), Version(5)));
-  EXPECT_THAT(ParseIfMatch("W/\"3\", \"abc\", \"0\", \"\"")->versions, IsEmpty());
-  EXPECT_FALSE(ParseIfMatch("W/\"3\"")->any);
+  EXPECT_THAT(ParseIfMatch({"\"3\""})->versions, ElementsAre(Version(3)));
+  EXPECT_THAT(ParseIfMatch({"\"3\" ,\"5\""})->versions, ElementsAre(Version(3), Version(5)));
+  EXPECT_THAT(ParseIfMatch({"\"3\"", "\"5\", \"7\""})->versions, ElementsAre(Version(3), Version(5), Version(7)));
+  EXPECT_THAT(ParseIfMatch({"W/\"3\", \"abc\", \"0\", \"\", \"03\""})->versions, IsEmpty());
+  EXPECT_FALSE(ParseIfMatch({"W/\"3\""})->any);
 }
 
 TEST(CheckContentTypeTest, TakesUtf8AndNothingElse) {

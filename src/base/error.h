@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ enum class Reason : std::uint8_t {
   kMemberNotFound,
   kIdentityNotFound,
   kMethodNotAllowed,
+  kRequestTimeout,
   kMemberExists,
   kIdentityTaken,
   kStateConflict,
@@ -25,15 +27,20 @@ enum class Reason : std::uint8_t {
   kBodyTooLarge,
   kUriTooLong,
   kUnsupportedMediaType,
+  kExpectationFailed,
   kRateLimited,
   kHeadersTooLarge,
   kInternal,
+  kNotImplemented,
   kOverloaded,
   kWritesUnavailable,
   kOutcomeUnknown,
   kStale,
   kDeadlineExceeded,
+  kHttpVersionNotSupported,
 };
+// How many rows the table has.
+inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kHttpVersionNotSupported) + 1;
 
 struct ReasonDescription {
   Reason reason;

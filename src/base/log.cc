@@ -116,6 +116,11 @@ Result<std::unique_ptr<Logger>> MakeLogger(const LogOptions& options) {
   }
 }
 
+void ExposeLogMetrics(const Logger& logger, MetricRegistry& metrics) {
+  metrics.AddReadCounter("muster_log_lines_dropped_total", "Log lines lost to a full queue or refused by the file.",
+                         [&logger] { return static_cast<double>(logger.dropped()); });
+}
+
 Logger& NullLogger() {
   static SilentLogger logger;
   return logger;

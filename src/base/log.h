@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/pii.h"
 #include "base/result.h"
 
@@ -76,6 +77,9 @@ struct LogOptions {
 // A logger with a thread of its own; destroying it writes what is queued. The file is appended to and created if need
 // be (mode 0640); it is never reopened, so rotate it by copying and truncating.
 Result<std::unique_ptr<Logger>> MakeLogger(const LogOptions& options);
+
+// Shows what `logger` drops as muster_log_lines_dropped_total; it has to outlive the last exposition. Once a registry.
+void ExposeLogMetrics(const Logger& logger, MetricRegistry& metrics);
 
 // Drops everything; for tests and tools.
 Logger& NullLogger();

@@ -173,6 +173,9 @@ TEST_F(LogTest, AFullDiskIsCountedAndSurvived) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (logger->dropped() < 5 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   EXPECT_EQ(logger->dropped(), 5U);
+  MetricRegistry metrics;
+  ExposeLogMetrics(*logger, metrics);
+  EXPECT_THAT(metrics.Expose(), HasSubstr("muster_log_lines_dropped_total 5\n"));
 }
 
 TEST_F(LogTest, AFileThatCannotBeOpenedIsAnErrorThatSaysWhy) {

@@ -116,6 +116,11 @@ struct MetricRegistry::State {
   mutable std::mutex mutex;
   std::map<std::string, Family, std::less<>> families;
 
+  // Of ExposeShared; held while it is made, so that nobody makes a second one beside it.
+  std::mutex shared_mutex;
+  std::shared_ptr<const std::string> shared;  // guarded by shared_mutex
+  Instant shared_made;                        // guarded by shared_mutex
+
   Metric& FindOrAddLocked(std::string_view name, std::string_view help, prometheus::MetricType type,
                           MetricLabels labels);
   void AddRead(prometheus::MetricType type, std::string_view name, std::string_view help, std::function<double()> read,
@@ -199,6 +204,15 @@ std::string MetricRegistry::Expose() const {
     }
   }
   return prometheus::TextSerializer().Serialize(families);
+}
+
+std::shared_ptr<const std::string> MetricRegistry::ExposeShared(Instant now, Duration age_max) const {
+  std::lock_guard lock(state_->shared_mutex);
+  if (state_->shared == nullptr || now - state_->shared_made >= age_max) {
+    state_->shared = std::make_shared<const std::string>(Expose());
+    state_->shared_made = now;
+  }
+  return state_->shared;
 }
 
 std::vector<MetricRegistry::Description> MetricRegistry::Describe() const {

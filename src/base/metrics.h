@@ -92,6 +92,8 @@ class MetricRegistry {
 
   // Prometheus text format 0.0.4.
   std::string Expose() const;
+  // The same for readers who may be many: one text for all of them, made again once it is `age_max` old at `now`.
+  std::shared_ptr<const std::string> ExposeShared(Instant now, Duration age_max) const;
 
   struct Description {
     std::string name;

@@ -153,6 +153,18 @@ TEST(MetricRegistry, ReadsCountersThatAreKeptElsewhere) {
   EXPECT_THAT(registry.Expose(), HasSubstr("muster_log_lines_dropped_total 4\n"));
 }
 
+TEST(MetricRegistry, SharesAnExpositionUntilItIsOld) {
+  MetricRegistry registry;
+  Counter& counter = registry.AddCounter("muster_test_things_total", "Things.");
+  const Instant start{seconds(100)};
+  const auto first = registry.ExposeShared(start, seconds(1));
+  counter.Add();
+  EXPECT_EQ(registry.ExposeShared(start + milliseconds(999), seconds(1)), first);
+  EXPECT_THAT(*registry.ExposeShared(start + seconds(1), seconds(1)), HasSubstr("muster_test_things_total 1\n"));
+  counter.Add();
+  EXPECT_THAT(*registry.ExposeShared(start + seconds(1), seconds(0)), HasSubstr("muster_test_things_total 2\n"));
+}
+
 TEST(MetricRegistry, EscapesLabelValues) {
   MetricRegistry registry;
   registry.AddCounter("muster_test_things_total", "Things.", {{"route", "a\"b\\c\nd"}});

@@ -8,7 +8,8 @@
 
 namespace muster {
 
-// Nothing else is hashed in four parts under the installation's hash key, so no identity's key can be a caller's.
+// Under the installation's hash key identities are hashed in three parts, and the only others of four (page tokens)
+// begin with another word: no other hash can be a caller's.
 CallerKeyHash HashCallerKey(KeyedHash& hash, const CallerKeyParts& parts) {
   const std::array<std::string_view, 4> message = {"muster", "caller key", parts.id, parts.secret};
   return hash.Hash(message);

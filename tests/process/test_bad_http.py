@@ -103,12 +103,35 @@ def test_refused(raw, name):
     reply = raw.reply()
     assert reply is not None, "closed without an answer"
     assert reply.status in statuses, reply
-    problem = reply.json
-    assert reply.headers["content-type"].startswith("application/problem+json")
-    assert problem["status"] == reply.status and problem["code"] and problem["requestId"] and problem["detail"]
-    assert problem["retryable"] is False
+    assert_problem(reply, reply.json["code"])
+    assert reply.headers["request-id"] == reply.json["requestId"], reply
+    assert reply.json["retryable"] is False
     # The connection is over: nothing that followed is taken for a request.
     assert reply.headers.get("connection", "").lower() == "close", reply
+    assert raw.is_closed()
+
+
+@pytest.mark.parametrize("sent, code", [
+    (post("Request-Id: mine", "Content-Length: 1048577"), "BODY_TOO_LARGE"),
+    (post("Request-Id: mine", "Transfer-Encoding: gzip"), "NOT_IMPLEMENTED"),
+    (post("Request-Id: mine", "Expect: 200-maybe", "Content-Length: 0"), "EXPECTATION_FAILED"),
+    (post("Request-Id: mine", "Transfer-Encoding: chunked", body=b"zz\r\n"), "INVALID_ARGUMENT")])
+def test_a_refused_request_keeps_its_id_and_is_counted(server, raw, sent, code):
+    sample = f'muster_api_requests_total{{code="{code}",rpc="None"}} '
+
+    def count():
+        with server.admin_client() as admin:
+            lines = admin.call("GET", "/metrics").body.decode().splitlines()
+        return sum(float(line[len(sample):]) for line in lines if line.startswith(sample))
+    before = count()
+    problem = assert_problem(raw.send(sent).reply(), code)
+    assert problem["requestId"] == "mine"
+    assert count() == before + 1
+
+
+def test_a_refused_head_has_no_body(raw):
+    reply = raw.send(b"HEAD /livez HTTP/1.1\r\nHost: localhost\r\nExpect: 200-maybe\r\n\r\n").reply(to_head=True)
+    assert reply.status == 417 and int(reply.headers["content-length"]) > 0
     assert raw.is_closed()
 
 

@@ -265,3 +265,14 @@ def test_keys_are_nowhere_else(scratch):
     for key in keys:
         for name, text in texts.items():
             assert key[11:43].encode() not in text, (name, key[:11])
+
+
+def test_a_key_sent_as_a_request_id_is_kept_nowhere(scratch):
+    with Server(scratch / "data", extra_environment={"MUSTER_LOG__LEVEL": "debug"}) as server, server.client() as client:
+        reply = client.call("POST", "/v1/members", {"displayName": "x"}, {"Request-Id": server.key()})
+        assert reply.status == 201 and reply.headers["request-id"] != server.key()
+        assert server.key().encode() not in client.history(reply.json["id"]).body
+        key = server.key()
+    assert key not in server.log()
+    for path in (scratch / "data").glob("muster-*.db*"):
+        assert key.encode() not in path.read_bytes(), path

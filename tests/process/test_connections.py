@@ -1,4 +1,5 @@
 """Many, slow, silent and rude connections: bounded memory, bounded time, and everybody else is served."""
+import json
 import resource
 import socket
 import struct
@@ -123,6 +124,70 @@ def test_a_reader_that_does_not_read(scratch):
             assert client.get(member["id"]).status == 200
         finally:
             close_all(deaf)
+
+
+def test_batches_that_nobody_reads(scratch):
+    environment = {"MUSTER_HTTP__BUFFERS__MAX": "4MiB", "MUSTER_HTTP__THREADS": "1"}
+    with Server(scratch / "data", extra_environment=environment) as server, server.client() as client:
+        attributes = {f"name{n}": "x" * 1000 for n in range(64)}
+        member = client.register(attributes=attributes).json
+        small = client.register(displayName="Li Lei").json
+        key = server.key()
+
+        def batch(count):
+            body = json.dumps({"ids": [member["id"]] * count}).encode()
+            return request_bytes("POST", "/v1/members:batchGet", key, body, "Cache-Control: no-cache")
+        with RawConnection(server.http) as raw:  # 16 of 64 KiB fit into half of the bound
+            assert len(raw.send(batch(16)).reply().body) > 1_000_000
+            assert_problem(raw.send(batch(200)).reply(), "INVALID_ARGUMENT")
+        before = server.anonymous_bytes()
+        deaf = open_sockets(server.http, 30)
+        try:
+            for connection in deaf:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.sendall(batch(25) * 24)  # 1.1 GiB together
+            most = 0
+            for _ in range(200):
+                assert client.get(small["id"]).status == 200
+                most = max(most, server.anonymous_bytes() - before)
+            print(f"{most >> 20} MiB of anonymous memory for 30 connections that ask for 38 MiB each and read nothing")
+            assert most < 64 << 20
+            with RawConnection(server.http) as raw:
+                reply = raw.send(batch(25)).reply()
+                assert reply.status == 200 or int(reply.headers["retry-after"]) >= 1, reply
+        finally:
+            close_all(deaf)
+
+        def served():
+            with RawConnection(server.http) as raw:
+                return raw.send(batch(25)).reply().status == 200
+        wait_for(served, "the room comes back")
+
+
+def test_a_greedy_reader_of_metrics_holds_nobody_up(scratch):
+    with Server(scratch / "data", extra_environment={"MUSTER_HTTP__THREADS": "1"}) as server, server.client() as client:
+        member = client.register().json
+        with RawConnection(server.http) as greedy:
+            def ask():
+                for _ in range(50):
+                    greedy.send(request_bytes("GET", "/metrics") * 64)
+            def read():
+                while greedy.more():
+                    greedy.buffer = b""
+            threads = [threading.Thread(target=work, daemon=True) for work in (ask, read)]
+            for thread in threads:
+                thread.start()
+            times = []
+            for _ in range(200):
+                started = time.monotonic()
+                assert client.get(member["id"]).status == 200
+                times.append(time.monotonic() - started)
+            median = sorted(times)[len(times) // 2]
+            print(f"median of a read beside a connection that pipelines /metrics: {median * 1000:.1f} ms")
+            assert median < 0.02
+            greedy.socket.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join(DEADLINE_S)
 
 
 def test_a_reader_that_reads_slowly_gets_everything(server, client):

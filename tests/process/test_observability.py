@@ -42,6 +42,14 @@ def test_callers_cannot_write_lines_into_the_log(scratch):
     assert not [line for line in server.log().splitlines() if line.startswith("level=")]
 
 
+def test_who_was_refused_and_what_failed_is_logged(scratch):
+    with Server(scratch / "data") as server, server.client(key="") as client:
+        client.call("GET", "/v1/members/1", headers={"Request-Id": "no-key"})
+        with server.admin_client() as admin:
+            admin.call("GET", "/admin/v1/members:export", headers={"Request-Id": "export"})
+    assert "request_id=no-key" in server.log() and "request_id=export" in server.log()
+
+
 def read_metrics(client):
     """(types by family, values by sample) of a page in Prometheus' text format."""
     types, helps, values = {}, set(), {}
@@ -71,6 +79,7 @@ def test_metrics_keep_the_conventions(server, client):
         assert (kind == "counter") == name.endswith("_total"), (name, kind)
         if kind == "histogram":
             assert name.endswith("_seconds") or name.endswith("_bytes"), name
+    assert "muster_log_lines_dropped_total" in types
     for name in ("evictions", "refused"):  # what only grows is a counter
         assert not [n for n, kind in types.items() if n.endswith(name) and kind == "gauge"]
     for sample, value in values.items():
@@ -83,7 +92,8 @@ def test_metrics_count_what_happens(server, client):
     member = client.register().json
 
     def count(sample):
-        return read_metrics(client)[1].get(sample, 0)
+        with server.admin_client() as admin:  # the newest; the callers' port may answer what is a second old
+            return read_metrics(admin)[1].get(sample, 0)
     before = count('muster_api_request_seconds_count{rpc="GetMember"}')
     failed = count('muster_api_requests_total{code="MEMBER_NOT_FOUND",rpc="GetMember"}')
     for _ in range(7):

@@ -70,11 +70,14 @@ class ApiTest : public ::testing::Test {
     std::string body = {};
     std::string caller = "writer";  // empty: no key
     std::vector<std::pair<std::string, std::string>> headers = {};
+    std::size_t hold_max = SIZE_MAX;
+    bool crowded = false;
   };
 
   // Gives the request to a handler; its answer may come later.
   std::shared_ptr<Response> Begin(HttpHandler& handler, const Request& request) {
     auto response = std::make_shared<Response>();
+    response->hold_max = request.hold_max;
     std::vector<HttpHeader> headers;
     const std::string authorization = "Bearer " + request.caller;
     if (!request.caller.empty()) headers.push_back({"Authorization", authorization});
@@ -91,6 +94,7 @@ class ApiTest : public ::testing::Test {
     http.query = question == std::string_view::npos ? std::string_view() : all.substr(question + 1);
     http.headers = headers;
     http.body = *body;
+    http.crowded = request.crowded;
     handler.Handle(http, HttpExchange(*new TestSink(loop_, response), {}));
     return response;
   }

@@ -56,6 +56,8 @@ struct Response {
   std::string content_type;
   std::string headers;
   std::string body;
+  std::size_t held = 0;             // what the handler held for it, in all
+  std::size_t hold_max = SIZE_MAX;  // beyond, the server has no room
 
   // The value of a header; empty when absent.
   std::string Header(std::string_view name) const {
@@ -78,6 +80,11 @@ class TestSink final : public HttpExchange::Sink {
     response_->content_type = reply.content_type;
     response_->headers = reply.extra_headers;
     response_->body = reply.body;
+  }
+  Result<void> Hold(std::size_t bytes, std::size_t more) override {
+    if (bytes > response_->hold_max) return Fail(Reason::kOverloaded, "no room");
+    response_->held += more;
+    return {};
   }
   void Abandon(const HttpExchange::Ticket&) override { response_->abandoned = true; }
 

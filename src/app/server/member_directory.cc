@@ -94,6 +94,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   routes_ = std::make_unique<RouteTrees>(
       options.routes_read, RouteTrees::Parts{.store = store_.get(), .near_cache = near_cache_.get(), .floor = &floor_});
   ExposeCacheMetrics(*near_cache_, metrics_);
+  ExposeLogMetrics(logger, metrics_);
   sweeper_ = std::make_unique<Sweeper>(store_->shards(), options.sweeper, logger, metrics_);
   sweeper_->Start();
   return {};
