@@ -5,7 +5,8 @@
 namespace muster {
 
 // What a server asks of its process: private files (umask 077), as many descriptors as it may have, no death by
-// SIGPIPE, nor by SIGXFSZ (a file-size limit is a full disk); a death by SIGBUS (a page of a mapped data file cannot be read) says on standard error what to do.
+// SIGPIPE, nor by SIGXFSZ (a file-size limit is a full disk); a death by SIGBUS (a page of a mapped data file cannot be
+// read) says on standard error what to do.
 void PrepareServerProcess();
 
 // SIGTERM and SIGINT as something to wait for. Make it before any other thread: threads inherit the blocked signals.
