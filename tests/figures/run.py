@@ -76,7 +76,10 @@ def reads(bench: Bench, data: pathlib.Path):
                     lambda: bench.checked_rate(bench.load(server.port, mode="get", members=bench.member_count,
                                                           key_file=server.key_file, **flags)),
                     lambda: bench.checked_rate(bench.load(nginx.port, mode="plain", **flags)))
-                bench.record(name, ratio, floor, {**detail, "body_bytes": len(sample), "near": server.near_cache()})
+                near = server.near_cache()
+                if near["entries"] < bench.member_count:
+                    raise SystemExit(f"bench: only {near['entries']:.0f} members are in the near cache")
+                bench.record(name, ratio, floor, {**detail, "body_bytes": len(sample), "near": near})
     without = {"MUSTER_CACHE__NEAR__ENABLED": "false"}
     with Muster(bench.binary, data, core=SERVER_CORE, threads=1, environment=without) as server:
         with Nginx(bench.work / "nginx", sample, core=SERVER_CORE) as nginx:

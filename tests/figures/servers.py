@@ -71,7 +71,7 @@ class Muster:
 
     def near_cache(self) -> dict:
         metrics = self.request(self.admin_url + "/metrics").decode()
-        return {name: float(value) for name, value in re.findall(r"^muster_cache_near_(\w+)(?:\{\})? ([0-9.e+]+)$", metrics, re.M)}
+        return {name: float(value) for name, value in re.findall(r"^muster_cache_(\w+) ([0-9.e+]+)$", metrics, re.M)}
 
 
 class Nginx:
