@@ -57,6 +57,7 @@ Result<std::unique_ptr<MemberReader>> RouteTrees::Grow(EventLoop& loop) {
 RouteDescription RouteTrees::Describe() const {
   std::lock_guard lock(mutex_);
   std::vector<RouteDescription> descriptions;
+  descriptions.reserve(trees_.size());
   for (const MemberReader* tree : trees_) descriptions.push_back(tree->Describe());
   return MergeDescriptions(std::move(descriptions));
 }

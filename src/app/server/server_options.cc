@@ -34,6 +34,7 @@ Normaliser NormaliserOf(const std::string& wanted) {
 
 std::vector<std::string> NormaliserNames() {
   std::vector<std::string> names;
+  names.reserve(kNormalisers.size());
   for (const auto& [value, name] : kNormalisers) names.emplace_back(name);
   return names;
 }
@@ -106,6 +107,7 @@ LogOptions ServerOptions::log() const {
 
 Result<IdentityCatalog> ServerOptions::MakeCatalog() const {
   std::vector<IdentityKind> kinds;
+  kinds.reserve(identity_kinds.size());
   for (const KindRow& row : identity_kinds) {
     kinds.push_back({.name = row.name,
                      .scope = row.scope == "global" ? UniquenessScope::kGlobal : UniquenessScope::kPlatform,

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "app/files.h"
@@ -67,11 +67,10 @@ Outcome<std::optional<LineBatch>> BatchReader::Next() {
   std::uint64_t lines = 0;
   std::size_t bytes = 0;  // of whole lines, from begin_ on
   while (lines < lines_max) {
-    const char* const from = buffer_.data() + begin_ + bytes;
-    const std::size_t left = buffer_.size() - begin_ - bytes;
-    const void* const feed = left == 0 ? nullptr : std::memchr(from, '\n', left);
-    if (feed != nullptr) {
-      const auto size = static_cast<std::size_t>(static_cast<const char*>(feed) - from) + 1;
+    const std::string_view left = std::string_view(buffer_).substr(begin_ + bytes);
+    const std::size_t feed = left.find('\n');
+    if (feed != std::string_view::npos) {
+      const std::size_t size = feed + 1;
       if (lines > 0 && bytes + size > limits_.bytes) break;
       if (size - 1 > limits_.line_bytes_max) break;
       bytes += size;
@@ -79,11 +78,11 @@ Outcome<std::optional<LineBatch>> BatchReader::Next() {
       if (bytes >= limits_.bytes) break;
       continue;
     }
-    if (left > limits_.line_bytes_max || (lines > 0 && bytes + left > limits_.bytes)) break;
+    if (left.size() > limits_.line_bytes_max || (lines > 0 && bytes + left.size() > limits_.bytes)) break;
     MUSTER_ASSIGN(const bool more, Fill());
     if (more) continue;
-    if (left > 0) {  // the last line, without a line feed
-      bytes += left;
+    if (!left.empty()) {  // the last line, without a line feed
+      bytes += left.size();
       ++lines;
     }
     break;

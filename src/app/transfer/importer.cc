@@ -90,6 +90,7 @@ class ImportRun {
     MUSTER_TRY(CheckRejectsFile());
     MUSTER_TRY(Prepare());
     std::vector<std::thread> senders;
+    senders.reserve(static_cast<std::size_t>(options_.connections));
     for (int i = 0; i < options_.connections; ++i) senders.emplace_back([this] { SendJobs(); });
     Outcome<void> read = ReadJobs();
     jobs_.Close();
