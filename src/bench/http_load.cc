@@ -15,12 +15,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <functional>
 #include <map>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace {
@@ -32,7 +32,7 @@ constexpr std::uint64_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;
 
 [[noreturn]] void Die(const std::string& what) {
   std::fprintf(stderr, "http_load: %s\n", what.c_str());
-  std::exit(1);
+  std::_Exit(1);
 }
 
 struct Settings {
@@ -162,7 +162,8 @@ class Load {
     address.sin_port = htons(settings_.port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(connection.socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-      Die("cannot connect to 127.0.0.1:" + std::to_string(settings_.port) + ": " + std::strerror(errno));
+      Die("cannot connect to 127.0.0.1:" + std::to_string(settings_.port) + ": " +
+          std::generic_category().message(errno));
     }
     const int on = 1;
     setsockopt(connection.socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -180,7 +181,7 @@ class Load {
     // Small enough for a socket's buffer; blocks at worst for as long as the server does not read.
     while (!connection.output.empty()) {
       const ssize_t sent = send(connection.socket, connection.output.data(), connection.output.size(), MSG_NOSIGNAL);
-      if (sent <= 0) Die(std::string("send: ") + std::strerror(errno));
+      if (sent <= 0) Die(std::string("send: ") + std::generic_category().message(errno));
       connection.output.erase(0, static_cast<std::size_t>(sent));
     }
   }

@@ -23,7 +23,7 @@ constexpr int kMembersPerTransaction = 1000;
 
 [[noreturn]] void Die(sqlite3* database, const std::string& what) {
   std::fprintf(stderr, "sqlite_reference: %s: %s\n", what.c_str(), database ? sqlite3_errmsg(database) : "");
-  std::exit(1);
+  std::_Exit(1);
 }
 
 class Database {
@@ -95,6 +95,7 @@ Table LoadTable(Database& source, const std::string& name, const std::string& me
   table.insert += ")";
   while (sqlite3_step(select) == SQLITE_ROW) {
     std::vector<sqlite3_value*> row;
+    row.reserve(static_cast<std::size_t>(columns));
     for (int i = 1; i <= columns; ++i) row.push_back(sqlite3_value_dup(sqlite3_column_value(select, i)));
     table.rows[sqlite3_column_int64(select, 0)].push_back(std::move(row));
   }
@@ -119,6 +120,7 @@ void Copy(const std::string& source_path, const std::string& directory) {
   tables.push_back(LoadTable(source, "change", "member_id"));
   tables.push_back(LoadTable(source, "history", "member_id"));
   std::vector<sqlite3_stmt*> inserts;
+  inserts.reserve(tables.size());
   for (const Table& table : tables) inserts.push_back(target.Prepare(table.insert));
 
   const auto started = SteadyClock::now();
