@@ -102,6 +102,23 @@ std::string DeclarationOf(const IdentityKind& kind) {
   return NormaliserText(kind.normaliser) + (kind.scope == UniquenessScope::kGlobal ? " global" : " platform");
 }
 
+Result<void> CheckKind(const Database& database, const IdentityCatalog& catalog, const std::string& name,
+                       const std::string& stored) {
+  const IdentityKind* kind = catalog.Find(name);
+  if (kind == nullptr) {
+    return Fail(Reason::kInternal, database.path() + ": the identity kind \"" + name +
+                                       "\" is not declared any more, and members may hold identities of it: declare "
+                                       "it as \"" +
+                                       stored + "\"; with members_limit = 0 no more of it are bound");
+  }
+  const std::string declared = DeclarationOf(*kind);
+  if (declared == stored) return {};
+  return Fail(Reason::kInternal,
+              database.path() + ": the identity kind \"" + name + "\" was declared as \"" + stored +
+                  "\" and is now \"" + declared +
+                  "\", under which its identities would not be found: declare it as it was, or choose a new name");
+}
+
 // Names of meta rows.
 constexpr const char* kHashMark = "keyring";
 constexpr const char* kSealMarkPrefix = "keyring.seal.";
@@ -204,23 +221,9 @@ Result<void> RememberKeyring(Database& database, const Keyring& keyring) {
 }
 
 Result<void> CheckCatalog(Database& database, const IdentityCatalog& catalog) {
-  const std::string prefix = kKindPrefix;
-  MUSTER_ASSIGN(const auto kinds, ReadMetaUnder(database, prefix));
+  MUSTER_ASSIGN(const auto kinds, ReadMetaUnder(database, kKindPrefix));
   for (const auto& [name, stored] : kinds) {
-    const std::string kind_name = name.substr(prefix.size());
-    const IdentityKind* kind = catalog.Find(kind_name);
-    if (kind == nullptr) {
-      return Fail(Reason::kInternal, database.path() + ": the identity kind \"" + kind_name +
-                                         "\" is not declared any more, and members may hold identities of it: declare "
-                                         "it as \"" +
-                                         stored + "\"; with members_limit = 0 no more of it are bound");
-    }
-    if (const std::string declared = DeclarationOf(*kind); declared != stored) {
-      return Fail(Reason::kInternal,
-                  database.path() + ": the identity kind \"" + kind_name + "\" was declared as \"" + stored +
-                      "\" and is now \"" + declared +
-                      "\", under which its identities would not be found: declare it as it was, or choose a new name");
-    }
+    MUSTER_TRY(CheckKind(database, catalog, name.substr(std::string_view(kKindPrefix).size()), stored));
   }
   return {};
 }
