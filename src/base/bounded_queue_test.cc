@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
 #include <future>
 #include <memory>
 #include <thread>
@@ -12,11 +11,8 @@
 namespace muster {
 namespace {
 
-using std::chrono::hours;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-constexpr auto kDeadline = std::chrono::seconds(60);
 
 TEST(BoundedQueue, RefusesWhatDoesNotFitAndLeavesIt) {
   BoundedQueue<std::unique_ptr<int>> queue(1);
@@ -49,13 +45,12 @@ TEST(BoundedQueue, ClosedRefusesPushesButDrains) {
   EXPECT_FALSE(queue.TryPush(2));
   EXPECT_THAT(queue.PopSome(10), ElementsAre(1));
   EXPECT_THAT(queue.PopSome(10), IsEmpty());
-  EXPECT_THAT(queue.PopGroup(10, 5, hours(1)), IsEmpty());
 }
 
 TEST(BoundedQueue, CloseWakesEveryWaiter) {
   BoundedQueue<int> queue(10);
   auto one = std::async(std::launch::async, [&] { return queue.PopSome(1); });
-  auto other = std::async(std::launch::async, [&] { return queue.PopGroup(1, 1, hours(1)); });
+  auto other = std::async(std::launch::async, [&] { return queue.PopSome(1); });
   queue.Close();
   EXPECT_THAT(one.get(), IsEmpty());
   EXPECT_THAT(other.get(), IsEmpty());
@@ -66,48 +61,6 @@ TEST(BoundedQueue, AWaiterGetsWhatArrives) {
   auto waiter = std::async(std::launch::async, [&] { return queue.PopSome(10); });
   ASSERT_TRUE(queue.TryPush(7));
   EXPECT_THAT(waiter.get(), ElementsAre(7));
-}
-
-TEST(BoundedQueue, AGroupWaitsForEnough) {
-  BoundedQueue<int> queue(10);
-  auto waiter = std::async(std::launch::async, [&] { return queue.PopGroup(10, 3, hours(1)); });
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(queue.TryPush(int{i}));
-  EXPECT_THAT(waiter.get(), ElementsAre(0, 1, 2));
-}
-
-TEST(BoundedQueue, AGroupTakesWhatThereIsOncePatienceEnds) {
-  BoundedQueue<int> queue(10);
-  ASSERT_TRUE(queue.TryPush(1));
-  EXPECT_THAT(queue.PopGroup(10, 5, Duration(0)), ElementsAre(1));
-  ASSERT_TRUE(queue.TryPush(2));
-  EXPECT_THAT(queue.PopGroup(10, 5, std::chrono::milliseconds(1)), ElementsAre(2));
-}
-
-TEST(BoundedQueue, AWaitingGroupEndsWhenTheQueueCloses) {
-  BoundedQueue<int> queue(10);
-  ASSERT_TRUE(queue.TryPush(1));
-  auto waiter = std::async(std::launch::async, [&] { return queue.PopGroup(10, 5, hours(1)); });
-  queue.Close();
-  EXPECT_THAT(waiter.get(), ElementsAre(1));
-}
-
-TEST(BoundedQueue, AGroupThatIsCompleteDoesNotWait) {
-  BoundedQueue<int> queue(10);
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(queue.TryPush(int{i}));
-  EXPECT_THAT(queue.PopGroup(2, 3, hours(1)), ElementsAre(0, 1));
-}
-
-// One consumer waits for a group while the other waits for anything: what the first leaves must not be forgotten.
-TEST(BoundedQueue, WhatAGroupLeavesGoesToTheNextWaiter) {
-  BoundedQueue<int> queue(10);
-  auto group = std::async(std::launch::async, [&] { return queue.PopGroup(1, 2, hours(1)); });
-  auto rest = std::async(std::launch::async, [&] { return queue.PopGroup(1, 1, hours(1)); });
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(queue.TryPush(int{i}));
-  // Whoever takes one item leaves the other; `rest` may have taken the first, then `group` lacks one.
-  ASSERT_EQ(rest.wait_for(kDeadline), std::future_status::ready);
-  EXPECT_EQ(rest.get().size(), 1U);
-  queue.Close();
-  EXPECT_EQ(group.get().size(), 1U);
 }
 
 TEST(BoundedQueue, NothingIsLostOrDoubledBetweenThreads) {
@@ -127,9 +80,9 @@ TEST(BoundedQueue, NothingIsLostOrDoubledBetweenThreads) {
   {
     std::vector<std::jthread> consumers;
     for (int c = 0; c < 2; ++c) {
-      consumers.emplace_back([&, c] {
+      consumers.emplace_back([&] {
         while (true) {
-          const auto items = c == 0 ? queue.PopSome(16) : queue.PopGroup(16, 8, Duration(50));
+          const auto items = queue.PopSome(16);
           if (items.empty()) return;
           if (items.size() > largest) largest = items.size();
           for (const int item : items) ++seen[static_cast<std::size_t>(item)];

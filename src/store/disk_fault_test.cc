@@ -84,6 +84,20 @@ TEST_F(DiskFaultTest, AFullDiskRefusesWritesServesReadsAndHeals) {
   EXPECT_TRUE(Read(1) && Read(2));
 }
 
+// The sweeper asks for old outcomes to be forgotten, and mostly there are none.
+TEST_F(DiskFaultTest, ACommitOfNothingSaysNothingOfTheDisk) {
+  Open();
+  ASSERT_TRUE(WriteAndWait(1));
+  const FullDisk full(64 << 10);
+  ASSERT_FALSE(WriteAndWait(2, 200 << 10));
+  Answers answers;
+  std::promise<Result<std::uint64_t>> forgotten;
+  shards().ForgetOperations(0, Timestamp(),
+                            [&](Result<std::uint64_t> count) { forgotten.set_value(std::move(count)); });
+  ASSERT_EQ(forgotten.get_future().get(), 0U);
+  EXPECT_FALSE(harness_.store->Health());
+}
+
 // A load balancer that takes an unready server out sends it no writes: asking must be enough.
 TEST_F(DiskFaultTest, AskingForItsHealthIsEnoughToHeal) {
   Open();

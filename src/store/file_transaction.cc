@@ -12,6 +12,9 @@ std::string_view AsBytes(const IdentityKey& key) {
   return {reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size()};
 }
 
+// As `PRAGMA synchronous` tells it: every commit is flushed before it is visible.
+constexpr std::int64_t kSynchronousFull = 2;
+
 std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
 
 }  // namespace
@@ -30,6 +33,8 @@ Result<std::unique_ptr<FileTransaction>> FileTransaction::Open(Database database
 
 Result<void> FileTransaction::Prepare() {
   database_.CountWalPages(&wal_pages_);
+  MUSTER_ASSIGN(const std::int64_t synchronous, database_.ReadInteger("PRAGMA synchronous"));
+  flushes_ = synchronous == kSynchronousFull;
   MUSTER_ASSIGN(begin_, database_.Prepare("BEGIN IMMEDIATE"));
   MUSTER_ASSIGN(commit_, database_.Prepare("COMMIT"));
   MUSTER_ASSIGN(rollback_, database_.Prepare("ROLLBACK"));
@@ -166,10 +171,11 @@ Result<void> FileTransaction::WriteOperation(OperationId id, OperationOutcome ou
 }
 
 Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, std::int64_t limit) {
-  wrote_ = true;
   MUSTER_TRY(
       Note(forget_operations_.Bind(1, Micros(before)).Bind(2, limit).Bind(3, IdAllocator::LowestAt(before)).Run()));
-  return static_cast<std::uint64_t>(database_.RowsChanged());
+  const auto forgotten = static_cast<std::uint64_t>(database_.RowsChanged());
+  wrote_ = wrote_ || forgotten > 0;  // the commit of nothing says nothing about the disk
+  return forgotten;
 }
 
 Result<void> FileTransaction::WriteProbe() {
@@ -185,7 +191,7 @@ Result<void> FileTransaction::Begin() {
 }
 
 Result<void> FileTransaction::Commit() {
-  Result<void> done = commit_.Run();
+  Result<void> done = flushes_ ? database_.CommitGathered(commit_) : commit_.Run();
   if (done) {
     committed_ = counters_;
     return {};

@@ -102,6 +102,7 @@ class FileTransaction final : public ShardTransaction {
   Counters counters_;  // with what is not committed yet
   Counters committed_;
   std::int64_t wal_pages_ = 0;
+  bool flushes_ = false;
   bool wrote_ = false;
   std::optional<Error> failure_;
   std::vector<MemberId> touched_members_;

@@ -68,14 +68,11 @@ void GroupCommitter::Run(Transaction transaction, ShardStore::Done done) {
 
 void GroupCommitter::Loop() {
   for (;;) {
-    std::vector<Item> group = shared_->queue.PopGroup(settings_.group_max, expected_, patience_);
+    std::vector<Item> group = shared_->queue.PopSome(settings_.group_max);
     if (group.empty()) break;
-    const Instant started = clock_.Monotonic();
     RunGroup(group);
     shared_->members.store(file_->member_count(), std::memory_order_relaxed);
     shared_->wal_pages.store(file_->wal_pages(), std::memory_order_relaxed);
-    patience_ = std::min(clock_.Monotonic() - started, kGatherPatienceMax);
-    expected_ = std::min(group.size() + shared_->queue.size(), settings_.group_max);
     for (Item& item : group) item.done(std::move(item.result));
     MaybeCheckpoint(checkpoint_at_, Database::Checkpoint::kRestart);
   }

@@ -24,9 +24,7 @@ namespace muster {
 
 // A log that has grown this long is moved into its file, between two groups. While readers or a full disk hold that up
 // it grows further, and each doubling waits for readers (kBusyTimeoutMs of sqlite_database.cc).
-inline constexpr std::int64_t kWalPagesMax = 4096;
-// The longest that a group waits for the transactions it expects.
-inline constexpr Duration kGatherPatienceMax = std::chrono::milliseconds(4);
+inline constexpr std::int64_t kWalPagesMax = 16384;
 // How long a commit stands for "writing works".
 inline constexpr Duration kProbeEvery = std::chrono::seconds(1);
 // Outcomes that one call of ForgetOperations deletes at most.
@@ -51,9 +49,7 @@ struct WriterMetrics {
 // fails after it wrote, or that made the engine give the transaction up, makes the group roll back and run again one by
 // one.
 //
-// How long a group waits to fill: as many transactions are expected as the last group answered and left queued, since
-// clients that were answered together come back together; they are waited for at most as long as the last group took. A
-// lone client is expected to be one, and never waits.
+// A group is what has come while the last one was made durable; nobody waits for it to fill.
 class GroupCommitter {
  public:
   struct Settings {
@@ -121,8 +117,6 @@ class GroupCommitter {
   WriterMetrics metrics_;
   const std::shared_ptr<Shared> shared_;
 
-  std::size_t expected_ = 1;
-  Duration patience_{0};
   std::int64_t checkpoint_at_ = kWalPagesMax;
 
   mutable std::mutex health_mutex_;

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "base/check.h"
+#include "store/log_gather.h"
 
 namespace muster {
 namespace {
@@ -17,7 +18,7 @@ Error Describe(int code, const std::string& path, const char* message) {
   const std::string what = path + ": " + (message ? message : sqlite3_errstr(code));
   switch (code) {
     case SQLITE_FULL:
-      return {Reason::kWritesUnavailable, what + ". Free space on its file system; writes resume by themselves"};
+      return {Reason::kWritesUnavailable, what + ". Free space on its file system; a server that runs then writes again by itself"};
     case SQLITE_READONLY_DBMOVED:
       return {Reason::kWritesUnavailable,
               what + ". The file was moved or deleted while in use: put it back and restart"};
@@ -26,7 +27,7 @@ Error Describe(int code, const std::string& path, const char* message) {
     case SQLITE_IOERR_TRUNCATE:
     case SQLITE_IOERR_SHMSIZE:
     case SQLITE_IOERR_DIR_FSYNC:
-      return {Reason::kWritesUnavailable, what + ". Check the disk and its free space; writes resume by themselves"};
+      return {Reason::kWritesUnavailable, what + ". Check the disk and its free space; a server that runs then writes again by itself"};
     default:
       break;
   }
@@ -136,7 +137,8 @@ Result<Database> Database::Open(std::string path, Mode mode) {
                      : mode == Mode::kWrite ? SQLITE_OPEN_READWRITE
                                             : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  const char* vfs = mode == Mode::kRead ? nullptr : log_gather::VfsName();
+  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, vfs);
   Database database(handle, std::move(path));
   if (code != SQLITE_OK)
     return std::unexpected(Describe(code, database.path_, handle ? sqlite3_errmsg(handle) : nullptr));
@@ -184,6 +186,14 @@ void Database::CountWalPages(std::int64_t* pages) {
         return SQLITE_OK;
       },
       pages);
+}
+
+Result<void> Database::CommitGathered(Statement& commit) {
+  const log_gather::Scope gather(handle_);
+  Result<void> done = commit.Run();
+  // A commit that others can see while its bytes are here would be a hole in the log.
+  MUSTER_CHECK(!done || !gather.Pending());
+  return done;
 }
 
 Result<bool> Database::RunCheckpoint(Checkpoint kind) {

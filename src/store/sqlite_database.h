@@ -83,6 +83,9 @@ class Database {
   // From now on SQLite does no checkpoint by itself, and `*pages` is the length of the write-ahead log after each
   // commit.
   void CountWalPages(std::int64_t* pages);
+  // Runs a prepared COMMIT, of which the log gets one write instead of two a page (log_gather.h). On a connection that
+  // writes, in WAL mode, with synchronous=FULL only.
+  Result<void> CommitGathered(Statement& commit);
   enum class Checkpoint { kRestart, kTruncate };
   // Moves the write-ahead log into the file and lets it begin anew. False: a reader or a lock was in the way for longer
   // than the connection's time-out, and as much as possible was moved.

@@ -25,7 +25,8 @@ struct SqliteOptions {
   std::int64_t files = 1;                // over which the 1,024 shards are spread; fixed when the data is made
   std::int64_t group_commit_max = 1024;  // transactions in one commit
   std::int64_t queue_max = 16384;        // transactions waiting for a writer; beyond: OVERLOADED
-  std::int64_t writer_cache_bytes = std::int64_t{64} << 20;
+  // Not more: after most page splits SQLite 3.40 walks through all of its page cache at the commit.
+  std::int64_t writer_cache_bytes = std::int64_t{16} << 20;
   std::int64_t mmap_bytes = std::int64_t{1} << 36;  // of each file, for readers
   bool durable = true;                              // synchronous=FULL; false only for tests and throw-away demos
 
