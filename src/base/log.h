@@ -41,14 +41,18 @@ struct LogField {
 };
 
 // Structured logs: one line an event, `event` a constant phrase that can be searched for, everything variable in
-// fields. Thread-safe; never blocks on a slow sink (the oldest lines are dropped and counted instead).
+// fields. Thread-safe; never blocks on a slow sink (older lines are dropped and counted instead).
+// Lines of debug and info gather for up to 20 ms; warnings and errors are written at once, with all before them.
 class Logger {
  public:
   virtual ~Logger() = default;
   virtual void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) = 0;
 
-  // Lines that were lost since the start: pushed out of a full queue, or refused by the file.
+  // Lines that were lost since the start: pushed out by later ones, or refused by the file.
   virtual std::uint64_t dropped() const { return 0; }
+
+  // What comes from now on goes to the file that has the log's name then; for whoever has renamed the one before.
+  virtual void Reopen() {}
 
   void Debug(std::string_view event, std::initializer_list<LogField> fields = {}) {
     Log(LogLevel::kDebug, event, fields);
@@ -69,13 +73,13 @@ enum class LogFormat : std::uint8_t { kLogfmt, kJson };
 struct LogOptions {
   LogFormat format = LogFormat::kLogfmt;
   LogLevel level = LogLevel::kInfo;
-  std::string file;                    // empty: standard error
-  std::size_t queue_lines_max = 8192;  // lines waiting for the sink; the oldest are dropped beyond
-  const Clock* clock = nullptr;        // null: the machine's; outlives the logger
+  std::string file;                         // empty: standard error
+  std::size_t waiting_bytes_max = 4 << 20;  // lines waiting to be written; the older half is dropped beyond
+  const Clock* clock = nullptr;             // null: the machine's; outlives the logger
 };
 
-// A logger with a thread of its own; destroying it writes what is queued. The file is appended to and created if need
-// be (mode 0640); it is never reopened, so rotate it by copying and truncating.
+// A logger with a thread of its own. Destroying it writes what waits, and gives up on a pipe that nobody reads after a
+// second. The file is appended to, and created if need be (mode 0640).
 Result<std::unique_ptr<Logger>> MakeLogger(const LogOptions& options);
 
 // Shows what `logger` drops as muster_log_lines_dropped_total; it has to outlive the last exposition. Once a registry.

@@ -130,22 +130,24 @@ TEST_F(LogTest, LinesOfManyThreadsStayWhole) {
   EXPECT_EQ(distinct.size(), static_cast<std::size_t>(kThreads * kEach));
 }
 
-// The sink is a pipe that nobody reads: logging goes on, the oldest lines give way, and every line is either written or
+// The sink is a pipe that nobody reads: logging goes on, older lines give way, and every line is either written or
 // counted.
-TEST_F(LogTest, ASlowSinkLosesTheOldestLinesAndCountsThem) {
+TEST_F(LogTest, ASlowSinkLosesOlderLinesAndCountsThem) {
   ASSERT_EQ(::mkfifo(options_.file.c_str(), 0600), 0);
   const int pipe = ::open(options_.file.c_str(), O_RDWR | O_CLOEXEC);  // both ends: opening to write does not wait
   ASSERT_GE(pipe, 0);
   const int capacity = ::fcntl(pipe, F_SETPIPE_SZ, 4096);
   ASSERT_GE(capacity, 0);
-  options_.queue_lines_max = 8;
+  options_.waiting_bytes_max = 2000;
   constexpr std::uint64_t kLogged = 10'000;
 
   auto logger = Make();
   const std::string text(100, 'x');
   for (std::uint64_t i = 0; i < kLogged; ++i) logger->Info("counted", {{"text", text}, {"number", i}});
   const std::uint64_t dropped = logger->dropped();
-  EXPECT_GE(dropped, kLogged - 8 - 1 - static_cast<std::uint64_t>(capacity) / text.size());
+  // What is not dropped waits, is being written, or is in the pipe.
+  const auto kept_bytes = 2 * options_.waiting_bytes_max + static_cast<std::uint64_t>(capacity);
+  EXPECT_GE(dropped, kLogged - kept_bytes / text.size());
 
   std::string received;
   std::jthread reader([&] {
@@ -189,9 +191,57 @@ TEST_F(LogTest, AFileThatCannotBeOpenedIsAnErrorThatSaysWhy) {
   EXPECT_THAT(MakeLogger(options_).error().message, HasSubstr("Is a directory"));
 }
 
-TEST_F(LogTest, AQueueWithoutRoomIsRefused) {
-  options_.queue_lines_max = 0;
-  EXPECT_EQ(MakeLogger(options_).error().reason, Reason::kInvalidArgument);
+// Lines that are not urgent gather; one that is brings them along.
+TEST_F(LogTest, AWarningIsWrittenWithoutDelay) {
+  auto logger = Make();
+  logger->Info("first");
+  logger->Warning("second");
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (Lines().size() < 2 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_THAT(Lines(), ElementsAre(HasSubstr("event=first"), HasSubstr("event=second")));
+}
+
+TEST_F(LogTest, ReopenGoesOnInANewFile) {
+  const std::filesystem::path renamed = folder_ / "muster.log.1";
+  {
+    auto logger = Make();
+    logger->Warning("first");
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (Lines().empty() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    std::filesystem::rename(options_.file, renamed);
+    logger->Reopen();
+    logger->Info("second");
+  }
+  EXPECT_THAT(Lines(), ElementsAre(HasSubstr("event=second")));
+  options_.file = renamed;
+  EXPECT_THAT(Lines(), ElementsAre(HasSubstr("event=first")));
+}
+
+TEST_F(LogTest, ReopenThatFailsGoesOnInTheOldFile) {
+  const std::filesystem::path folder = folder_ / "logs";
+  std::filesystem::create_directory(folder);
+  options_.file = folder / "muster.log";
+  {
+    auto logger = Make();
+    std::filesystem::rename(folder, folder_ / "moved");
+    logger->Reopen();
+    logger->Info("second");
+  }
+  options_.file = folder_ / "moved" / "muster.log";
+  EXPECT_THAT(Lines(), ElementsAre(HasSubstr("event=second"), HasSubstr("event=\"the log file cannot be reopened\"")));
+}
+
+// A log that nobody reads any more must not keep a server from ending.
+TEST_F(LogTest, TheEndDoesNotWaitForAPipeThatNobodyReads) {
+  ASSERT_EQ(::mkfifo(options_.file.c_str(), 0600), 0);
+  const int pipe = ::open(options_.file.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(pipe, 0);
+  const int capacity = ::fcntl(pipe, F_SETPIPE_SZ, 4096);
+  ASSERT_GE(capacity, 0);
+  auto logger = Make();
+  for (int i = 0; i < 1'000; ++i) logger->Info("counted", {{"number", i}});
+  logger.reset();
+  ::close(pipe);
 }
 
 TEST(LogDeathTest, WritesToStandardErrorByDefault) {

@@ -315,3 +315,15 @@ def test_a_file_size_limit_is_a_full_disk(scratch):
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limits)
         wait_for(lambda: client.call("GET", "/readyz").status == 200, "writes work again")
         assert client.register().status == 201
+
+
+def test_lost_data_files_are_not_taken_for_a_new_directory(scratch):
+    data = scratch / "data"
+    with Server(data) as server, server.client() as client:
+        assert client.register(displayName="somebody").status == 201
+    for path in data.glob("muster-*"):
+        path.unlink()
+    refused = run("serve", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+    assert refused.returncode == 1
+    assert "gone" in refused.stderr and "backup" in refused.stderr, refused.stderr
+    assert not list(data.glob("muster-*"))

@@ -43,7 +43,10 @@ Outcome<ExitCode> Serve(const ServerFlags& flags) {
                                       {"data", options.data_directory},
                                       {"members", directory->store().CountMembers()}});
   PrintReady(options, *server);
-  signals.Wait();
+  signals.Wait([&logger] {
+    (*logger)->Info("hang-up: the log file is opened again");
+    (*logger)->Reopen();
+  });
   (*logger)->Info("server is stopping");
   const auto removed = RemoveEndpoints(options.data_directory);
   server->Stop();
@@ -63,7 +66,7 @@ void AddServeCommand(CLI::App& root, CommandContext& context) {
       "in\n"
       "DIR/admin.key. When it is ready it prints its addresses and writes them to DIR/endpoints.json. SIGTERM and "
       "SIGINT let it\n"
-      "finish what is under way and exit 0; a second one ends it at once.\n"
+      "finish what is under way and exit 0; a second one ends it at once. SIGHUP opens the log file again.\n"
       "Every option: muster reference options.");
   command->callback([&context, flags] { context.action = [flags] { return Serve(*flags); }; });
 }

@@ -33,6 +33,18 @@ bool HasStore(const std::string& directory) {
   return false;
 }
 
+std::string TopologyPath(const std::string& directory) { return directory + "/topology.json"; }
+
+// The topology file is made after the data, so it cannot be there alone unless the data was lost.
+Outcome<void> CheckDataIsThere(const std::string& directory) {
+  const std::string topology = TopologyPath(directory);
+  if (!FileExists(topology) || HasStore(directory)) return {};
+  return Fails(ExitCode::kFailure, "the data files of " + directory +
+                                       " (muster-0.db, ...) are gone: put them back, or restore all files from one "
+                                       "backup. To begin with no members and the same callers, move " +
+                                       topology + " away, start once, and put it back");
+}
+
 }  // namespace
 
 Outcome<Keyring> OpenKeyring(const ServerOptions& options, Random& random) {
@@ -64,6 +76,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   if (const auto routes = CheckRouteExpression(options.routes_read); !routes) return Fails(routes.error());
   catalog_ = std::make_unique<IdentityCatalog>(std::move(*catalog));
   MUSTER_TRY(MakePrivateDirectory(options.data_directory));
+  MUSTER_TRY(CheckDataIsThere(options.data_directory));
   MUSTER_ASSIGN(Keyring keyring, OpenKeyring(options, random_));
   keyring_ = std::make_unique<Keyring>(std::move(keyring));
   installation_ = InstallationOf(*keyring_);
@@ -85,7 +98,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   writer_ =
       MakeBindingWriter({.shards = &store_->shards(), .catalog = catalog_.get(), .ids = ids_.get(), .clock = &clock_});
 
-  auto topology = OpenTopologyFile(options.data_directory + "/topology.json");
+  auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
   if (!topology) return Fails(topology.error());
   topology_ = std::move(*topology);
   callers_ = MakeCallerDirectory(*topology_, *keyring_, clock_, random_);

@@ -16,6 +16,7 @@ sigset_t TerminationSet() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -59,16 +60,21 @@ bool TerminationSignals::WaitFor(std::chrono::milliseconds patience) {
   return true;
 }
 
-void TerminationSignals::Wait() {
+void TerminationSignals::Wait(const std::function<void()>& on_hang_up) {
   const sigset_t set = TerminationSet();
-  int number = 0;
-  while (sigwait(&set, &number) != 0) {
+  for (;;) {
+    int number = 0;
+    if (sigwait(&set, &number) != 0) continue;
+    if (number != SIGHUP) break;
+    on_hang_up();
   }
   Release();
 }
 
+// A terminal that goes away while the server drains changes nothing.
 void TerminationSignals::Release() {
-  const sigset_t set = TerminationSet();
+  sigset_t set = TerminationSet();
+  sigdelset(&set, SIGHUP);
   std::signal(SIGTERM, SIG_DFL);
   std::signal(SIGINT, SIG_DFL);
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);

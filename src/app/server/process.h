@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 namespace muster {
 
@@ -9,15 +10,16 @@ namespace muster {
 // read) says on standard error what to do.
 void PrepareServerProcess();
 
-// SIGTERM and SIGINT as something to wait for. Make it before any other thread: threads inherit the blocked signals.
+// SIGTERM, SIGINT and SIGHUP as something to wait for. Make it before any other thread: threads inherit the blocked
+// signals. After the first SIGTERM or SIGINT their default action is back, so a second one ends the process at once.
 class TerminationSignals {
  public:
   TerminationSignals();
 
-  // True: one of them came. False: `patience` passed first. After the first one their default action is back, so a
-  // second one ends the process at once.
+  // True: one of them came. False: `patience` passed first.
   bool WaitFor(std::chrono::milliseconds patience);
-  void Wait();
+  // Until SIGTERM or SIGINT; each SIGHUP before that calls `on_hang_up`.
+  void Wait(const std::function<void()>& on_hang_up);
 
  private:
   void Release();
