@@ -7,6 +7,19 @@
 
 namespace muster {
 
+// Whether a buffer has more than twice the memory that `bytes` need, so more than it can have by growing to them.
+// Connections count bytes and not memory; one that stays must not have more.
+inline bool IsOversized(const std::string& buffer, std::size_t bytes) { return bytes < buffer.capacity() / 2; }
+
+// Removes the first `count` bytes. When little is left of much, that is moved to memory of its size.
+inline void DropFront(std::string& buffer, std::size_t count) {
+  if (IsOversized(buffer, buffer.size() - count)) {
+    std::string(buffer, count).swap(buffer);  // assigning a short string would keep the memory
+  } else {
+    buffer.erase(0, count);
+  }
+}
+
 // Empty strings that have kept their memory, so that connections hold a buffer only while there is something in it. One
 // thread.
 class BufferPool {

@@ -15,12 +15,15 @@ namespace {
 // What the scratch buffers keep between answers.
 constexpr std::size_t kRetainedBytesMax = std::size_t{256} << 10;
 
+// What a call keeps of a condition for the next one; entity tags are short.
+constexpr std::size_t kRetainedConditionBytesMax = 128;
+
 // Or a body that the server takes could never be held.
 static_assert(Calls::kHeldBytesMax >= 2 * HttpServerOptions::kBodyBytesLimit);
 
-void Empty(std::string& buffer) {
-  if (buffer.capacity() > kRetainedBytesMax) {
-    buffer = std::string();
+void Empty(std::string& buffer, std::size_t retained_bytes_max) {
+  if (buffer.capacity() > retained_bytes_max) {
+    std::string().swap(buffer);  // assigning would keep the memory
   } else {
     buffer.clear();
   }
@@ -141,6 +144,13 @@ Result<void> Calls::Hold(Call& call, std::size_t bytes) {
   return {};
 }
 
+Result<void> Calls::KeepCondition(Call& call, std::string_view if_none_match) {
+  if (if_none_match.empty()) return {};
+  MUSTER_TRY(Hold(call, if_none_match.size()));
+  call.if_none_match.assign(if_none_match);
+  return {};
+}
+
 std::string& Calls::StartHead(const Call& call) {
   head_.clear();
   AppendLine(head_, "Request-Id", call.request_id);
@@ -149,7 +159,7 @@ std::string& Calls::StartHead(const Call& call) {
 }
 
 std::string& Calls::StartBody() {
-  Empty(body_);
+  Empty(body_, kRetainedBytesMax);
   return body_;
 }
 
@@ -191,6 +201,7 @@ void Calls::End(Call& call, int status, std::optional<Reason> reason) {
   Record(call, status, reason);
   held_bytes_ -= call.held_bytes;
   call.held_bytes = 0;
+  Empty(call.if_none_match, kRetainedConditionBytesMax);
   call.exchange.reset();
   call.caller.reset();
   idle_.push_back(&call);

@@ -32,7 +32,7 @@ struct Call {
   MemberId member;  // that it is about, for the log
   std::string request_id;
   std::string trace_parent;    // empty when the caller sent none
-  std::string if_none_match;   // reads only
+  std::string if_none_match;   // of Calls::KeepCondition
   std::size_t held_bytes = 0;  // of Calls::Hold
 };
 
@@ -62,6 +62,9 @@ class Calls {
   // Accounts for what the call keeps in memory until it is answered. OVERLOADED when that would exceed kHeldBytesMax
   // over all calls.
   Result<void> Hold(Call& call, std::size_t bytes);
+
+  // Copies the If-None-Match of a read, which is held (Hold) while it is under way.
+  Result<void> KeepCondition(Call& call, std::string_view if_none_match);
 
   // The header lines of the next answer, begun with those that every answer has: append whole lines to it, then Answer.
   std::string& StartHead(const Call& call);

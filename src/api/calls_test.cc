@@ -129,6 +129,43 @@ TEST_F(CallsTest, BatchesHoldTheirMembersAsTheyCome) {
   }
 }
 
+// The objects of calls are used again, and there are many.
+TEST_F(CallsTest, ALongConditionIsNotKept) {
+  Calls calls(loop_, Dependencies());
+  const auto begin = [&] {
+    return calls.Begin(Rpc::kGetMember, {},
+                       HttpExchange(*new testing::TestSink(loop_, std::make_shared<Response>()), {}));
+  };
+  Call* const call = begin();
+  ASSERT_TRUE(calls.KeepCondition(*call, std::string(16'000, 'x')));
+  EXPECT_EQ(call->if_none_match.size(), 16'000U);
+  calls.StartHead(*call);
+  calls.Answer(*call, 304, {}, {});
+  EXPECT_EQ(begin(), call);
+  EXPECT_EQ(call->if_none_match, "");
+  EXPECT_LT(call->if_none_match.capacity(), 1000U);
+  calls.StartHead(*call);
+  calls.Answer(*call, 200, {}, {});
+}
+
+TEST_F(CallsTest, ConditionsUnderWayAreBoundedTogether) {
+  Calls calls(loop_, Dependencies());
+  const std::string condition(1 << 20, 'x');
+  std::vector<Call*> under_way;
+  const auto begin = [&] {
+    under_way.push_back(calls.Begin(Rpc::kGetMember, {},
+                                    HttpExchange(*new testing::TestSink(loop_, std::make_shared<Response>()), {})));
+    return calls.KeepCondition(*under_way.back(), condition);
+  };
+  while (under_way.size() < Calls::kHeldBytesMax / condition.size()) ASSERT_TRUE(begin());
+  const Result<void> refused = begin();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::kOverloaded);
+  for (Call* const call : under_way) calls.Fail(*call, refused.error());
+  EXPECT_TRUE(begin()) << "the room is given back";
+  calls.Fail(*under_way.back(), refused.error());
+}
+
 TEST_F(CallsTest, TheExpositionOfTheCallersPortIsSharedForASecond) {
   const auto count = [&](HttpHandler& handler) {
     const std::string text = Await(Begin(handler, {.target = "/metrics", .caller = ""})).body;

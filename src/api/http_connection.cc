@@ -80,8 +80,7 @@ void HttpConnection::Receive(std::string_view bytes) {
       lingers_ = true;
       return;
     }
-    input_ = loop_.buffers().Take();
-    input_.append(bytes.substr(taken));
+    input_.assign(bytes.substr(taken));
   } else {
     input_.append(bytes);
     TakeKept();
@@ -94,7 +93,7 @@ void HttpConnection::TakeKept() {
   if (ended_ || taken == input_.size()) {
     ReleaseInput();
   } else {
-    input_.erase(0, taken);
+    DropFront(input_, taken);
   }
 }
 
@@ -251,7 +250,8 @@ void HttpConnection::Settle(bool turn_ends) {
 }
 
 void HttpConnection::Account() {
-  const auto held = static_cast<std::int64_t>(input_.size() + reader_.held_bytes() + output_.bytes() + held_bytes_);
+  const auto held =
+      static_cast<std::int64_t>(input_.size() + reader_.held_bytes() + output_.held_bytes() + held_bytes_);
   if (held == accounted_bytes_) return;
   loop_.Account(held - accounted_bytes_);
   accounted_bytes_ = held;
@@ -281,6 +281,7 @@ bool HttpConnection::Flush() {
     return false;
   }
   blocked_ = !output_.empty();
+  if (blocked_) output_.Fit();
   return true;
 }
 

@@ -109,7 +109,7 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   std::int64_t accounted_bytes_ = 0;
   HttpRequestReader reader_;
   HttpOutput output_;
-  std::string input_;                   // received and not consumed
+  std::string input_;                   // received and not consumed; in memory of its own size, not of the pool
   HttpConnection* previous_ = nullptr;  // the loop's list
   HttpConnection* next_ = nullptr;
 };

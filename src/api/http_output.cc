@@ -14,7 +14,7 @@ void HttpOutput::Unpark() {
     parked_.erase(next);
     ++answered_;
   }
-  if (parked_.empty()) parked_ = {};
+  if (parked_.empty()) std::vector<Parked>().swap(parked_);
 }
 
 void HttpOutput::AddLine(std::uint64_t sequence, std::string_view line) {
@@ -32,15 +32,21 @@ void HttpOutput::Sent(std::size_t count) {
     pool_.Give(std::exchange(buffer_, {}));
     sent_ = 0;
   } else if (sent_ >= buffer_.size() / 2) {
-    buffer_.erase(0, sent_);
+    DropFront(buffer_, sent_);
     sent_ = 0;
   }
+}
+
+void HttpOutput::Fit() {
+  if (!IsOversized(buffer_, buffer_.size() - sent_)) return;
+  DropFront(buffer_, sent_);
+  sent_ = 0;
 }
 
 void HttpOutput::Drop() {
   pool_.Give(std::exchange(buffer_, {}));
   sent_ = 0;
-  parked_ = {};
+  std::vector<Parked>().swap(parked_);
   parked_bytes_ = 0;
 }
 

@@ -49,8 +49,13 @@ class HttpOutput {
   bool empty() const { return sent_ == buffer_.size(); }
   // Everything that waits: unsent, and parked.
   std::size_t bytes() const { return buffer_.size() - sent_ + parked_bytes_; }
+  // Everything that takes memory: what has left may still lie before what has not. The memory is at most twice that,
+  // if Fit was called.
+  std::size_t held_bytes() const { return buffer_.size() + parked_bytes_; }
   // The socket took that much of unsent().
   void Sent(std::size_t count);
+  // What is unsent will stay for a while, so it gets a buffer of its size.
+  void Fit();
   // Nothing will be sent any more.
   void Drop();
 

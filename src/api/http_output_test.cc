@@ -76,6 +76,46 @@ TEST(HttpOutputTest, HoldsNoMemoryWhileEmpty) {
   EXPECT_EQ(other.unsent().data(), memory);
 }
 
+TEST(HttpOutputTest, ARestHoldsNoMoreMemoryThanItNeeds) {
+  BufferPool pool;
+  HttpOutput output(pool);
+  output.Begin();
+  Answer(output, 0, std::string(1 << 20, 'x') + "rest");
+  const char* const large = output.unsent().data();
+  output.Sent(1000);
+  output.Fit();
+  EXPECT_EQ(output.unsent().data(), large + 1000) << "there is nothing to be won";
+  EXPECT_EQ(output.held_bytes(), (std::size_t{1} << 20) + 4);
+  output.Sent((1 << 20) - 1000);
+  EXPECT_EQ(output.unsent(), "rest");
+  EXPECT_EQ(output.held_bytes(), 4U);
+}
+
+// A buffer of the pool is as large as whoever had it before made it.
+TEST(HttpOutputTest, ASmallAnswerThatStaysLeavesALargeBuffer) {
+  BufferPool pool;
+  pool.Give(std::string(60'000, 'x'));
+  HttpOutput output(pool);
+  output.Begin();
+  Answer(output, 0, "small");
+  const char* const large = output.unsent().data();
+  output.Sent(1);
+  output.Fit();
+  EXPECT_EQ(output.unsent(), "mall");
+  EXPECT_NE(output.unsent().data(), large);
+  EXPECT_EQ(output.held_bytes(), 4U);
+}
+
+TEST(DropFrontTest, LeavesAtMostTwiceTheMemory) {
+  std::string buffer(100'000, 'x');
+  buffer += "the rest";
+  DropFront(buffer, 10);
+  EXPECT_EQ(buffer.size(), 99'998U);
+  DropFront(buffer, 99'990);
+  EXPECT_EQ(buffer, "the rest");
+  EXPECT_LE(buffer.capacity(), std::string().capacity());
+}
+
 RC_GTEST_PROP(HttpOutputProperty, AnyOrderOfAnswersLeavesInTheOrderOfRequests, ()) {
   const auto texts = *rc::gen::arbitrary<std::vector<std::string>>();
   std::vector<std::size_t> order(texts.size());

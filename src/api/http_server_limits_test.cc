@@ -360,5 +360,29 @@ TEST_F(HttpServerLimitsTest, AnIdleConnectionCostsLessThan8KiB) {
   Await([&] { return OpenConnections() == 0; }, "connections are still open");
 }
 
+// The beginning of the next request does not keep the memory of the one before.
+TEST_F(HttpServerLimitsTest, TheRestOfALargeRequestCostsLittle) {
+  constexpr int kConnections = 64;
+  Start();
+  std::vector<std::unique_ptr<HttpTestClient>> clients;
+  const auto begin_next = [&](const std::string& large) {
+    clients.push_back(std::make_unique<HttpTestClient>(server_->address()));
+    clients.back()->Send(large + Get("/next").substr(0, 24));
+    ASSERT_TRUE(clients.back()->Receive());
+  };
+  const std::string body(1'000'000, 'x');
+  const std::string chunked =
+      "POST /drop HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\nf4240\r\n" + body + "\r\n0\r\n\r\n";
+  begin_next(Post("/drop", body));
+  begin_next(chunked);
+  const std::size_t before = AnonymousBytes();
+  for (int i = 0; i < kConnections; ++i) begin_next(i % 2 == 0 ? Post("/drop", body) : chunked);
+  if (kMemoryIsOurs) EXPECT_LT(AnonymousBytes() - before, 16U << 20);
+  for (const auto& client : clients) {
+    client->Send(Get("/next").substr(24));
+    EXPECT_EQ(client->Receive()->body, "GET /next ");
+  }
+}
+
 }  // namespace
 }  // namespace muster

@@ -124,7 +124,9 @@ JsonReader::~JsonReader() = default;
 
 Result<JsonValue> JsonReader::Parse(std::string_view text) {
   std::string& padded = state_->padded;
-  if (padded.capacity() > kRetainedBytesMax && text.size() + kPaddingBytes <= kRetainedBytesMax) padded = std::string();
+  if (padded.capacity() > kRetainedBytesMax && text.size() + kPaddingBytes <= kRetainedBytesMax) {
+    std::string().swap(padded);  // assigning would keep the memory
+  }
   padded.assign(text);
   padded.append(kPaddingBytes, '\0');
   return ParseInPlace({padded.data(), text.size()});

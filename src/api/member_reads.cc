@@ -60,7 +60,7 @@ Result<void> MemberHandler::Get(Call& call, const Input& input) {
   MUSTER_TRY(calls_.Admit(call, input.headers, Scope::kMembersRead));
   MUSTER_TRY(query_.Parse(input.request.query, kGetParameters));
   MUSTER_ASSIGN(const ReadOptions options, OptionsOf(call, input));
-  call.if_none_match.assign(input.headers.if_none_match);
+  MUSTER_TRY(calls_.KeepCondition(call, input.headers.if_none_match));
   // Two words: small enough to be kept in the callback itself.
   reader_->Get(call.member, options, [this, &call](Result<MemberAnswer> answer) {
     AnswerRead(call, std::move(answer), Reason::kMemberNotFound);
@@ -77,7 +77,7 @@ Result<void> MemberHandler::Resolve(Call& call, const Input& input) {
   if (!kind) return FailField("kind", "is required: ?kind=phone&value=+8613800000000");
   if (!value) return FailField("value", "is required: ?kind=phone&value=+8613800000000");
   MUSTER_ASSIGN(const IdentityKey key, json_.KeyOf(*kind, query_.Find("platform").value_or(""), *value));
-  call.if_none_match.assign(input.headers.if_none_match);
+  MUSTER_TRY(calls_.KeepCondition(call, input.headers.if_none_match));
   reader_->Resolve(key, options, [this, &call](Result<MemberAnswer> answer) {
     AnswerRead(call, std::move(answer), Reason::kIdentityNotFound);
   });
