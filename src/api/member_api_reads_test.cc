@@ -88,6 +88,7 @@ TEST_F(MemberReadsTest, MasksPersonalValuesWithoutTheScope) {
 TEST_F(MemberReadsTest, ResolvesAnySpelling) {
   for (const char* query : {"kind=phone&value=+8613800000001", "kind=phone&value=%2B8613800000001",
                             "kind=phone&value=%2B86%20138%200000%200001", "value=13800000001&kind=phone",
+                            "kind=phone&value=+86+138+0000+0001", "kind=phone&value=%2B86+138+0000+0001",
                             "kind=unionid&platform=wechat&value=oA1b2"}) {
     const Response response = Get("/v1/members:resolve?" + std::string(query));
     EXPECT_EQ(response.status, 200) << query << response.body;

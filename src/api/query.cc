@@ -17,12 +17,10 @@ int HexValue(char c) {
   return -1;
 }
 
-}  // namespace
-
-bool PercentDecode(std::string_view text, std::string& out) {
+bool Decode(std::string_view text, char plus, std::string& out) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
-      out.push_back(text[i]);
+      out.push_back(text[i] == '+' ? plus : text[i]);
       continue;
     }
     if (i + 2 >= text.size()) return false;
@@ -33,6 +31,18 @@ bool PercentDecode(std::string_view text, std::string& out) {
     i += 2;
   }
   return true;
+}
+
+}  // namespace
+
+bool PercentDecode(std::string_view text, std::string& out) { return Decode(text, '+', out); }
+
+bool DecodeQueryValue(std::string_view text, std::string& out) {
+  if (text.starts_with('+')) {
+    out.push_back('+');
+    text.remove_prefix(1);
+  }
+  return Decode(text, ' ', out);
 }
 
 Result<void> QueryParameters::Parse(std::string_view query, std::span<const std::string_view> known) {
@@ -62,7 +72,7 @@ Result<void> QueryParameters::Add(std::string_view part, std::span<const std::st
   if (count_ == kParametersMax) return FailField("", "the query has more than 16 parameters");
 
   const std::size_t value_begin = decoded_.size();
-  if (equals != std::string_view::npos && !PercentDecode(part.substr(equals + 1), decoded_)) {
+  if (equals != std::string_view::npos && !DecodeQueryValue(part.substr(equals + 1), decoded_)) {
     return FailField(std::string(name), "has a malformed percent-escape; write %25 for a percent sign");
   }
   const std::string_view value = std::string_view(decoded_).substr(value_begin);

@@ -12,8 +12,14 @@
 namespace muster {
 
 // Appends `text` with its percent-escapes (RFC 3986) decoded; false, with `out` in any state, on a malformed one. A '+'
-// stays a '+' and is never a space: values here are identities, and phone numbers begin with one.
+// stays a '+', as it does in paths.
 bool PercentDecode(std::string_view text, std::string& out);
+
+// The same for a value in a query, where a '+' is a space, since standard encoders write spaces so
+// (application/x-www-form-urlencoded). Not as the first character, which stays a '+': people paste phone numbers as
+// they are, and an encoder begins a value with '+' only for a space that normalising would trim. "%2B" is a '+'
+// anywhere.
+bool DecodeQueryValue(std::string_view text, std::string& out);
 
 // The parameters of one request's query. Reused from request to request, so that parsing does not allocate.
 class QueryParameters {
@@ -24,7 +30,7 @@ class QueryParameters {
   // not in `known`, more than kParametersMax. `query` must not contain the '?'. Empty parts ("a=1&&b=2") are skipped.
   Result<void> Parse(std::string_view query, std::span<const std::string_view> known);
 
-  // The decoded value, empty for "?verbose"; valid until the next Parse.
+  // The decoded value (DecodeQueryValue), empty for "?verbose"; valid until the next Parse.
   std::optional<std::string_view> Find(std::string_view name) const;
   // The value as a decimal number of [min, max], or `absent` when there is none. INVALID_ARGUMENT names the parameter.
   Result<std::int64_t> Integer(std::string_view name, std::int64_t absent, std::int64_t min, std::int64_t max) const;

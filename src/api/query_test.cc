@@ -33,6 +33,41 @@ TEST(PercentDecodeTest, LeavesPlusAlone) {
   EXPECT_EQ(out, "+86 138");
 }
 
+TEST(DecodeQueryValueTest, APlusIsASpaceUnlessItIsTheFirst) {
+  const auto decoded = [](std::string_view text) {
+    std::string out = "before:";
+    EXPECT_TRUE(DecodeQueryValue(text, out)) << text;
+    return out.substr(7);
+  };
+  EXPECT_EQ(decoded("+8613800000001"), "+8613800000001");
+  EXPECT_EQ(decoded("+86+138+0000+0001"), "+86 138 0000 0001");
+  EXPECT_EQ(decoded("%2B86+138"), "+86 138");
+  EXPECT_EQ(decoded("li+lei"), "li lei");
+  EXPECT_EQ(decoded("li%2Blei"), "li+lei");
+  EXPECT_EQ(decoded("li%20lei+"), "li lei ");
+  EXPECT_EQ(decoded("++"), "+ ");
+  EXPECT_EQ(decoded("+"), "+");
+  EXPECT_EQ(decoded(""), "");
+  for (const char* text : {"+%", "+%2", "a+%zz"}) {
+    std::string out;
+    EXPECT_FALSE(DecodeQueryValue(text, out)) << text;
+  }
+}
+
+// As urllib, curl, URLSearchParams and URLEncoder encode.
+RC_GTEST_PROP(DecodeQueryValueTest, UndoesFormEncoding, (const std::string& text)) {
+  RC_PRE(!text.starts_with(' '));
+  std::string encoded;
+  for (const char c : text) {
+    char escape[4];
+    std::snprintf(escape, sizeof escape, "%%%02X", static_cast<unsigned char>(c));
+    encoded += c == ' ' ? "+" : escape;
+  }
+  std::string out;
+  RC_ASSERT(DecodeQueryValue(encoded, out));
+  RC_ASSERT(out == text);
+}
+
 RC_GTEST_PROP(PercentDecodeTest, UndoesEncoding, (const std::string& text)) {
   std::string encoded;
   for (const char c : text) {
@@ -109,6 +144,9 @@ TEST(QueryParametersTest, FindsDecodedValues) {
   ASSERT_TRUE(query.Parse("value=a=b", kKnown));
   EXPECT_EQ(query.Find("value"), "a=b");
   EXPECT_EQ(query.Find("kind"), std::nullopt) << "left from the query before";
+  ASSERT_TRUE(query.Parse("kind=phone&value=+86+138%2B", kKnown));
+  EXPECT_EQ(query.Find("value"), "+86 138+");
+  EXPECT_FALSE(query.Parse("min+Version=1", kKnown)) << "names have no spaces";
 }
 
 TEST(QueryParametersTest, IntegersKeepToTheirBounds) {

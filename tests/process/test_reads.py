@@ -102,7 +102,7 @@ def test_head_is_get_without_its_body(client):
     assert missing.status == 404 and missing.body == b""
 
 
-@pytest.mark.parametrize("spelling", ["+86{}", "%2B86{}", "+86%20{}", "86-{}", "0086{}", "{}"])
+@pytest.mark.parametrize("spelling", ["+86{}", "%2B86{}", "+86%20{}", "+86+{}", "%2B86+{}", "86-{}", "0086{}", "{}"])
 def test_resolve_takes_phones_as_people_write_them(client, spelling):
     if spelling == "86-{}":
         spelling = "%2B86-{}"
