@@ -15,6 +15,11 @@ namespace muster {
 
 enum class HttpMethod : std::uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kOptions, kOther };
 
+// Whether a method asks for no change (RFC 9110 section 9.2.1).
+constexpr bool IsSafe(HttpMethod method) {
+  return method == HttpMethod::kGet || method == HttpMethod::kHead || method == HttpMethod::kOptions;
+}
+
 struct HttpHeader {
   std::string_view name;
   std::string_view value;  // without the white space around it
@@ -118,7 +123,8 @@ class HttpExchange {
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
-  // Answers now or later through `exchange`.
+  // Answers now or later through `exchange`. Requests of one connection are under way together only while the methods
+  // of all of them are safe.
   virtual void Handle(const HttpRequest& request, HttpExchange exchange) = 0;
   // Answers a request that could not be parsed, taken up or answered (400, 408, 413, 414, 417, 431, 500, 501, 503,
   // 505). `known` has its method and its headers as far as they were read, and nothing else.

@@ -101,20 +101,24 @@ std::size_t HttpConnection::TakeRequests(std::string_view input) {
   std::size_t taken = 0;
   starved_ = false;
   taking_ = true;
-  while (!ended_ && !starved_ && has_room() && !is_spent()) {
+  while (!ended_ && !starved_ && has_room() && !has_to_wait() && !is_spent()) {
     HttpHead& head = loop_.head();
     HttpRejection rejection;
     std::size_t consumed = 0;
-    const HttpParse parse = reader_.Next(input.substr(taken), head, consumed, rejection);
+    const HttpParse parse = reader_.Next(input.substr(taken), head, consumed, rejection, output_.under_way() > 0);
     taken += consumed;
     switch (parse) {
       case HttpParse::kComplete:
+        in_turn_ = !IsSafe(head.request.method);
         Dispatch(head);
         reader_.Forget();
         starved_ = taken == input.size();
         break;
       case HttpParse::kIncomplete:
         starved_ = true;
+        break;
+      case HttpParse::kPostponed:
+        in_turn_ = true;
         break;
       case HttpParse::kRejected:
         Reject(rejection, head.request);
@@ -233,7 +237,7 @@ void HttpConnection::Settle(bool turn_ends) {
         return;
       }
     }
-    if (ended_ || starved_ || input_.empty() || !has_room()) break;
+    if (ended_ || starved_ || input_.empty() || !has_room() || has_to_wait()) break;
     if (is_spent()) {
       if (!std::exchange(yielded_, true)) loop_.Yield(*this);
       break;
@@ -286,7 +290,10 @@ bool HttpConnection::Flush() {
 }
 
 void HttpConnection::UpdateInterest() {
-  const AsioEventLoop::Interest wanted{.read = lingering_ || (!ended_ && !client_ended_ && !yielded_ && has_room()),
+  // Behind a request that has the connection for itself, reading goes on until there is something: most often there is
+  // nothing, and asking costs a system call.
+  const bool takes_input = has_room() && (!has_to_wait() || input_.empty());
+  const AsioEventLoop::Interest wanted{.read = lingering_ || (!ended_ && !client_ended_ && !yielded_ && takes_input),
                                        .write = blocked_};
   if (wanted == interest_) return;
   interest_ = wanted;

@@ -23,6 +23,9 @@ class HttpLoop;
 //   ended, all sent ──┬─ unread input may be there ──► lingering: sends FIN, drops input ──► closed
 //                     └─ else ─────────────────────────────────────────────────────────────► closed
 //
+// Requests are under way together only while all their methods are safe (RFC 9112 section 9.3.2). Any other has the
+// connection for itself: it is begun when all before it are answered, and what follows waits for its answer.
+//
 // A connection that waits for a request holds no buffer. Reading stops while pipeline_max requests or one large answer
 // are under way, or output_bytes_max bytes wait, so that the client's socket fills and not this process. One that has
 // answered much at a stretch goes on in the loop's next turn. Closing keeps the object until no HttpExchange refers to
@@ -63,6 +66,8 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
 
   bool is_open() const { return socket_ >= 0; }
   bool has_room() const;
+  // What comes next has to wait for the answers to what came before.
+  bool has_to_wait() const { return in_turn_ && output_.under_way() > 0; }
   // Part of a request has arrived, and the rest has not.
   bool mid_request() const { return starved_ && (!input_.empty() || reader_.in_body()); }
   bool finished() const;
@@ -93,6 +98,7 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   Wait wait_ = Wait::kNothing;
   bool refused_ = false;
   bool starved_ = true;   // the reader wants more than there is, rather than has to wait for room
+  bool in_turn_ = false;  // no request may be taken beside those that are under way
   bool taking_ = false;   // in TakeRequests: answers need no mark
   bool marked_ = false;   // EndTurn will come
   bool yielded_ = false;  // Resume will come

@@ -30,7 +30,12 @@ struct HttpHead {
   bool expects_continue = false;
 };
 
-enum class HttpParse : std::uint8_t { kComplete, kIncomplete, kRejected };
+enum class HttpParse : std::uint8_t {
+  kComplete,
+  kIncomplete,
+  kRejected,
+  kPostponed,  // of HttpRequestReader alone
+};
 
 // Reads the head at the start of `input` (RFC 9112, where a recipient may be strict or lenient: strict). Has no memory:
 // on kIncomplete it is called again with more. Every check depends on what stands before it alone, so that an input

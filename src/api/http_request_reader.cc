@@ -5,12 +5,13 @@
 namespace muster {
 
 HttpParse HttpRequestReader::Next(std::string_view input, HttpHead& head, std::size_t& consumed,
-                                  HttpRejection& rejection) {
+                                  HttpRejection& rejection, bool safe_only) {
   consumed = 0;
   if (chunked_ != nullptr) return NextChunked(input, head, consumed, rejection);
   if (input.size() < whole_) return HttpParse::kIncomplete;
   if (const HttpParse parse = ParseHttpHead(input, limits_, head, rejection); parse != HttpParse::kComplete)
     return parse;
+  if (safe_only && !IsSafe(head.request.method)) return HttpParse::kPostponed;
   if (head.chunked) {
     chunked_ = std::make_unique<Chunked>(limits_);
     chunked_->head = input.substr(0, head.size);

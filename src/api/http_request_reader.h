@@ -21,7 +21,10 @@ class HttpRequestReader {
   // kIncomplete too). On kComplete `head.request` is whole, its views are into `input` and this reader, and Forget has
   // to be called when it was dealt with. After kRejected there is no next request; `head.request` is as ParseHttpHead
   // leaves it.
-  HttpParse Next(std::string_view input, HttpHead& head, std::size_t& consumed, HttpRejection& rejection);
+  //
+  // With `safe_only` a request whose method is not safe is not begun with: kPostponed, and nothing is consumed.
+  HttpParse Next(std::string_view input, HttpHead& head, std::size_t& consumed, HttpRejection& rejection,
+                 bool safe_only = false);
   // What is known of a request whose rest will not be waited for: `head.request` gets method and headers when its head
   // is whole, else nothing.
   void Recall(std::string_view input, HttpHead& head) const;

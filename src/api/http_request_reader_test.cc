@@ -109,6 +109,44 @@ TEST(HttpRequestReaderTest, SaysWhenTheClientWaitsForContinue) {
   }
 }
 
+TEST(HttpRequestReaderTest, PostponesWhatIsNotSafe) {
+  const HttpLimits limits;
+  const auto head = std::make_unique<HttpHead>();
+  HttpRejection rejection;
+  std::size_t consumed = 0;
+  const auto next = [&](HttpRequestReader& reader, const std::string& input, bool safe_only) {
+    return reader.Next(input, *head, consumed, rejection, safe_only);
+  };
+  for (const std::string method : {"GET", "HEAD", "OPTIONS"}) {
+    HttpRequestReader reader(limits);
+    EXPECT_EQ(next(reader, method + " / HTTP/1.1\r\nHost: a\r\n\r\n", true), HttpParse::kComplete) << method;
+  }
+  for (const std::string method : {"POST", "PUT", "PATCH", "DELETE", "TRACE", "get", "ANYTHING"}) {
+    for (const std::string rest : {"Content-Length: 4\r\n\r\nbody", "Content-Length: 4\r\nExpect: 100-continue\r\n\r\n",
+                                   "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"}) {
+      HttpRequestReader reader(limits);
+      const std::string request = method + " / HTTP/1.1\r\nHost: a\r\n" + rest;
+      for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(next(reader, request, true), HttpParse::kPostponed) << request;
+        EXPECT_EQ(consumed, 0U);
+        EXPECT_FALSE(reader.in_body());
+        EXPECT_EQ(reader.held_bytes(), 0U);
+      }
+      if (rest.contains("Expect")) {
+        EXPECT_EQ(next(reader, request, false), HttpParse::kIncomplete);
+        EXPECT_TRUE(reader.TakeContinue());
+      } else {
+        EXPECT_EQ(next(reader, request, false), HttpParse::kComplete);
+        EXPECT_EQ(head->request.body, "body");
+        EXPECT_EQ(consumed, request.size());
+      }
+    }
+  }
+  HttpRequestReader reader(limits);
+  EXPECT_EQ(next(reader, "POST / HTTP/1.1\r\n\r\n", true), HttpParse::kRejected) << "refused at once";
+  EXPECT_EQ(next(reader, "POST / HT", true), HttpParse::kIncomplete);
+}
+
 TEST(HttpRequestReaderTest, RefusesADeclaredBodyBeforeItComes) {
   const HttpLimits limits{.body_bytes_max = 10};
   const auto head = std::make_unique<HttpHead>();

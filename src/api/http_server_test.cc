@@ -35,15 +35,14 @@ TEST_F(HttpServerTest, AnswersOneRequestAfterTheOther) {
 TEST_F(HttpServerTest, AnswersAPipelineInItsOrderWhateverTheOrderOfAnswers) {
   Start();
   HttpTestClient client = Connect();
-  client.Send(Get("/hold/1") + Get("/2") + Get("/hold/3") + Post("/4", "body") + Get("/hold/5"));
+  client.Send(Get("/hold/1") + Get("/2") + Get("/hold/3") + Get("/4") + Get("/hold/5"));
   AwaitHeld("/hold/5");
   Release("/hold/5");
   Release("/hold/3");
   Release("/hold/1");
   std::vector<std::string> bodies;
   for (int i = 0; i < 5; ++i) bodies.push_back(client.Receive()->body);
-  EXPECT_THAT(bodies,
-              ElementsAre("released /hold/1", "GET /2 ", "released /hold/3", "POST /4 body", "released /hold/5"));
+  EXPECT_THAT(bodies, ElementsAre("released /hold/1", "GET /2 ", "released /hold/3", "GET /4 ", "released /hold/5"));
 }
 
 TEST_F(HttpServerTest, ReadsRequestsThatArriveByteByByte) {
