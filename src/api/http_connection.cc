@@ -63,6 +63,7 @@ void HttpConnection::Read() {
     return;
   }
   BeginStretch();
+  moved_at_ = loop_.now();
   if (count == 0) {
     client_ended_ = true;
   } else {
@@ -276,6 +277,7 @@ bool HttpConnection::Flush() {
   if (blocked_) return true;
   const std::string_view unsent = output_.unsent();
   const ssize_t count = send(socket_, unsent.data(), unsent.size(), MSG_NOSIGNAL);
+  moved_at_ = loop_.now();  // also if the socket took nothing: it is asked when it has room, or for the first time
   if (count >= 0) {
     loop_.metrics().sent_bytes.Add(static_cast<std::size_t>(count));
     output_.Sent(static_cast<std::size_t>(count));

@@ -46,6 +46,12 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   void EndTurn();
   // Goes on where it had to let others have their turn.
   void Resume();
+  // Its client has begun something and not gone on with it since `since`: takes none of its answers, or does not send
+  // the rest of its request.
+  bool IsStalledSince(Instant since) const;
+  std::int64_t accounted_bytes() const { return accounted_bytes_; }
+  // Ends a stalled one, so that others have room.
+  void Shed();
 
   bool refused() const { return refused_; }
 
@@ -112,6 +118,7 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   std::size_t held_bytes_ = 0;     // of answers under way
   std::size_t stretch_bytes_ = 0;  // answered in this stretch, which began then
   Instant stretch_began_;
+  Instant moved_at_;  // when bytes were last received or given to the socket
   std::int64_t accounted_bytes_ = 0;
   HttpRequestReader reader_;
   HttpOutput output_;

@@ -79,6 +79,15 @@ void HttpConnection::OnTimer(Instant) {
   }
 }
 
+bool HttpConnection::IsStalledSince(Instant since) const {
+  return moved_at_ <= since && !lingering_ && (blocked_ || (mid_request() && !ended_));
+}
+
+void HttpConnection::Shed() {
+  if (blocked_) return Close();
+  GiveUp({.status = 503, .detail = "the rest of the request did not come, and others need the room; try again later"});
+}
+
 void HttpConnection::Drain() {
   if (lingering_ || ended_) return;
   if (output_.under_way() > 0) {
@@ -94,6 +103,7 @@ void HttpConnection::Drain() {
   // A request may lie in the socket, sent before the client could know.
   Read();
   if (!is_open() || ended_ || mid_request()) return;
+  if (!starved_ && !input_.empty()) return;  // requests that wait for room
   ended_ = true;
   lingers_ = output_.begun() > 0;  // one that was never used has nothing to lose
   Settle(true);

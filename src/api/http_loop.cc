@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/check.h"
@@ -12,6 +13,9 @@ namespace {
 
 // Connections above the bound that are being told so; those beyond are closed at once.
 constexpr std::size_t kRefusedConnectionsMax = 128;
+
+// While room is short, nobody waits longer for a client that neither reads nor sends.
+constexpr Duration kStallTime = std::chrono::seconds(2);
 
 HttpLimits LimitsOf(const HttpServerOptions& options) {
   return {.target_bytes_max = static_cast<std::size_t>(options.target_bytes_max),
@@ -46,12 +50,13 @@ HttpLoop::~HttpLoop() {
   EndTurn();
 }
 
-Result<void> HttpLoop::FindRoom(std::size_t bytes, std::size_t more) const {
+Result<void> HttpLoop::FindRoom(std::size_t bytes, std::size_t more) {
   const std::int64_t large_bytes_max = buffer_bytes_max_ / 2;
   if (static_cast<std::int64_t>(bytes) > large_bytes_max) {
     return Fail(Reason::kInvalidArgument, "the answer would be larger than this server keeps; ask for less at a time");
   }
   if (buffered_bytes_ + static_cast<std::int64_t>(more) > large_bytes_max) {
+    wanted_bytes_ = std::max(wanted_bytes_, static_cast<std::int64_t>(more));
     return Fail(Reason::kOverloaded, "the server holds as many answers as it may; send it again after a moment");
   }
   return {};
@@ -124,7 +129,27 @@ void HttpLoop::EndTurn() {
 void HttpLoop::Tick() {
   wheel_.Advance(ReadClock());
   acceptor_.Resume();
+  MakeRoom();
   if (draining_ && now_ >= drain_until_) CloseAll();
+}
+
+// Ends stalled connections, those that hold the most first, until what was refused would find room and a quarter is
+// free: a look at all connections is to pay for many refusals.
+void HttpLoop::MakeRoom() {
+  const std::int64_t wanted = std::exchange(wanted_bytes_, 0);
+  if (wanted == 0 && !crowded()) return;
+  const std::int64_t most = wanted == 0 ? buffer_bytes_max_ : buffer_bytes_max_ / 2;
+  const std::int64_t enough = std::min(most - wanted, most / 4 * 3);
+  std::vector<HttpConnection*> stalled;
+  for (HttpConnection* connection = connections_; connection != nullptr; connection = connection->next_) {
+    if (connection->IsStalledSince(now_ - kStallTime)) stalled.push_back(connection);
+  }
+  std::ranges::sort(stalled, std::greater(), &HttpConnection::accounted_bytes);
+  std::size_t count = 0;
+  for (; count < stalled.size() && buffered_bytes_ > enough; ++count) stalled[count]->Shed();
+  if (count == 0) return;
+  metrics_.shed.Add(count);
+  logger_.Warning("stalled connections were ended to make room", {{"connections", count}});
 }
 
 void HttpLoop::Drain(std::function<void()> drained) {

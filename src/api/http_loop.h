@@ -53,7 +53,7 @@ class HttpLoop {
   bool crowded() const { return buffered_bytes_ > buffer_bytes_max_; }
   // Whether an answer of `bytes` may be kept, `more` of which are not accounted for yet. Large answers fill half of
   // what may be held, so that small requests are served when nobody reads those. Errors as HttpExchange::Hold.
-  Result<void> FindRoom(std::size_t bytes, std::size_t more) const;
+  Result<void> FindRoom(std::size_t bytes, std::size_t more);
   HttpHandler& handler() { return *handler_; }
   HttpMetrics& metrics() { return metrics_; }
   BufferPool& buffers() { return buffers_; }
@@ -79,6 +79,7 @@ class HttpLoop {
   void EndTurn();
   void ResumeYielded();
   void Tick();
+  void MakeRoom();
   void BeginDrain();
   void CloseAll();
 
@@ -86,6 +87,7 @@ class HttpLoop {
   const HttpLimits limits_;
   const std::int64_t buffer_bytes_max_;  // this loop's share; a largest request and a largest answer always fit
   std::int64_t buffered_bytes_ = 0;
+  std::int64_t wanted_bytes_ = 0;  // the most that FindRoom has refused since the last tick
   HttpMetrics& metrics_;
   const Clock& clock_;
   Logger& logger_;

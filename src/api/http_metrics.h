@@ -23,6 +23,7 @@ struct HttpMetrics {
   std::shared_ptr<std::atomic<std::int64_t>> open;
   Counter& accepted;
   Counter& refused;
+  Counter& shed;
   Counter& received_bytes;
   Counter& sent_bytes;
   std::array<Counter*, 6> answers{};  // by the first digit of the status

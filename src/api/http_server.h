@@ -24,8 +24,8 @@ struct HttpServerOptions {
   std::int64_t header_bytes_max = 16 << 10;
   std::int64_t target_bytes_max = 8 << 10;
   std::int64_t connections_max = 20'000;
-  std::int64_t pipeline_max = 64;           // requests of a connection under way; more wait in the socket
-  std::int64_t output_bytes_max = 1 << 20;  // unsent answers of a connection; reading pauses beyond
+  std::int64_t pipeline_max = 64;            // requests of a connection under way; more wait in the socket
+  std::int64_t output_bytes_max = 64 << 10;  // unsent answers of a connection; reading pauses beyond
   // Requests arriving and answers leaving, of all connections together; shared by the threads, each of which has at
   // least twice body_bytes_max.
   std::int64_t buffer_bytes_max = 256 << 20;

@@ -92,6 +92,22 @@ TEST_F(HttpServerDrainTest, ARequestInTheSocketIsAnswered) {
   Join(drain);
 }
 
+TEST_F(HttpServerDrainTest, ARequestThatWaitsForRoomIsAnswered) {
+  options_.output_bytes_max = 4 << 10;
+  Start();
+  HttpTestClient client = Connect(4096);
+  client.Send(Get("/big?8000000") + Get("/waits"));
+  Await([&] { return handled().size() == 1; }, "nothing is answered");
+  std::thread drain = BeginDrain();
+  EXPECT_EQ(client.Receive()->body.size(), 8'000'000U);
+  const auto answer = client.Receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body, "GET /waits ");
+  EXPECT_EQ(answer->fields.at("Connection"), "close");
+  EXPECT_TRUE(client.AwaitEnd());
+  Join(drain);
+}
+
 TEST_F(HttpServerDrainTest, AnAnswerThatIsThereAlreadySaysCloseToo) {
   Start();
   HttpTestClient client = Connect();
