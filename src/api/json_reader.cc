@@ -78,7 +78,7 @@ std::string DescribeParseError(simdjson::error_code code) {
 }  // namespace
 
 void JsonFaults::Add(const FieldPath& path, std::string description) {
-  if (violations_.size() < kViolationsMax) violations_.push_back({path.Text(), std::move(description)});
+  if (!is_full()) violations_.push_back({path.Text(), std::move(description)});
 }
 
 void JsonFaults::AddError(const FieldPath& path, Error error) {
@@ -181,6 +181,7 @@ int JsonObject::Next(JsonValue& value) {
       if (++index == known_.size()) index = 0;
     }
     if (compared == known_.size()) {
+      if (faults_.is_full()) continue;
       const std::string shown = ShownName(name);
       faults_.Add(path_.Field(shown), DescribeUnknownName(name, known_));
       continue;

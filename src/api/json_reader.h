@@ -24,6 +24,8 @@ class JsonFaults {
   // Takes over the faults of an INVALID_ARGUMENT whose fields are below `path`.
   void AddError(const FieldPath& path, Error error);
   bool any() const { return !violations_.empty(); }
+  // No more are kept: what is costly to describe need not be.
+  bool is_full() const { return violations_.size() == kViolationsMax; }
   // INVALID_ARGUMENT. Only when there are any.
   Error Take();
 

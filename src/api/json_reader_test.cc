@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <time.h>
 
 #include <array>
+#include <chrono>
 
 namespace muster {
 namespace {
@@ -158,6 +160,26 @@ TEST(JsonObjectTest, BoundsTheFaultsItCollects) {
   for (int i = 0; i < 1000; ++i) text += "\"unknown" + std::to_string(i) + "\":1,";
   text.back() = '}';
   EXPECT_EQ(ReadObject(reader, text).violations.size(), JsonFaults::kViolationsMax);
+}
+
+// A body of the largest size has room for many names that are nearly right.
+TEST(JsonObjectTest, FaultsThatAreNotKeptAreNotDescribed) {
+  const auto cpu_time = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  const auto time_of = [&](const std::string& name) {
+    std::string text = "{";
+    for (int i = 0; i < 50'000; ++i) text += "\"" + name + "\":1,";
+    text.back() = '}';
+    JsonReader reader;
+    const auto begin = cpu_time();
+    EXPECT_EQ(ReadObject(reader, text).violations.size(), JsonFaults::kViolationsMax);
+    return cpu_time() - begin;
+  };
+  time_of("text");
+  EXPECT_LT(time_of("txet"), 10 * time_of("text")) << "than faults that are cheap to describe";
 }
 
 TEST(ReadTextTest, RefusesNul) {
