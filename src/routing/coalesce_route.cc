@@ -32,7 +32,9 @@ void CoalesceRoute::Read(const Subject& subject, const ReadOptions& options, Mem
     }
   } else if (calls_.size() < kCallsMax) {
     calls_made_.Add();
-    auto& entry = *calls_.emplace(subject, Call{.first = std::move(reply), .deadline = options.deadline}).first;
+    auto& entry =
+        *calls_.emplace(subject, Call{.first = std::move(reply), .began = floor_.Now(), .deadline = options.deadline})
+             .first;
     AskChild(subject, options, [this, &entry](Result<MemberAnswer> answer) { Complete(entry, std::move(answer)); });
     return;
   }
@@ -66,7 +68,8 @@ void CoalesceRoute::Complete(Calls::value_type& entry, Result<MemberAnswer> answ
 
 bool CoalesceRoute::Serves(const Result<MemberAnswer>& answer, const Subject& subject, const Call& call,
                            const Reader& reader) const {
-  if (!answer) return answer.error().reason != Reason::kDeadlineExceeded || reader.deadline.at() <= call.deadline.at();
+  if (!answer && answer.error().reason == Reason::kDeadlineExceeded) return reader.deadline.at() <= call.deadline.at();
+  if (!answer) return answer.error().reason != Reason::kStale || reader.joined <= call.began;
   if (answer->as_of >= reader.joined) return true;
   if (!subject.by_identity) return floor_.Allows(subject.id, answer->as_of);
   // The key's own floor does not rise when the member that holds it changes otherwise.

@@ -14,9 +14,9 @@ namespace muster {
 // Lets equal reads that are under way at the same time share one call of its child.
 //
 //   Get, Resolve   join a call for the same id or identity with the same no_cache and min_version; else they start one.
-//   errors         of a call are the errors of all who share it, but for DEADLINE_EXCEEDED: whoever has more time than
-//   the call
-//                  had asks again.
+//   errors         of a call are the errors of all who share it, but for two. DEADLINE_EXCEEDED: whoever has more time
+//                  than the call had asks again. STALE: whoever joined after a commit asks again, as the version that
+//                  was missing may be there by now.
 //
 // A reader who joins must not get an answer from before it came: what was acknowledged until then has to be in it. A
 // call's snapshot may be older than the readers that joined it, so each notes the floor's sequence J when it joins, and
@@ -64,6 +64,7 @@ class CoalesceRoute final : public MemberReader {
   struct Call {
     MemberReply first;                // who started it
     std::vector<Reader> others = {};  // who joined it
+    CommitSequence began;
     Deadline deadline;
   };
   using Calls = std::unordered_map<Subject, Call, SubjectHash>;

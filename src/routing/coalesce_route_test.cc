@@ -167,6 +167,24 @@ TEST_F(CoalesceRouteTest, AnErrorIsEverybodys) {
   for (const auto& answer : received_.answers) EXPECT_EQ(answer.error().reason, Reason::kOverloaded);
 }
 
+// What is too old for everybody who asked before a commit need not be for who asks after it.
+TEST_F(CoalesceRouteTest, AStaleAnswerIsOnlyTheirsWhoCameBeforeTheNextCommit) {
+  const ReadOptions options{.min_version = Version(2)};
+  Received late;
+  route_.Get(MemberId(1), options, received_.Reply());
+  route_.Get(MemberId(1), options, received_.Reply());
+  Commit({MemberId(1)});
+  route_.Get(MemberId(1), options, late.Reply());
+  source_.Answer(0, Fail(Reason::kStale, "too old"));
+  ASSERT_EQ(received_.answers.size(), 2U);
+  for (const auto& answer : received_.answers) EXPECT_EQ(answer.error().reason, Reason::kStale);
+  EXPECT_TRUE(late.answers.empty());
+  ASSERT_EQ(source_.calls.size(), 2U);
+  EXPECT_EQ(source_.calls[1].options.min_version, Version(2));
+  source_.Answer(1, TestAnswer(TestDocument(1, 2), floor_.Now()));
+  EXPECT_EQ(late.answers.at(0)->member->version(), Version(2));
+}
+
 TEST_F(CoalesceRouteTest, ADeadlineIsOnlyTheirsWhoHadNoMoreTime) {
   const auto until = [](int moment) { return ReadOptions{.deadline = Deadline(Instant(Duration(moment)))}; };
   Received first, shorter, longer, longest;
