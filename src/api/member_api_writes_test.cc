@@ -138,6 +138,18 @@ TEST_F(MemberWritesTest, AnUnknownNameIsAnsweredWithThoseThatCanBeChanged) {
   EXPECT_THAT(response.body, AllOf(HasSubstr("known are state, displayName"), Not(HasSubstr("createTime"))));
 }
 
+TEST_F(MemberWritesTest, RefusesAConditionThatIsForReads) {
+  for (const char* condition : {"*", "\"3\"", ""}) {
+    EXPECT_THAT(Patch("", R"({"city":"x"})", {{"If-None-Match", condition}}), BlamesField("If-None-Match"));
+    for (const char* path : {"/v1/members", "/v1/members/7:bind", "/v1/members/7:unbind", "/v1/members/7:close"}) {
+      EXPECT_THAT(Send({.method = kPost, .target = path, .body = "{}", .headers = {{"if-none-match", condition}}}),
+                  BlamesField("If-None-Match"))
+          << path;
+    }
+  }
+  EXPECT_TRUE(NothingWasWritten());
+}
+
 TEST_F(MemberWritesTest, AnEmptyIfMatchIsNoConsent) {
   EXPECT_THAT(Patch("", R"({"city":"x"})", {{"If-Match", ""}}), BlamesField("If-Match"));
   EXPECT_TRUE(NothingWasWritten());

@@ -28,6 +28,10 @@ Result<void> MemberHandler::AdmitWrite(Call& call, const Input& input, std::span
                                        std::initializer_list<std::string_view> content_types) {
   MUSTER_TRY(calls_.Admit(call, input.headers, Scope::kMembersWrite));
   MUSTER_TRY(query_.Parse(input.request.query, known));
+  // To ignore a condition would be to write although it is false (RFC 9110 section 13.2.1).
+  if (input.request.Header("If-None-Match").data() != nullptr) {
+    return FailField("If-None-Match", "is for reads; the condition of a write is If-Match");
+  }
   if (!input.request.body.empty()) MUSTER_TRY(CheckContentType(input.headers.content_type, content_types));
   return calls_.Hold(call, input.request.body.size() + kWriteOverheadBytes);
 }
