@@ -6,13 +6,13 @@
 #include "api/api_dependencies.h"
 #include "api/http.h"
 #include "base/event_loop.h"
-#include "domain/id_allocator.h"
+#include "domain/ports/import_ranges.h"
 #include "domain/ports/member_reader.h"
 
 namespace muster {
 
 struct AdminApiDependencies {
-  IdAllocator* ids = nullptr;
+  ImportRanges* ranges = nullptr;
   // The live route trees of all loops as one (MergeDescriptions). Called on the admin loop: thread-safe.
   std::function<RouteDescription()> routes;
 };
@@ -27,11 +27,12 @@ struct AdminApiDependencies {
 //   POST /admin/v1/callers/{name}:rotate   {"overlap":"3600s","keyLifetime":"…"} → as create; overlap is 1 day by
 //   default POST /admin/v1/callers/{name}:disable, :enable   {} → {} GET  /admin/v1/routes              →
 //   {"name":"cache(near)","policy":"…","counters":{"hits":"7"},"children":[…]} POST /admin/v1/imports:reserve
-//   {"lines":1000000} → {"rangeStart":"…"}: a number for each line of a file POST
+//   {"lines":1000000} → {"rangeStart":"…"}: a number for each line of a file; the data remembers the range POST
 //   /admin/v1/members:import?rangeStart=R&firstLine=L
 //        The body is JSON Lines, the first of which is line L (from 1) of the file. Line n is written as operation
 //        number n of the range, and becomes member number n of it unless it has an "id". So sending a batch again, with
-//        the same R and L, finds what the first attempt did. Empty lines are skipped, but counted. →
+//        the same R and L, finds what the first attempt did. Empty lines are skipped, but counted. INVALID_ARGUMENT of
+//        rangeStart: this data gave no such range (it may be a backup from before it was given). →
 //        {"imported":998,"rejected":2,"results":[{"line":17,"code":"IDENTITY_TAKEN","detail":"…"}]}: the rejected
 //        lines, in order A failure that may pass (OVERLOADED, WRITES_UNAVAILABLE, OUTCOME_UNKNOWN, DEADLINE_EXCEEDED)
 //        of any line is the answer to the whole: send the same batch again.

@@ -114,17 +114,21 @@ TEST_F(AdminApiTest, ReservesANumberForEachLine) {
   EXPECT_NE(first, second);
   for (const char* lines : {"0", "-1", "100000001", "\"x\"", "1.5", "null"})
     EXPECT_THAT(reserve(lines), BlamesField("lines")) << lines;
+  ranges_.failure = Error{.reason = Reason::kWritesUnavailable, .message = "the disk is full"};
+  EXPECT_THAT(reserve("1"), IsProblem(Reason::kWritesUnavailable));
 }
 
 class ImportTest : public AdminApiTest {
  protected:
-  ImportTest() : start_(ids_.ReserveRange(20'000)) {}
+  ImportTest() {
+    ranges_.Reserve(20'000, [this](const Result<std::int64_t>& first) { start_ = first.value(); });
+  }
   Response Import(const std::string& lines, const std::string& query = "") {
     return Post("/admin/v1/members:import?rangeStart=" + std::to_string(start_) + query, lines, "importer");
   }
   MemberId IdOfLine(std::uint64_t line) const { return MemberId(IdAllocator::IdOfRange(start_, line - 1)); }
 
-  const std::int64_t start_;
+  std::int64_t start_ = 0;
 };
 
 TEST_F(ImportTest, ChecksItsParameters) {
@@ -133,6 +137,12 @@ TEST_F(ImportTest, ChecksItsParameters) {
     EXPECT_THAT(Post("/admin/v1/members:import?rangeStart=" + std::string(start), "{}"), BlamesField("rangeStart"))
         << start;
   }
+  for (const std::int64_t start : {start_ - 1, start_ + 1}) {
+    EXPECT_THAT(Post("/admin/v1/members:import?rangeStart=" + std::to_string(start), "{}"), BlamesField("rangeStart"))
+        << "not the first number of a range";
+  }
+  EXPECT_THAT(Import("{}", "&firstLine=20001"), BlamesField("firstLine"));
+  EXPECT_THAT(Import("{}\n{}", "&firstLine=20000"), BlamesField("firstLine"));
   for (const char* line : {"0", "-1", "x", "100000001"})
     EXPECT_THAT(Import("{}", "&firstLine=" + std::string(line)), BlamesField("firstLine"));
   EXPECT_THAT(Import("{}", "&line=1"), BlamesField("line"));
@@ -142,7 +152,7 @@ TEST_F(ImportTest, ChecksItsParameters) {
                          .caller = "importer",
                          .headers = {{"Content-Type", "text/csv"}}}),
               IsProblem(Reason::kUnsupportedMediaType));
-  EXPECT_THAT(Import(std::string(10'000, '\n')), IsProblem(Reason::kInvalidArgument));
+  EXPECT_THAT(Import(std::string(10'001, '\n')), IsProblem(Reason::kInvalidArgument));
   EXPECT_TRUE(writer_.TakeAsked().empty());
 }
 

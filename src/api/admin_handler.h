@@ -54,6 +54,7 @@ class AdminHandler final : public HttpHandler {
   Result<void> ReserveImport(Call& call, const Input& input);
   Result<void> ImportMembers(Call& call, const Input& input);
   Result<void> ExportMembers(Call& call, const Input& input);
+  void FinishReservation(Call& call, const Result<std::int64_t>& first);
   void FinishImport(Call& call, const ImportBatch::Outcome& outcome);
 
   CallerDirectory& callers_;

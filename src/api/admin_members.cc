@@ -18,22 +18,35 @@ constexpr std::string_view kJsonLines = "application/x-ndjson";
 // How many members are taken from the store at a time.
 constexpr std::size_t kScanStep = 100;
 
-// Numbers of a range may run ahead of the clock, by 4,096 a millisecond.
-constexpr Duration kRangeAheadMax = std::chrono::hours(1);
+std::uint64_t CountLines(std::string_view text) {
+  const auto feeds = static_cast<std::uint64_t>(std::ranges::count(text, '\n'));
+  return text.empty() || text.back() == '\n' ? feeds : feeds + 1;
+}
+
+Task<Result<std::int64_t>> Reserve(ImportRanges& ranges, std::uint64_t lines) {
+  auto begin = [&ranges, lines](ImportRanges::Given given) { ranges.Reserve(lines, std::move(given)); };
+  co_return co_await Callback<Result<std::int64_t>>(std::move(begin));
+}
 
 }  // namespace
 
 Result<void> AdminHandler::ReserveImport(Call& call, const Input& input) {
   MUSTER_TRY(Admit(call, input, Scope::kMembersImport));
   MUSTER_ASSIGN(const std::uint64_t lines, ReadReservationBody(json_.reader(), input.request.body));
+  calls_.Run(call, Reserve(*admin_.ranges, lines),
+             [this](Call& done, const Result<std::int64_t>& first) { FinishReservation(done, first); });
+  return {};
+}
+
+void AdminHandler::FinishReservation(Call& call, const Result<std::int64_t>& first) {
+  if (!first) return calls_.Fail(call, first.error());
   std::string& body = calls_.StartBody();
   JsonWriter json(body);
   json.BeginObject();
-  json.Key("rangeStart").Number64(admin_.ids->ReserveRange(lines));
+  json.Key("rangeStart").Number64(*first);
   json.EndObject();
   calls_.StartHead(call);
   calls_.Answer(call, 200, "application/json", body);
-  return {};
 }
 
 Result<void> AdminHandler::ImportMembers(Call& call, const Input& input) {
@@ -41,12 +54,20 @@ Result<void> AdminHandler::ImportMembers(Call& call, const Input& input) {
   MUSTER_ASSIGN(const std::int64_t start, query_.Integer("rangeStart", 0, 1, INT64_MAX));
   MUSTER_ASSIGN(const std::int64_t line, query_.Integer("firstLine", 1, 1, kImportFileLinesMax));
   if (start == 0) return FailField("rangeStart", "is required: what /admin/v1/imports:reserve answered for the file");
-  if (IdAllocator::TimeOf(start) > clock_.Now() + kRangeAheadMax) {
-    return FailField("rangeStart", "was not given by /admin/v1/imports:reserve");
+  MUSTER_ASSIGN(const std::uint64_t given, admin_.ranges->CountLines(start));
+  if (given == 0) {
+    return FailField(
+        "rangeStart",
+        "was not given by /admin/v1/imports:reserve, or the data was restored from a backup from before it "
+        "was: reserve numbers anew");
   }
   const std::string_view lines = input.request.body;
-  if (std::ranges::count(lines, '\n') >= static_cast<std::ptrdiff_t>(ImportBatch::kLinesMax)) {
+  const std::uint64_t count = CountLines(lines);
+  if (count > ImportBatch::kLinesMax) {
     return FailField("", "a batch has at most 10,000 lines; send the file in smaller ones");
+  }
+  if (static_cast<std::uint64_t>(line) - 1 + count > given) {
+    return FailField("firstLine", "the lines go beyond the " + std::to_string(given) + " that numbers were given for");
   }
   MUSTER_TRY(calls_.Hold(call, lines.size()));
   imports_.push_back(std::make_unique<ImportBatch>(

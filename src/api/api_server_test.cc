@@ -42,7 +42,8 @@ class ApiServerTest : public ::testing::Test {
       return MakeMemberApi(loop, std::move(reader), dependencies);
     };
     const auto admin = [&](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
-      return MakeAdminApi(loop, dependencies, {.ids = &ids_, .routes = [] { return RouteDescription{}; }});
+      return MakeAdminApi(loop, dependencies,
+                          {.ranges = &harness_.store->import_ranges(), .routes = [] { return RouteDescription{}; }});
     };
     http_ = HttpServer::Start(options, members, clock_, NullLogger(), *harness_.metrics, "http").value();
     admin_ = HttpServer::Start(options, admin, clock_, NullLogger(), *harness_.metrics, "admin").value();

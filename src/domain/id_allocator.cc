@@ -23,30 +23,46 @@ std::int64_t Compose(std::uint64_t tick, std::uint64_t node) {
                                    (tick & kSequenceMask));
 }
 
+std::uint64_t TickOf(std::int64_t id) {
+  const auto bits = static_cast<std::uint64_t>(id);
+  return (bits >> (kSequenceBits + kNodeBits)) << kSequenceBits | (bits & kSequenceMask);
+}
+
+std::uint64_t NodeOf(std::int64_t id) { return static_cast<std::uint64_t>(id) >> kSequenceBits & kNodeMask; }
+
+// The first tick of a moment. A clock before 1970 is a clock that has not been set: numbers then begin at 1970.
+std::uint64_t FirstTickAt(Timestamp now, std::uint64_t first_sequence) {
+  const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(now_ms, 1)) << kSequenceBits | first_sequence;
+}
+
 }  // namespace
 
-IdAllocator::IdAllocator(const Clock& clock, std::uint8_t node, std::uint16_t first_sequence)
-    : clock_(clock), node_(node), first_sequence_(first_sequence & kFirstSequenceMask) {}
+IdAllocator::IdAllocator(const Clock& clock, std::uint8_t node, std::uint16_t first_sequence, std::int64_t above)
+    : clock_(clock), node_(node), first_sequence_(first_sequence & kFirstSequenceMask), last_(TickOf(above)) {
+  MUSTER_CHECK(node < kRangeNode && above >= 0);
+}
 
-std::int64_t IdAllocator::ReserveRange(std::uint64_t count) {
-  MUSTER_CHECK(count >= 1 && count <= std::uint64_t{1} << 32);
-  // A clock before 1970 is a clock that has not been set: the numbers then begin at 1970.
-  const std::int64_t now_ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Now().time_since_epoch()).count();
-  const std::uint64_t now = static_cast<std::uint64_t>(std::max<std::int64_t>(now_ms, 1));
-
+std::int64_t IdAllocator::Next() {
+  const std::uint64_t now = FirstTickAt(clock_.Now(), first_sequence_);
   std::lock_guard lock(mutex_);
-  const std::uint64_t first = std::max(last_ + 1, now << kSequenceBits | first_sequence_);
-  last_ = first + count - 1;
-  MUSTER_CHECK(last_ < kTickLimit);
-  return Compose(first, node_);
+  last_ = std::max(last_ + 1, now);
+  return Compose(last_, node_);
+}
+
+std::optional<std::int64_t> IdAllocator::FirstOfRange(Timestamp now, std::uint16_t first_sequence, std::int64_t after,
+                                                      std::uint64_t count) {
+  MUSTER_CHECK(count >= 1 && count <= std::uint64_t{1} << 32 && (after == 0 || IsOfRange(after)));
+  const std::uint64_t first = std::max(TickOf(after) + 1, FirstTickAt(now, first_sequence & kFirstSequenceMask));
+  if (first >= kTickLimit - count) return std::nullopt;
+  return Compose(first, kRangeNode);
 }
 
 std::int64_t IdAllocator::IdOfRange(std::int64_t first, std::uint64_t index) {
-  const auto bits = static_cast<std::uint64_t>(first);
-  const std::uint64_t tick = (bits >> (kSequenceBits + kNodeBits)) << kSequenceBits | (bits & kSequenceMask);
-  return Compose(tick + index, bits >> kSequenceBits & kNodeMask);
+  return Compose(TickOf(first) + index, NodeOf(first));
 }
+
+bool IdAllocator::IsOfRange(std::int64_t id) { return NodeOf(id) == kRangeNode; }
 
 Timestamp IdAllocator::TimeOf(std::int64_t id) {
   return Timestamp(std::chrono::milliseconds(id >> (kSequenceBits + kNodeBits)));

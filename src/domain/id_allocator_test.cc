@@ -78,32 +78,65 @@ TEST(IdAllocatorTest, RunsWithDifferentFirstSequencesDoNotCollideAfterAStepBack)
   }
 }
 
-TEST(IdAllocatorTest, ARangeIsContiguousOverItsCarries) {
+TEST(IdAllocatorTest, BeginsAboveWhatWasGivenOut) {
   ManualClock clock(kStart);
-  IdAllocator ids(clock, 0xff, 2047);
+  IdAllocator before(clock, 1, 2047);
+  std::int64_t newest = 0;
+  for (int i = 0; i < 5000; ++i) newest = before.NextMemberId().value();
+  clock.Advance(-std::chrono::hours(1));  // while it is down
+  IdAllocator after(clock, 1, 2047, newest);
+  for (int i = 0; i < 5000; ++i) ASSERT_GT(after.NextMemberId().value(), newest);
+  clock.Advance(std::chrono::hours(2));
+  EXPECT_EQ(IdAllocator::TimeOf(after.NextMemberId().value()), clock.Now()) << "with the clock again, once it is ahead";
+}
+
+TEST(IdAllocatorTest, ARangeIsContiguousOverItsCarries) {
   constexpr std::uint64_t kCount = 20'000;
-  const std::int64_t before = ids.NextMemberId().value();
-  const std::int64_t first = ids.ReserveRange(kCount);
-  const std::int64_t after = ids.NextMemberId().value();
-  EXPECT_GT(first, before);
+  const std::int64_t first = IdAllocator::FirstOfRange(kStart, 2047, 0, kCount).value();
   EXPECT_EQ(IdAllocator::IdOfRange(first, 0), first);
-  std::int64_t last = before;
+  EXPECT_EQ(IdAllocator::TimeOf(first), kStart);
+  std::int64_t last = first - 1;
   for (std::uint64_t i = 0; i < kCount; ++i) {
     const std::int64_t id = IdAllocator::IdOfRange(first, i);
     ASSERT_GT(id, last);
-    ASSERT_EQ(id >> 12 & 0xff, 0xff) << "a carry must skip the node";
+    ASSERT_TRUE(IdAllocator::IsOfRange(id)) << "a carry must skip the node";
     last = id;
   }
-  EXPECT_EQ(after, IdAllocator::IdOfRange(first, kCount)) << "the first number after the range";
 }
 
 TEST(IdAllocatorTest, TheCarryOverASequenceGoesToTheNextMillisecond) {
-  ManualClock clock(kStart);
-  IdAllocator ids(clock, 3, 0);
-  const std::int64_t first = ids.ReserveRange(5000);
+  const std::int64_t first = IdAllocator::FirstOfRange(kStart, 0, 0, 5000).value();
   EXPECT_EQ(IdAllocator::IdOfRange(first, 4095) & 0xfff, 4095);
   EXPECT_EQ(IdAllocator::IdOfRange(first, 4096) & 0xfff, 0);
   EXPECT_EQ(IdAllocator::TimeOf(IdAllocator::IdOfRange(first, 4096)), kStart + milliseconds(1));
+}
+
+TEST(IdAllocatorTest, RangesNeverOverlapWhateverTheClockSays) {
+  constexpr std::uint64_t kCount = std::uint64_t{1} << 20;
+  std::int64_t last = 0;
+  Timestamp now = kStart;
+  for (int i = 0; i < 100; ++i) {
+    const std::int64_t first = IdAllocator::FirstOfRange(now, 7, last, kCount).value();
+    ASSERT_GT(first, last);
+    last = IdAllocator::IdOfRange(first, kCount - 1);
+    if (i % 9 == 0) now -= std::chrono::hours(1);
+  }
+  EXPECT_EQ(IdAllocator::TimeOf(IdAllocator::FirstOfRange(kStart + std::chrono::hours(1), 7, last, 1).value()),
+            kStart + std::chrono::hours(1));
+}
+
+TEST(IdAllocatorTest, NoAllocatorGivesOutNumbersOfRanges) {
+  ManualClock clock(kStart);
+  for (const std::uint8_t node : {std::uint8_t{0}, std::uint8_t{254}}) {
+    IdAllocator ids(clock, node, 0);
+    for (int i = 0; i < 10'000; ++i) ASSERT_FALSE(IdAllocator::IsOfRange(ids.NextMemberId().value()));
+  }
+}
+
+TEST(IdAllocatorTest, RangesEndInTheYear2248) {
+  const Timestamp end{milliseconds((std::int64_t{1} << 43) - 1)};
+  EXPECT_TRUE(IdAllocator::FirstOfRange(end, 0, 0, 4000));
+  EXPECT_FALSE(IdAllocator::FirstOfRange(end, 0, 0, 5000));
 }
 
 TEST(IdAllocatorTest, TheLowestOfAMomentDividesWhatCameBefore) {
@@ -119,9 +152,7 @@ TEST(IdAllocatorTest, TheLowestOfAMomentDividesWhatCameBefore) {
 }
 
 TEST(IdAllocatorDeathTest, AnEmptyRangeIsAMistakeOfOurs) {
-  ManualClock clock(kStart);
-  IdAllocator ids(clock, 1, 0);
-  EXPECT_DEATH(ids.ReserveRange(0), "check failed");
+  EXPECT_DEATH(IdAllocator::FirstOfRange(kStart, 0, 0, 0), "check failed");
 }
 
 TEST(IdAllocatorTest, ThreadsShareOneRisingSequence) {

@@ -2,6 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "base/check.h"
 #include "domain/id_allocator.h"
 
@@ -16,6 +19,13 @@ std::string_view AsBytes(const IdentityKey& key) {
 constexpr std::int64_t kSynchronousFull = 2;
 
 std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
+
+// The newest number of an operation that the member knows. Those of imported lines are of a space of their own.
+std::int64_t NewestNumberOf(const Member& member) {
+  std::int64_t newest = IdAllocator::IsOfRange(member.created_by.value()) ? 0 : member.created_by.value();
+  for (const Identity& identity : member.identities) newest = std::max(newest, identity.bound_by.value());
+  return newest;
+}
 
 }  // namespace
 
@@ -43,8 +53,8 @@ Result<void> FileTransaction::Prepare() {
                 database_.Prepare("INSERT OR IGNORE INTO member(id, version, record) VALUES(?1, ?2, ?3)"));
   MUSTER_ASSIGN(update_member_, database_.Prepare("UPDATE member SET version = ?2, record = ?3 WHERE id = ?1"));
   MUSTER_ASSIGN(insert_change_,
-                database_.Prepare("INSERT INTO change(position, member_id, version, type, time, members) "
-                                  "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"));
+                database_.Prepare("INSERT INTO change(position, member_id, version, type, time, members, number) "
+                                  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
   MUSTER_ASSIGN(insert_history_, database_.Prepare("INSERT INTO history(member_id, version, type, time, detail) "
                                                    "VALUES(?1, ?2, ?3, ?4, ?5)"));
   MUSTER_ASSIGN(select_lookup_, database_.Prepare("SELECT member_id, operation_id FROM identity WHERE key = ?1"));
@@ -60,10 +70,23 @@ Result<void> FileTransaction::Prepare() {
                                   "(SELECT id FROM operation WHERE id < ?3 AND time < ?1 LIMIT ?2)"));
   MUSTER_ASSIGN(replace_probe_, database_.Prepare("INSERT INTO meta(name, value) VALUES('probe', '1') "
                                                   "ON CONFLICT(name) DO UPDATE SET value = value + 1"));
+  MUSTER_ASSIGN(select_range_, database_.Prepare("SELECT first, lines FROM import_range ORDER BY first DESC LIMIT 1"));
+  MUSTER_ASSIGN(insert_range_, database_.Prepare("INSERT INTO import_range(first, lines) VALUES(?1, ?2)"));
+  return ReadCounters();
+}
+
+Result<void> FileTransaction::ReadCounters() {
   MUSTER_ASSIGN(Statement last,
-                database_.Prepare("SELECT position, members FROM change ORDER BY position DESC LIMIT 1"));
+                database_.Prepare("SELECT position, members, number, time FROM change ORDER BY position DESC LIMIT 1"));
   MUSTER_ASSIGN(const bool found, last.Step());
-  if (found) committed_ = {.position = last.Integer(0), .members = last.Integer(1)};
+  if (found) {
+    committed_ = {.position = last.Integer(0), .members = last.Integer(1), .number = last.Integer(2)};
+    // A change from before numbers were kept: its operation began before the millisecond after it.
+    const Timestamp time{Duration(last.Integer(3))};
+    if (committed_.number == 0) committed_.number = IdAllocator::LowestAt(time + std::chrono::milliseconds(1));
+  }
+  MUSTER_ASSIGN(const std::int64_t operation, database_.ReadInteger("SELECT coalesce(max(id), 0) FROM operation"));
+  committed_.number = std::max(committed_.number, operation);
   counters_ = committed_;
   return {};
 }
@@ -120,12 +143,14 @@ Result<void> FileTransaction::WriteMember(const Member& member, const Change& ch
                       .Bind(4, Micros(change.time))
                       .BindBlob(5, detail_)
                       .Run()));
+  counters_.number = std::max(counters_.number, NewestNumberOf(member));
   return Note(insert_change_.Bind(1, ++counters_.position)
                   .Bind(2, member.id.value())
                   .Bind(3, member.version.value())
                   .Bind(4, type)
                   .Bind(5, Micros(change.time))
                   .Bind(6, counters_.members)
+                  .Bind(7, counters_.number)
                   .Run());
 }
 
@@ -176,6 +201,21 @@ Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, std::i
   const auto forgotten = static_cast<std::uint64_t>(database_.RowsChanged());
   wrote_ = wrote_ || forgotten > 0;  // the commit of nothing says nothing about the disk
   return forgotten;
+}
+
+Result<std::int64_t> FileTransaction::ReserveRange(std::uint64_t lines, std::uint16_t first_sequence) {
+  MUSTER_CHECK(file_ == 0);
+  MUSTER_ASSIGN(const bool found, Note(select_range_.Step()));
+  const std::int64_t newest =
+      found ? IdAllocator::IdOfRange(select_range_.Integer(0), static_cast<std::uint64_t>(select_range_.Integer(1)) - 1)
+            : 0;
+  select_range_.Reset();
+  const std::optional<std::int64_t> first = IdAllocator::FirstOfRange(clock_.Now(), first_sequence, newest, lines);
+  if (!first)
+    return Fail(Reason::kLimitExceeded, "there are no numbers for imports after the year 2248: is the clock right?");
+  wrote_ = true;
+  MUSTER_TRY(Note(insert_range_.Bind(1, *first).Bind(2, static_cast<std::int64_t>(lines)).Run()));
+  return *first;
 }
 
 Result<void> FileTransaction::WriteProbe() {

@@ -36,6 +36,8 @@ class FileTransaction final : public ShardTransaction {
   // Deletes up to `limit` outcomes that were recorded before `before`; answers how many. Looks only at operations that
   // also began before it, which are a range of the table: an operation begins before its outcome is recorded.
   Result<std::uint64_t> ForgetOperations(Timestamp before, std::int64_t limit);
+  // Of the first file: gives the next `lines` numbers to an import; answers the first. LIMIT_EXCEEDED.
+  Result<std::int64_t> ReserveRange(std::uint64_t lines, std::uint16_t first_sequence);
   // Writes a row that means nothing: whether the file can be written.
   Result<void> WriteProbe();
 
@@ -66,6 +68,8 @@ class FileTransaction final : public ShardTransaction {
 
   // As of the last commit.
   std::int64_t member_count() const { return committed_.members; }
+  // No number of an operation that the file knows is above it; as of the last commit.
+  std::int64_t newest_number() const { return committed_.number; }
   // Pages in the write-ahead log after the last commit.
   std::int64_t wal_pages() const { return wal_pages_; }
   // False: not all could be moved, try again later.
@@ -75,11 +79,13 @@ class FileTransaction final : public ShardTransaction {
   struct Counters {
     std::int64_t position = 0;  // of the last change
     std::int64_t members = 0;
+    std::int64_t number = 0;  // the newest of an operation
   };
 
   FileTransaction(Database database, MemberCodec codec, const Clock& clock, std::uint32_t file,
                   std::uint32_t file_count);
   Result<void> Prepare();
+  Result<void> ReadCounters();
   Result<void> UpsertMember(const Member& member, bool probably_new);
   bool Owns(MemberId id) const { return FileOfShard(ShardOf(id), file_count_) == file_; }
   bool Owns(const IdentityKey& key) const { return FileOfShard(ShardOf(key), file_count_) == file_; }
@@ -98,6 +104,7 @@ class FileTransaction final : public ShardTransaction {
   Statement insert_change_, insert_history_;
   Statement select_lookup_, replace_lookup_, delete_lookup_;
   Statement select_operation_, replace_operation_, forget_operations_, replace_probe_;
+  Statement select_range_, insert_range_;
 
   Counters counters_;  // with what is not committed yet
   Counters committed_;

@@ -34,7 +34,14 @@ constexpr std::string_view kVersion1 = R"sql(
   CREATE TABLE operation(id INTEGER PRIMARY KEY, outcome INTEGER NOT NULL, time INTEGER NOT NULL) STRICT;
 )sql";
 
-constexpr std::array kMigrations = {Migration{1, kVersion1}};
+//   import_range   in the first file: what ports/import_ranges.h gave
+//   change.number  the newest number of an operation in this and all earlier changes of the file: new ones are above it
+constexpr std::string_view kVersion2 = R"sql(
+  CREATE TABLE import_range(first INTEGER PRIMARY KEY, lines INTEGER NOT NULL) STRICT;
+  ALTER TABLE change ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array kMigrations = {Migration{1, kVersion1}, Migration{2, kVersion2}};
 
 Result<std::optional<std::string>> ReadMeta(Database& database, const std::string& name) {
   MUSTER_ASSIGN(Statement select, database.Prepare("SELECT value FROM meta WHERE name = ?1"));

@@ -57,6 +57,7 @@ Result<std::unique_ptr<SqliteArchive>> SqliteArchive::Open(const std::vector<std
                   file->database.Prepare("SELECT id, version, record FROM member WHERE id > ?1 ORDER BY id LIMIT ?2"));
     MUSTER_ASSIGN(file->scan_lookups, file->database.Prepare("SELECT key, member_id, operation_id FROM identity "
                                                              "WHERE key > ?1 ORDER BY key LIMIT ?2"));
+    MUSTER_ASSIGN(file->select_range, file->database.Prepare("SELECT lines FROM import_range WHERE first = ?1"));
     archive->files_.push_back(std::move(file));
   }
   return archive;
@@ -99,6 +100,14 @@ Result<std::vector<Member>> SqliteArchive::ScanMembers(MemberId after, std::size
     MUSTER_TRY(lowest->Advance());
   }
   return members;
+}
+
+Result<std::uint64_t> SqliteArchive::CountRangeLines(std::int64_t first) {
+  std::lock_guard lock(mutex_);
+  Statement& select = files_.front()->select_range;
+  const ResetAtEnd reset(select);
+  MUSTER_ASSIGN(const bool found, select.Bind(1, first).Step());
+  return found ? static_cast<std::uint64_t>(select.Integer(0)) : 0;
 }
 
 Result<std::vector<ShardStore::LookupEntry>> SqliteArchive::ScanLookups(std::uint32_t file, const IdentityKey& after,

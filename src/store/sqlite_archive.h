@@ -22,6 +22,8 @@ class SqliteArchive final : public MemberArchive {
 
   Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override;
   Result<std::vector<Member>> ScanMembers(MemberId after, std::size_t limit) override;
+  // How many lines the range that begins with `first` has; 0 when there is none.
+  Result<std::uint64_t> CountRangeLines(std::int64_t first);
   // Lookup rows of one file with a key above `after`, in key order.
   Result<std::vector<ShardStore::LookupEntry>> ScanLookups(std::uint32_t file, const IdentityKey& after,
                                                            std::size_t limit);
@@ -30,7 +32,7 @@ class SqliteArchive final : public MemberArchive {
   struct File {
     explicit File(Database opened) : database(std::move(opened)) {}
     Database database;
-    Statement select_history, scan_members, scan_lookups;
+    Statement select_history, scan_members, scan_lookups, select_range;
   };
 
   explicit SqliteArchive(MemberCodec codec) : codec_(std::move(codec)) {}

@@ -1,5 +1,6 @@
 #include "store/sqlite_store.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 #include <vector>
@@ -15,23 +16,26 @@
 namespace muster {
 namespace {
 
-class SqliteStoreImpl final : public SqliteStore, public ShardStore {
+class SqliteStoreImpl final : public SqliteStore, public ShardStore, public ImportRanges {
  public:
   SqliteStoreImpl(DirectoryLock lock, std::vector<std::string> paths, const SqliteOptions& options,
                   const SqliteDependencies& dependencies, std::unique_ptr<SqliteArchive> archive,
-                  std::vector<std::unique_ptr<GroupCommitter>> writers)
+                  std::vector<std::unique_ptr<GroupCommitter>> writers, std::int64_t newest_number)
       : lock_(std::move(lock)),
         paths_(std::move(paths)),
         options_(options),
         dependencies_(dependencies),
         reader_metrics_(*dependencies.metrics),
         archive_(std::move(archive)),
-        writers_(std::move(writers)) {}
+        writers_(std::move(writers)),
+        newest_number_(newest_number) {}
 
   ~SqliteStoreImpl() override { Close(); }
 
   ShardStore& shards() override { return *this; }
   MemberArchive& archive() override { return *archive_; }
+  ImportRanges& import_ranges() override { return *this; }
+  std::int64_t newest_number() const override { return newest_number_; }
 
   Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) override {
     return OpenSqliteReader(paths_, options_.mmap_bytes,
@@ -94,6 +98,22 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore {
         });
   }
 
+  void Reserve(std::uint64_t lines, Given given) override {
+    auto first = std::make_shared<std::int64_t>(0);
+    const auto first_sequence = static_cast<std::uint16_t>(dependencies_.random->Below(1 << 12));
+    writers_.front()->Run(
+        [first, lines, first_sequence](FileTransaction& file) -> Result<void> {
+          MUSTER_ASSIGN(*first, file.ReserveRange(lines, first_sequence));
+          return {};
+        },
+        [first, given = std::move(given)](Result<void> result) mutable {
+          if (!result) return given(std::unexpected(std::move(result).error()));
+          given(*first);
+        });
+  }
+
+  Result<std::uint64_t> CountLines(std::int64_t first) override { return archive_->CountRangeLines(first); }
+
  private:
   const DirectoryLock lock_;
   const std::vector<std::string> paths_;
@@ -102,6 +122,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore {
   const ReaderMetrics reader_metrics_;
   const std::unique_ptr<SqliteArchive> archive_;
   const std::vector<std::unique_ptr<GroupCommitter>> writers_;
+  const std::int64_t newest_number_;
 };
 
 // The files of `directory`, made if there are none.
@@ -193,6 +214,8 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
                                         MemberCodec(*dependencies.keyring, *dependencies.random), *dependencies.clock,
                                         static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(paths.size())));
   }
+  std::int64_t newest_number = 0;
+  for (const auto& file : files) newest_number = std::max(newest_number, file->newest_number());
   // Nothing can fail from here on: threads start.
   std::vector<std::unique_ptr<GroupCommitter>> writers;
   writers.reserve(paths.size());
@@ -208,7 +231,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
                                      .cache = dependencies.cache}));
   }
   return std::make_unique<SqliteStoreImpl>(std::move(lock), paths, options, dependencies, std::move(archive),
-                                           std::move(writers));
+                                           std::move(writers), newest_number);
 }
 
 }  // namespace muster

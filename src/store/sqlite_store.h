@@ -14,6 +14,7 @@
 #include "domain/commit_floor.h"
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
+#include "domain/ports/import_ranges.h"
 #include "domain/ports/member_archive.h"
 #include "domain/ports/member_cache.h"
 #include "domain/ports/member_reader.h"
@@ -55,6 +56,7 @@ class SqliteStore {
 
   virtual ShardStore& shards() = 0;
   virtual MemberArchive& archive() = 0;
+  virtual ImportRanges& import_ranges() = 0;
   // The leaf of a route tree: gathers the reads of a turn into one read transaction. Source: primary.
   virtual Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) = 0;
 
@@ -63,6 +65,9 @@ class SqliteStore {
   // asking finds out without writing.
   virtual Result<void> Health() const = 0;
   virtual std::int64_t CountMembers() const = 0;  // an estimate that is cheap
+
+  // No number that an IdAllocator gave out is above it, of what the data knew when it was opened.
+  virtual std::int64_t newest_number() const = 0;
 
   // Finishes what is queued, checkpoints, closes. No call may follow.
   virtual void Close() = 0;

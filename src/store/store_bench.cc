@@ -151,7 +151,9 @@ void RawInsert(benchmark::State& state) {
   Database database = OpenRaw(directory.path() + "/raw.db");
   Statement member_row = *database.Prepare("INSERT INTO member VALUES(?1, ?2, ?3)");
   Statement identity_row = *database.Prepare("INSERT INTO identity VALUES(?1, ?2, ?3)");
-  Statement change_row = *database.Prepare("INSERT INTO change VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
+  Statement change_row = *database.Prepare(
+      "INSERT INTO change(position, member_id, version, type, time, members, number) "
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1)");
   Statement history_row = *database.Prepare("INSERT INTO history VALUES(?1, ?2, ?3, ?4, ?5)");
   SystemRandom random;
   MemberCodec codec(testing::TestKeyring(), random);

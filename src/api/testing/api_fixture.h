@@ -14,7 +14,6 @@
 #include "api/testing/fake_directory.h"
 #include "api/testing/test_exchange.h"
 #include "base/random.h"
-#include "domain/id_allocator.h"
 
 namespace muster::testing {
 
@@ -47,7 +46,7 @@ class ApiTest : public ::testing::Test {
     auto reader = std::make_unique<FakeReader>();
     reader_ = reader.get();
     members_ = MakeMemberApi(loop_, std::move(reader), Dependencies());
-    admin_ = MakeAdminApi(loop_, Dependencies(), {.ids = &ids_, .routes = [this] { return routes_; }});
+    admin_ = MakeAdminApi(loop_, Dependencies(), {.ranges = &ranges_, .routes = [this] { return routes_; }});
   }
 
   ApiDependencies Dependencies() {
@@ -142,7 +141,7 @@ class ApiTest : public ::testing::Test {
   ManualClock clock_;
   Keyring keyring_ = Keyring::Generate(random_);
   IdentityCatalog catalog_ = IdentityCatalog::Default();
-  IdAllocator ids_{clock_, 1, 0};
+  FakeImportRanges ranges_;
   RecordingLogger logger_;
   MetricRegistry metrics_;
   FakeArchive archive_;

@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "domain/id_allocator.h"
 #include "domain/member_document.h"
+#include "domain/ports/import_ranges.h"
 #include "domain/ports/member_archive.h"
 #include "domain/ports/member_reader.h"
 #include "domain/ports/member_writer.h"
@@ -22,6 +24,26 @@
 
 // The ports that HTTP handlers call, recording what they were asked.
 namespace muster::testing {
+
+// Gives ranges at once.
+class FakeImportRanges final : public ImportRanges {
+ public:
+  void Reserve(std::uint64_t lines, Given given) override {
+    if (failure) return given(std::unexpected(*failure));
+    const std::int64_t after =
+        ranges.empty() ? 0 : IdAllocator::IdOfRange(ranges.rbegin()->first, ranges.rbegin()->second - 1);
+    const std::int64_t first = IdAllocator::FirstOfRange(Timestamp{}, 0, after, lines).value();
+    ranges[first] = lines;
+    given(first);
+  }
+  Result<std::uint64_t> CountLines(std::int64_t first) override {
+    const auto found = ranges.find(first);
+    return found == ranges.end() ? 0 : found->second;
+  }
+
+  std::map<std::int64_t, std::uint64_t> ranges;
+  std::optional<Error> failure;
+};
 
 class FakeReader final : public MemberReader {
  public:

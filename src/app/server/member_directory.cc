@@ -16,6 +16,8 @@ namespace muster {
 namespace {
 
 constexpr std::uint8_t kOnlyNode = 0;
+// Clocks are adjusted by as much all the time.
+constexpr Duration kClockBehindMax = std::chrono::seconds(1);
 
 // A digest that says nothing about the key it is made with.
 std::string InstallationOf(const Keyring& keyring) {
@@ -94,7 +96,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   if (!store) return Fails(store.error());
   store_ = std::move(*store);
 
-  ids_ = std::make_unique<IdAllocator>(clock_, kOnlyNode, static_cast<std::uint16_t>(random_.Below(4096)));
+  MakeIds(logger);
   writer_ =
       MakeBindingWriter({.shards = &store_->shards(), .catalog = catalog_.get(), .ids = ids_.get(), .clock = &clock_});
 
@@ -111,6 +113,16 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   sweeper_ = std::make_unique<Sweeper>(store_->shards(), options.sweeper, logger, metrics_);
   sweeper_->Start();
   return {};
+}
+
+void MemberDirectory::MakeIds(Logger& logger) {
+  const std::int64_t newest = store_->newest_number();
+  const Duration behind = IdAllocator::TimeOf(newest) - clock_.Now();
+  if (behind > kClockBehindMax) {
+    logger.Warning("the clock is behind the data: new ids go on from the newest one, not from the time",
+                   {{"behind_s", std::chrono::duration_cast<std::chrono::seconds>(behind).count()}});
+  }
+  ids_ = std::make_unique<IdAllocator>(clock_, kOnlyNode, static_cast<std::uint16_t>(random_.Below(4096)), newest);
 }
 
 MemberDirectory::~MemberDirectory() {

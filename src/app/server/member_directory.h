@@ -39,7 +39,6 @@ class MemberDirectory {
   CallerDirectory& callers() { return *callers_; }
   TopologyStore& topology() { return *topology_; }
   RouteTrees& routes() { return *routes_; }
-  IdAllocator& ids() { return *ids_; }
   MetricRegistry& metrics() { return metrics_; }
   Random& random() { return random_; }
   const Clock& clock() const { return clock_; }
@@ -51,6 +50,8 @@ class MemberDirectory {
  private:
   MemberDirectory() = default;
   Outcome<void> OpenParts(const ServerOptions& options, Logger& logger);
+  // Begins above whatever number the data knows.
+  void MakeIds(Logger& logger);
 
   SystemClock clock_;
   SystemRandom random_;

@@ -38,7 +38,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
                               .installation = directory_.installation()};
           },
   };
-  const AdminApiDependencies admin_api{.ids = &directory_.ids(),
+  const AdminApiDependencies admin_api{.ranges = &directory_.store().import_ranges(),
                                        .routes = [this] { return directory_.routes().Describe(); }};
 
   const HttpServer::HandlerFactory make_admin_api =
