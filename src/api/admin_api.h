@@ -33,8 +33,9 @@ struct AdminApiDependencies {
 //        number n of the range, and becomes member number n of it unless it has an "id". So sending a batch again, with
 //        the same R and L, finds what the first attempt did. Empty lines are skipped, but counted. INVALID_ARGUMENT of
 //        rangeStart: this data gave no such range (it may be a backup from before it was given). →
-//        {"imported":998,"rejected":2,"results":[{"line":17,"code":"IDENTITY_TAKEN","detail":"…"}]}: the rejected
-//        lines, in order A failure that may pass (OVERLOADED, WRITES_UNAVAILABLE, OUTCOME_UNKNOWN, DEADLINE_EXCEEDED)
+//        {"imported":998,"alreadyIn":0,"rejected":2,"results":[{"line":17,"code":"IDENTITY_TAKEN","detail":"…"}]}: the
+//        rejected lines, in order; of the imported ones `alreadyIn` were in before this request, by an earlier one of
+//        the same lines. A failure that may pass (OVERLOADED, WRITES_UNAVAILABLE, OUTCOME_UNKNOWN, DEADLINE_EXCEEDED)
 //        of any line is the answer to the whole: send the same batch again.
 //   GET  /admin/v1/members:export?after=ID&limit=N   → application/x-ndjson: members with an id above `after`, in the
 //   order of

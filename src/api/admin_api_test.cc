@@ -159,7 +159,7 @@ TEST_F(ImportTest, ChecksItsParameters) {
 TEST_F(ImportTest, WritesEachLineUnderItsOwnNumber) {
   const Response response =
       Import("{\"city\":\"a\"}\n\n{\"id\":\"5\",\"version\":\"9\"}\r\n{\"city\":\"b\"}", "&firstLine=101");
-  EXPECT_EQ(response.body, R"({"imported":3,"rejected":0,"results":[]})");
+  EXPECT_EQ(response.body, R"({"imported":3,"alreadyIn":0,"rejected":0,"results":[]})");
   const auto writes = writer_.TakeAsked();
   ASSERT_EQ(writes.size(), 3u);
   EXPECT_EQ(writes[0].id, IdOfLine(101));
@@ -175,6 +175,11 @@ TEST_F(ImportTest, WritesEachLineUnderItsOwnNumber) {
   }
 }
 
+TEST_F(ImportTest, TellsHowManyLinesWereIn) {
+  EXPECT_EQ(Import("{}\n{}").body, R"({"imported":2,"alreadyIn":0,"rejected":0,"results":[]})");
+  EXPECT_EQ(Import("{}\n{}\n{}").body, R"({"imported":3,"alreadyIn":2,"rejected":0,"results":[]})");
+}
+
 TEST_F(ImportTest, TellsWhichLinesItRejects) {
   writer_.answer = [](const FakeWriter::Asked& write) -> Result<Member> {
     if (write.member.city == "taken") return Fail(Reason::kIdentityTaken, "another member holds it");
@@ -188,7 +193,7 @@ TEST_F(ImportTest, TellsWhichLinesItRejects) {
   EXPECT_THAT(
       response.body,
       HasSubstr(
-          R"({"imported":1,"rejected":3,"results":[{"line":1,"code":"IDENTITY_TAKEN","detail":"another member holds it"},)"
+          R"({"imported":1,"alreadyIn":0,"rejected":3,"results":[{"line":1,"code":"IDENTITY_TAKEN","detail":"another member holds it"},)"
           R"({"line":2,"code":"INVALID_ARGUMENT",)"));
   EXPECT_THAT(response.body, HasSubstr(R"({"line":4,"code":"INVALID_ARGUMENT","detail":"identities[0].value: )"));
   EXPECT_THAT(response.body, Not(HasSubstr("CANARY")));
@@ -221,7 +226,7 @@ TEST_F(ImportTest, ManyLinesAreUnderWayAtOnceButNotAll) {
                                         .body = lines,
                                         .caller = "importer"});
   writer_.SetHeld(false);
-  EXPECT_EQ(Await(response).body, R"({"imported":9999,"rejected":0,"results":[]})");
+  EXPECT_EQ(Await(response).body, R"({"imported":9999,"alreadyIn":0,"rejected":0,"results":[]})");
   const auto writes = writer_.TakeAsked();
   ASSERT_EQ(writes.size(), std::size_t{kLines});
   for (std::size_t i = 0; i < writes.size(); ++i) EXPECT_EQ(writes[i].id, IdOfLine(i + 1));
@@ -230,8 +235,8 @@ TEST_F(ImportTest, ManyLinesAreUnderWayAtOnceButNotAll) {
 }
 
 TEST_F(ImportTest, NothingToImportIsNoError) {
-  EXPECT_EQ(Import("").body, R"({"imported":0,"rejected":0,"results":[]})");
-  EXPECT_EQ(Import("\n\n\r\n").body, R"({"imported":0,"rejected":0,"results":[]})");
+  EXPECT_EQ(Import("").body, R"({"imported":0,"alreadyIn":0,"rejected":0,"results":[]})");
+  EXPECT_EQ(Import("\n\n\r\n").body, R"({"imported":0,"alreadyIn":0,"rejected":0,"results":[]})");
 }
 
 TEST_F(ImportTest, TheHandlerWaitsForItsLines) {

@@ -90,6 +90,7 @@ void AdminHandler::FinishImport(Call& call, const ImportBatch::Outcome& outcome)
   JsonWriter json(body);
   json.BeginObject();
   json.Key("imported").Number(static_cast<std::int64_t>(outcome.imported));
+  json.Key("alreadyIn").Number(static_cast<std::int64_t>(outcome.was_in));
   json.Key("rejected").Number(static_cast<std::int64_t>(outcome.rejects.size()));
   json.Key("results").BeginArray();
   for (const ImportBatch::Reject& reject : outcome.rejects) {

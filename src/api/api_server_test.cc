@@ -169,8 +169,9 @@ TEST_F(ApiServerTest, AnImportSentAgainChangesNothing) {
   }
   const std::string target = "/admin/v1/members:import?rangeStart=" + start;
   const auto first = client.Send("POST", target, lines);
-  EXPECT_THAT(first.body,
-              HasSubstr(R"({"imported":998,"rejected":2,"results":[{"line":500,"code":"INVALID_ARGUMENT")"));
+  EXPECT_THAT(
+      first.body,
+      HasSubstr(R"({"imported":998,"alreadyIn":0,"rejected":2,"results":[{"line":500,"code":"INVALID_ARGUMENT")"));
   EXPECT_THAT(first.body, HasSubstr(R"({"line":1000,"code":"IDENTITY_TAKEN")"));
   std::string after = "0";
   std::string exported;

@@ -49,14 +49,15 @@ void ImportBatch::Begin(std::string_view text, std::uint64_t line) {
                        .operation_id = OperationId(number)};
   holds_.fetch_add(1, std::memory_order_relaxed);
   calls_.Leave();
-  Spawn(writer_.Register(std::move(body->member), true, std::move(context)),
-        [this, line](Result<Member> result) { NoteResult(line, std::move(result)); });
+  Spawn(writer_.Import(std::move(body->member), std::move(context)),
+        [this, line](Result<ImportedMember> result) { NoteResult(line, std::move(result)); });
 }
 
-void ImportBatch::NoteResult(std::uint64_t line, Result<Member> result) {
+void ImportBatch::NoteResult(std::uint64_t line, Result<ImportedMember> result) {
   Calls& calls = calls_;  // the batch may be gone when its last hold is
   if (result) {
     imported_.fetch_add(1, std::memory_order_relaxed);
+    if (result->was_in) was_in_.fetch_add(1, std::memory_order_relaxed);
   } else {
     NoteFailure(line, std::move(result).error());
   }
@@ -83,7 +84,7 @@ void ImportBatch::Release() {
 }
 
 void ImportBatch::Finish() {
-  Outcome outcome{.imported = imported_.load(), .rejects = {}, .interruption = {}};
+  Outcome outcome{.imported = imported_.load(), .was_in = was_in_.load(), .rejects = {}, .interruption = {}};
   {
     std::lock_guard lock(mutex_);
     outcome.rejects = std::move(rejects_);

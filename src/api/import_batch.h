@@ -38,6 +38,7 @@ class ImportBatch {
   };
   struct Outcome {
     std::uint64_t imported = 0;
+    std::uint64_t was_in = 0;           // of them in already
     std::vector<Reject> rejects;        // in the order of lines
     std::optional<Error> interruption;  // a failure that may pass: the whole batch is to be sent again
   };
@@ -61,7 +62,7 @@ class ImportBatch {
  private:
   void Fill();
   void Begin(std::string_view text, std::uint64_t line);
-  void NoteResult(std::uint64_t line, Result<Member> result);
+  void NoteResult(std::uint64_t line, Result<ImportedMember> result);
   void NoteFailure(std::uint64_t line, Error error);
   void Release();
   void Finish();
@@ -81,6 +82,7 @@ class ImportBatch {
   std::atomic<std::uint32_t> holds_{1};
   std::atomic<std::uint32_t> returned_{0};
   std::atomic<std::uint64_t> imported_{0};
+  std::atomic<std::uint64_t> was_in_{0};
   std::atomic<bool> interrupted_{false};
   std::mutex mutex_;
   std::vector<Reject> rejects_;        // guarded by mutex_

@@ -30,6 +30,7 @@ class BindingWriter final : public MemberWriter {
         claims_(*dependencies.shards, *dependencies.clock) {}
 
   Task<Result<Member>> Register(Member member, bool imported, WriteContext context) override;
+  Task<Result<ImportedMember>> Import(Member member, WriteContext context) override;
   Task<Result<Member>> Update(MemberId id, MemberPatch patch, WriteContext context) override;
   Task<Result<Member>> Bind(MemberId id, Identity identity, WriteContext context) override;
   Task<Result<Member>> Unbind(MemberId id, IdentityKey key, WriteContext context) override;
@@ -38,7 +39,8 @@ class BindingWriter final : public MemberWriter {
  private:
   Operation Begin(MemberId id) { return {ids_.NextOperationId(), id, shards_.Now(shards_.DatabaseOf(id))}; }
 
-  static CommitStep Creation(Member& member, bool imported, bool allocated, const WriteContext& context);
+  Task<Result<ImportedMember>> Create(Member member, bool imported, WriteContext context);
+  static CommitStep Creation(Member& member, bool imported, bool allocated, bool& was_in, const WriteContext& context);
   Task<Result<Member>> AnswerTaken(const Member& wanted, bool allocated, Claimed claimed, const WriteContext& context);
   Task<Result<Member>> CommitEdit(MemberId id, const Edit& edit, const WriteContext& context);
 
@@ -72,6 +74,17 @@ Task<Result<Member>> BindingWriter::Bind(MemberId id, Identity identity, WriteCo
 }
 
 Task<Result<Member>> BindingWriter::Register(Member member, bool imported, WriteContext context) {
+  Task<Result<ImportedMember>> creation = Create(std::move(member), imported, std::move(context));
+  MUSTER_CO_ASSIGN(ImportedMember created, co_await std::move(creation));
+  co_return std::move(created.member);
+}
+
+Task<Result<ImportedMember>> BindingWriter::Import(Member member, WriteContext context) {
+  MUSTER_CHECK(context.operation_id.has_value());
+  return Create(std::move(member), true, std::move(context));
+}
+
+Task<Result<ImportedMember>> BindingWriter::Create(Member member, bool imported, WriteContext context) {
   if (!imported) {
     member.version = Version(1);
     member.state = MemberState::kActive;
@@ -88,34 +101,38 @@ Task<Result<Member>> BindingWriter::Register(Member member, bool imported, Write
     const Operation operation = Begin(member.id);
     member.created_by = context.operation_id.value_or(operation.id);
     for (Identity& identity : member.identities) identity.bound_by = operation.id;
-    const CommitStep commit = Creation(member, imported, allocated, context);
+    bool was_in = false;
+    const CommitStep commit = Creation(member, imported, allocated, was_in, context);
     MUSTER_CO_ASSIGN(Claimed claimed, co_await claims_.Claim(operation, keys, commit, context));
-    if (claimed.verdict == Claimed::Verdict::kCommitted) co_return std::move(*claimed.member);
+    if (claimed.verdict == Claimed::Verdict::kCommitted) co_return ImportedMember{std::move(*claimed.member), was_in};
     if (claimed.verdict == Claimed::Verdict::kTaken) {
-      co_return co_await AnswerTaken(member, allocated, std::move(claimed), context);
+      MUSTER_CO_ASSIGN(Member standing, co_await AnswerTaken(member, allocated, std::move(claimed), context));
+      co_return ImportedMember{std::move(standing), true};
     }
   }
   co_return FailContended();
 }
 
-// Writes a new member; one that the same operation made before is answered as it is now.
-CommitStep BindingWriter::Creation(Member& member, bool imported, bool allocated, const WriteContext& context) {
-  return
-      [&member, imported, allocated, &context](ShardTransaction& rows, Timestamp now) -> Result<std::optional<Member>> {
-        MUSTER_ASSIGN(std::optional<Member> standing, rows.ReadMember(member.id));
-        if (standing) {
-          if (standing->created_by == member.created_by) return standing;
-          if (allocated) return std::nullopt;
-          return Fail(Reason::kMemberExists, "a member with this id exists; leave the id out to have one allocated");
-        }
-        if (!imported) {
-          member.create_time = member.update_time = now;
-          for (Identity& identity : member.identities) identity.bind_time = now;
-        }
-        const ChangeType type = imported ? ChangeType::kImported : ChangeType::kRegistered;
-        MUSTER_TRY(rows.WriteMember(member, CreationOf(member, type, context, now)));
-        return member;
-      };
+// Writes a new member; one that the same operation made before is answered as it is now (`was_in`).
+CommitStep BindingWriter::Creation(Member& member, bool imported, bool allocated, bool& was_in,
+                                   const WriteContext& context) {
+  return [&member, imported, allocated, &was_in, &context](ShardTransaction& rows,
+                                                           Timestamp now) -> Result<std::optional<Member>> {
+    MUSTER_ASSIGN(std::optional<Member> standing, rows.ReadMember(member.id));
+    was_in = standing && standing->created_by == member.created_by;
+    if (was_in) return standing;
+    if (standing) {
+      if (allocated) return std::nullopt;
+      return Fail(Reason::kMemberExists, "a member with this id exists; leave the id out to have one allocated");
+    }
+    if (!imported) {
+      member.create_time = member.update_time = now;
+      for (Identity& identity : member.identities) identity.bind_time = now;
+    }
+    const ChangeType type = imported ? ChangeType::kImported : ChangeType::kRegistered;
+    MUSTER_TRY(rows.WriteMember(member, CreationOf(member, type, context, now)));
+    return member;
+  };
 }
 
 // An identity of a new member is held by another. That is success when it is the one this very operation had created,

@@ -191,6 +191,35 @@ TEST_P(BindingTest, TheSameRegistrationAgainFindsTheMemberByItsIdentity) {
   Check(true);
 }
 
+TEST_P(BindingTest, AnImportTellsWhetherItsLineWasIn) {
+  Member wanted = contract::PlainMember(IdAt(0, 0));
+  wanted.identities = {Near(0), Far(0)};
+  const auto import = [&](std::int64_t operation) { return Finish(writer->Import(wanted, By(operation))); };
+  Result<ImportedMember> imported = import(17);
+  ASSERT_TRUE(imported) << imported.error().message;
+  EXPECT_FALSE(imported->was_in);
+  EXPECT_EQ(imported->member.created_by, OperationId(17));
+  imported = import(17);
+  ASSERT_TRUE(imported);
+  EXPECT_TRUE(imported->was_in);
+  ASSERT_TRUE(Finish(writer->Unbind(wanted.id, Near(0).key, Context())));
+  imported = import(17);
+  ASSERT_TRUE(imported);
+  EXPECT_TRUE(imported->was_in) << "whatever became of it since";
+  EXPECT_EQ(imported->member.version, Version(2));
+  EXPECT_EQ(ReasonOf(import(18)), Reason::kMemberExists);
+
+  // One of its identities belongs to somebody else by now.
+  Member other = contract::PlainMember(IdAt(0, 1));
+  other.identities = {Near(0)};
+  ASSERT_TRUE(Import(other, By(19)));
+  imported = import(17);
+  ASSERT_TRUE(imported) << imported.error().message;
+  EXPECT_TRUE(imported->was_in);
+  EXPECT_EQ(imported->member.id, wanted.id);
+  Check(true);
+}
+
 TEST_P(BindingTest, AnAllocatedIdThatIsTakenIsReplacedByAnother) {
   IdAllocator same(clock, 1, 0);
   std::vector<MemberId> first;

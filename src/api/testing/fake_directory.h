@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -113,6 +114,13 @@ class FakeWriter final : public MemberWriter {
     const MemberId id = member.id;
     return Answer({"register", id, std::move(member), imported, {}, {}, std::move(context)});
   }
+  Task<Result<ImportedMember>> Import(Member member, WriteContext context) override {
+    const OperationId operation = context.operation_id.value();
+    Result<Member> made = co_await Register(std::move(member), true, std::move(context));
+    if (!made) co_return std::unexpected(std::move(made).error());
+    std::lock_guard lock(mutex_);
+    co_return ImportedMember{*std::move(made), !imported_.insert(operation.value()).second};
+  }
   Task<Result<Member>> Update(MemberId id, MemberPatch patch, WriteContext context) override {
     return Answer({"update", id, {}, false, std::move(patch), {}, std::move(context)});
   }
@@ -187,6 +195,7 @@ class FakeWriter final : public MemberWriter {
   std::condition_variable changed_;
   bool held_ = false;
   bool stopping_ = false;
+  std::set<std::int64_t> imported_;  // operations
   std::vector<Asked> asked_;
   std::deque<Waiting> waiting_;
   std::size_t under_way_max_ = 0;

@@ -102,12 +102,15 @@ Outcome<void> BatchSender::SendPart(const Part& part, std::int64_t range_start, 
   simdjson::dom::element root;
   simdjson::dom::array results;
   std::uint64_t imported = 0;
+  std::uint64_t already_in = 0;
   const auto parsed = parser.parse(simdjson::padded_string(reply.body)).get(root);
-  if (parsed != simdjson::SUCCESS || root["imported"].get(imported) != simdjson::SUCCESS) {
+  if (parsed != simdjson::SUCCESS || root["imported"].get(imported) != simdjson::SUCCESS ||
+      root["alreadyIn"].get(already_in) != simdjson::SUCCESS) {
     return Fails(ExitCode::kFailure,
                  "the server's answer to an import is not what was expected; is it a muster server of this version?");
   }
   answer.imported += imported;
+  answer.already_in += already_in;
   if (root["results"].get(results) != simdjson::SUCCESS) return {};
   for (const simdjson::dom::element result : results) {
     std::uint64_t line = 0;

@@ -34,6 +34,7 @@ class Interruption {
 
 struct BatchAnswer {
   std::uint64_t imported = 0;
+  std::uint64_t already_in = 0;  // of them, by an earlier sending
   std::vector<Reject> rejects;
 };
 

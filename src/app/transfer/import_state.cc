@@ -3,6 +3,7 @@
 #include <simdjson.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -17,7 +18,7 @@ namespace {
 
 constexpr std::size_t kStateBytesMax = std::size_t{16} << 20;
 constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
-constexpr std::int64_t kFormat = 2;  // 1 hashed the ends of the input only
+constexpr std::int64_t kFormat = 3;  // 1 hashed the ends of the input only, 2 remembered no batches
 
 // Fills `chunk` from `offset` on, but for the end of the file; answers how much there was.
 Outcome<std::size_t> ReadAt(int file_descriptor, std::uint64_t offset, std::string& chunk, const std::string& name) {
@@ -55,6 +56,29 @@ bool ReadText(const simdjson::dom::element& root, const char* key, std::string& 
   return true;
 }
 
+bool ReadBatches(const simdjson::dom::element& root, std::vector<ImportedBatch>& batches) {
+  simdjson::dom::array array;
+  if (root["lastBatches"].get(array) != simdjson::SUCCESS) return false;
+  for (const simdjson::dom::element element : array) {
+    ImportedBatch& batch = batches.emplace_back();
+    if (!ReadNumberField(element, "offset", batch.offset) || !ReadNumberField(element, "bytes", batch.bytes) ||
+        !ReadNumberField(element, "firstLine", batch.first_line) || !ReadNumberField(element, "lines", batch.lines) ||
+        !ReadNumberField(element, "imported", batch.imported)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Batches that are of the input, and lines that have numbers.
+bool IsConsistent(const ImportState& state) {
+  if (state.lines_a_range == 0) return false;
+  return std::ranges::all_of(state.last_batches, [&state](const ImportedBatch& batch) {
+    return batch.first_line >= 1 && (batch.first_line - 1) / state.lines_a_range < state.range_starts.size() &&
+           batch.offset <= state.offset && batch.bytes <= state.offset - batch.offset;
+  });
+}
+
 bool ParseState(const std::string& text, ImportState& state) {
   simdjson::dom::parser parser;
   simdjson::dom::element root;
@@ -73,10 +97,21 @@ bool ParseState(const std::string& text, ImportState& state) {
          ReadNumberField(root, "linesARange", state.lines_a_range) && ReadNumberField(root, "offset", state.offset) &&
          ReadNumberField(root, "lines", state.lines) && ReadNumberField(root, "imported", state.imported) &&
          ReadNumberField(root, "rejected", state.rejected) &&
-         ReadNumberField(root, "rejectsBytes", state.rejects_bytes);
+         ReadNumberField(root, "rejectsBytes", state.rejects_bytes) && ReadBatches(root, state.last_batches) &&
+         IsConsistent(state);
 }
 
 }  // namespace
+
+void ImportState::Remember(const ImportedBatch& batch) {
+  if (last_batches.size() == kBatchesRemembered) last_batches.erase(last_batches.begin());
+  last_batches.push_back(batch);
+}
+
+void ImportState::Rewind() {
+  offset = lines = imported = rejected = rejects_bytes = 0;
+  last_batches.clear();
+}
 
 Outcome<InputFingerprint> FingerprintOf(int file_descriptor, const std::string& name) {
   KeyedHash hash(SecretKey{});
@@ -130,6 +165,17 @@ Outcome<void> SaveImportState(const std::string& path, const ImportState& state)
   number("imported", state.imported);
   number("rejected", state.rejected);
   number("rejectsBytes", state.rejects_bytes);
+  json.Key("lastBatches").BeginArray();
+  for (const ImportedBatch& batch : state.last_batches) {
+    json.BeginObject();
+    number("offset", batch.offset);
+    number("bytes", batch.bytes);
+    number("firstLine", batch.first_line);
+    number("lines", batch.lines);
+    number("imported", batch.imported);
+    json.EndObject();
+  }
+  json.EndArray();
   json.EndObject();
   return WriteFileDurably(path, text + "\n", 0600);
 }

@@ -19,6 +19,21 @@ struct InputFingerprint {
 // Reads an open regular file to its end; its position does not move.
 Outcome<InputFingerprint> FingerprintOf(int file_descriptor, const std::string& name);
 
+// How many batches an import is ahead of the first one that has no answer, at most.
+inline constexpr std::size_t kImportAheadMax = 64;
+// How many batches it remembers to look for a loss (import_check.h).
+inline constexpr std::size_t kBatchesRemembered = kImportAheadMax + 1;
+
+// A batch that brought members in.
+struct ImportedBatch {
+  std::uint64_t offset = 0;  // in the input
+  std::uint64_t bytes = 0;
+  std::uint64_t first_line = 1;
+  std::uint64_t lines = 0;
+  std::uint64_t imported = 0;
+  friend bool operator==(const ImportedBatch&, const ImportedBatch&) = default;
+};
+
 // How far an import has come: everything it needs to go on after any interruption. Lines that it sent but that are not
 // in here are sent again, under the same numbers, which the server makes exact.
 struct ImportState {
@@ -33,6 +48,12 @@ struct ImportState {
   std::uint64_t imported = 0;
   std::uint64_t rejected = 0;
   std::uint64_t rejects_bytes = 0;  // of the reject file
+  // The last of those before that place, oldest first, at most kBatchesRemembered.
+  std::vector<ImportedBatch> last_batches;
+
+  void Remember(const ImportedBatch& batch);
+  // To the beginning of the input, under the same numbers.
+  void Rewind();
   friend bool operator==(const ImportState&, const ImportState&) = default;
 };
 

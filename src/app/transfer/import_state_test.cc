@@ -37,17 +37,39 @@ TEST_F(ImportStateTest, WhatWasSavedIsLoaded) {
                           .lines = 6,
                           .imported = 5,
                           .rejected = 1,
-                          .rejects_bytes = 99};
+                          .rejects_bytes = 99,
+                          .last_batches = {{.offset = 3, .bytes = 4, .first_line = 5, .lines = 2, .imported = 1},
+                                           {.offset = 7, .first_line = 1 << 20}}};
   ASSERT_TRUE(SaveImportState(ImportStatePath(path_), state));
   EXPECT_EQ(ImportStatePath(path_), path_ + ".muster-import");
   EXPECT_EQ(LoadImportState(ImportStatePath(path_)).value(), state);
+}
+
+TEST_F(ImportStateTest, ABatchOutsideOfWhatIsAnsweredIsNoState) {
+  const ImportState state{.range_starts = {1}, .lines_a_range = 10, .offset = 7, .lines = 6};
+  for (const ImportedBatch& batch :
+       {ImportedBatch{.offset = 4, .bytes = 4, .first_line = 1}, ImportedBatch{.offset = 8, .first_line = 1},
+        ImportedBatch{.first_line = 0}, ImportedBatch{.first_line = 11}}) {
+    ImportState wrong = state;
+    wrong.last_batches = {batch};
+    ASSERT_TRUE(SaveImportState(path_, wrong));
+    EXPECT_FALSE(LoadImportState(path_));
+  }
+}
+
+TEST_F(ImportStateTest, RemembersTheLastBatches) {
+  ImportState state;
+  for (std::uint64_t line = 1; line <= 1000; ++line) state.Remember({.first_line = line});
+  EXPECT_EQ(state.last_batches.size(), kBatchesRemembered);
+  EXPECT_EQ(state.last_batches.back().first_line, 1000U);
+  EXPECT_EQ(state.last_batches.front().first_line, 1001 - kBatchesRemembered);
 }
 
 TEST_F(ImportStateTest, NoFileIsNoState) { EXPECT_EQ(LoadImportState(path_).value(), std::nullopt); }
 
 TEST_F(ImportStateTest, WhatIsNotAStateIsRefusedWithWhatToDo) {
   for (const char* content :
-       {"", "{}", "[]", R"({"format":1,"rangeStarts":[]})", R"({"format":2,"rangeStarts":["x"]})", "\xFF"}) {
+       {"", "{}", "[]", R"({"format":1,"rangeStarts":[]})", R"({"format":3,"rangeStarts":["x"]})", "\xFF"}) {
     ASSERT_TRUE(WriteFileDurably(path_, content, 0600));
     const auto loaded = LoadImportState(path_);
     ASSERT_FALSE(loaded) << content;

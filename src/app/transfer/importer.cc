@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "app/files.h"
+#include "app/transfer/import_check.h"
 #include "app/transfer/import_state.h"
 #include "app/transfer/reject_file.h"
 #include "base/bounded_queue.h"
@@ -23,9 +24,6 @@
 
 namespace muster {
 namespace {
-
-// Batches whose answers wait for one before them.
-constexpr std::uint64_t kAheadMax = 64;
 
 // The input, open, at its beginning.
 class Input {
@@ -154,8 +152,26 @@ class ImportRun {
     }
     state_ = std::move(earlier);
     has_sent_ = true;
+    MUSTER_TRY(CheckForLoss(start_over));
     events_.resumed(state_.lines);
     return {};
+  }
+
+  // A restored backup is the same installation, and may be from before what was answered.
+  Outcome<void> CheckForLoss(const std::string& start_over) {
+    BatchSender sender(*service_, options_.retry, interruption_);
+    MUSTER_ASSIGN(const auto loss, FindImportLoss(state_, input_->descriptor(), input_->name(), *service_, sender));
+    if (!loss) return {};
+    const std::string what = loss->what + ": it was restored from a backup from before";
+    if (loss->ranges_known == 0) {
+      return Fails(ExitCode::kFailure, what + " the import began. Put the newer data back to go on" + start_over);
+    }
+    state_.Rewind();
+    state_.range_starts.resize(loss->ranges_known);
+    MUSTER_TRY(SaveImportState(state_path(), state_));
+    return Fails(ExitCode::kFailure, what +
+                                         ". Run the same command again to send all lines again, under the same "
+                                         "numbers: those that are in are found and not written twice");
   }
 
   Outcome<void> ReadJobs() {
@@ -175,8 +191,8 @@ class ImportRun {
   bool Hand(Job job) {
     std::unique_lock lock(mutex_);
     room_.wait(lock, [this, &job] {
-      return failure_ ||
-             (under_way_ < 2 * static_cast<std::size_t>(options_.connections) && job.sequence < prefix_ + kAheadMax);
+      return failure_ || (under_way_ < 2 * static_cast<std::size_t>(options_.connections) &&
+                          job.sequence < prefix_ + kImportAheadMax);
     });
     if (failure_) return false;
     ++under_way_;
@@ -226,16 +242,21 @@ class ImportRun {
 
   // Keeps the answer until all before it are there; then the prefix grows.
   Outcome<void> Take(Job job, BatchAnswer answer) {
-    answered_.emplace(
-        job.sequence,
-        Answered{.lines = job.batch.lines, .end_offset = job.batch.end_offset, .answer = std::move(answer)});
+    answered_.emplace(job.sequence, Answered{.batch = {.offset = job.batch.end_offset - job.batch.text.size(),
+                                                       .bytes = job.batch.text.size(),
+                                                       .first_line = job.batch.first_line,
+                                                       .lines = job.batch.lines,
+                                                       .imported = answer.imported},
+                                             .end_offset = job.batch.end_offset,
+                                             .answer = std::move(answer)});
     for (auto next = answered_.begin(); next != answered_.end() && next->first == prefix_; next = answered_.begin()) {
       const Answered& done = next->second;
       for (const Reject& reject : done.answer.rejects) {
         MUSTER_TRY(rejects_->Append(reject));
         events_.rejected(reject);
       }
-      state_.lines += done.lines;
+      if (done.batch.imported > 0) state_.Remember(done.batch);
+      state_.lines += done.batch.lines;
       state_.offset = done.end_offset;
       state_.imported += done.answer.imported;
       state_.rejected += done.answer.rejects.size();
@@ -290,7 +311,7 @@ class ImportRun {
   std::string state_path() const { return ImportStatePath(options_.input); }
 
   struct Answered {
-    std::uint64_t lines = 0;
+    ImportedBatch batch;
     std::uint64_t end_offset = 0;
     BatchAnswer answer;
   };

@@ -38,7 +38,8 @@ struct ImportEvents {
 
 // Imports all lines of an input, several batches at a time, and leaves a state file beside a regular input until the
 // end, so that the same call after any interruption goes on and ends as if there had been none. Failures keep the
-// state; kUnavailable when the server was gone for too long.
+// state; kUnavailable when the server was gone for too long. Fails when the server's data lost what it had answered to
+// an earlier run; where its numbers allow it, the next run sends everything again.
 Outcome<ImportSummary> RunImport(const ImportOptions& options, const ImportServiceFactory& services, const Clock& clock,
                                  const ImportEvents& events);
 

@@ -16,6 +16,7 @@
 namespace muster {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -27,6 +28,7 @@ struct FakeServer {
   std::mutex mutex;
   std::string installation = "one";
   std::int64_t next_range = kRange;
+  std::set<std::int64_t> ranges;                // that were given
   std::map<std::int64_t, std::string> members;  // operation → line
   std::uint64_t body_bytes_max = 1 << 20;
   std::uint64_t batches = 0;
@@ -41,7 +43,11 @@ struct FakeServer {
   HttpReply Import(std::int64_t range, std::uint64_t first_line, std::string_view text) {
     std::string results;
     std::uint64_t imported = 0;
+    std::uint64_t already_in = 0;
     std::uint64_t rejected = 0;
+    if (!ranges.contains(range)) {
+      return {.status = 400, .headers = {}, .body = R"({"code":"INVALID_ARGUMENT","detail":"not given"})"};
+    }
     for (std::uint64_t line = first_line; !text.empty(); ++line) {
       const std::size_t end = std::min(text.find('\n'), text.size());
       const std::string content(text.substr(0, end));
@@ -56,11 +62,12 @@ struct FakeServer {
       const auto [at, inserted] = members.emplace(range + static_cast<std::int64_t>(line), content);
       EXPECT_EQ(at->second, content) << "one number for two lines";
       ++imported;
+      if (!inserted) ++already_in;
     }
     return {.status = 200,
             .headers = {},
-            .body = "{\"imported\":" + std::to_string(imported) + ",\"rejected\":" + std::to_string(rejected) +
-                    ",\"results\":[" + results + "]}"};
+            .body = "{\"imported\":" + std::to_string(imported) + ",\"alreadyIn\":" + std::to_string(already_in) +
+                    ",\"rejected\":" + std::to_string(rejected) + ",\"results\":[" + results + "]}"};
   }
 
   std::multiset<std::string> Lines() {
@@ -77,6 +84,7 @@ class FakeService final : public ImportService {
   Outcome<std::int64_t> Reserve(std::uint64_t lines) override {
     std::lock_guard lock(server_.mutex);
     EXPECT_LT(lines, static_cast<std::uint64_t>(kRange));
+    server_.ranges.insert(server_.next_range);
     return std::exchange(server_.next_range, server_.next_range + kRange);
   }
   Outcome<HttpReply> Send(std::int64_t range_start, std::uint64_t first_line, std::string_view text) override {
@@ -234,6 +242,82 @@ TEST_F(ImporterTest, AnOlderStateIsMadeGoodByTheNumbers) {
   ASSERT_TRUE(summary) << summary.error().message;
   EXPECT_EQ(server_.Lines(), expected_lines);
   EXPECT_EQ(Rejects(), expected_rejects);
+}
+
+// A backup of the server's data, made when some lines were in, and restored when the client is told of more.
+TEST_F(ImporterTest, ARestoredBackupIsNoticedAndMadeGood) {
+  options_.limits = {.bytes = 1000, .lines = 3, .lines_a_range = 150};
+  constexpr std::uint64_t kBatches = 100;  // more than are remembered
+  WriteInput(MakeLines(static_cast<int>(3 * kBatches)));
+  ASSERT_TRUE(Run());
+  const auto expected_lines = server_.Lines();
+  const std::string expected_rejects = Rejects();
+  for (const std::uint64_t backup_at : {1, 2, 10, 50, 55, 70, 80}) {
+    server_.members.clear();
+    server_.ranges.clear();
+    server_.batches = 0;
+    std::filesystem::remove(options_.rejects_file);
+    std::set<std::int64_t> ranges;
+    std::map<std::int64_t, std::string> members;
+    server_.fault = [&](std::uint64_t batch) {
+      if (batch == backup_at) {
+        ranges = server_.ranges;
+        members = server_.members;
+      }
+      return batch > 90 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
+    };
+    ASSERT_FALSE(Run());
+    ASSERT_GT(LoadImportState(StatePath()).value()->lines, 3 * 80U);
+    server_.ranges = ranges;
+    server_.members = members;
+    server_.fault = [](std::uint64_t) { return std::nullopt; };
+    const auto noticed = Run();
+    ASSERT_FALSE(noticed) << backup_at;
+    EXPECT_EQ(noticed.error().code, ExitCode::kFailure);
+    EXPECT_THAT(noticed.error().message, AllOf(HasSubstr("from a backup"), HasSubstr("Run the same command again")));
+    const auto summary = Run();
+    ASSERT_TRUE(summary) << summary.error().message;
+    EXPECT_EQ(server_.Lines(), expected_lines) << backup_at;
+    EXPECT_EQ(Rejects(), expected_rejects) << backup_at;
+  }
+}
+
+TEST_F(ImporterTest, DataFromBeforeTheImportIsRefusedWithWhatToDo) {
+  WriteInput(MakeLines(60));
+  server_.fault = [](std::uint64_t batch) {
+    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
+  };
+  ASSERT_FALSE(Run());
+  const auto ranges = std::exchange(server_.ranges, {});
+  const auto members = std::exchange(server_.members, {});
+  server_.fault = [](std::uint64_t) { return std::nullopt; };
+  for (int i = 0; i < 2; ++i) {
+    const auto refused = Run();
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, AllOf(HasSubstr("before the import began"), HasSubstr(StatePath())));
+    EXPECT_TRUE(server_.members.empty());
+  }
+  // The newer data is put back after all.
+  server_.ranges = ranges;
+  server_.members = members;
+  EXPECT_TRUE(Run());
+}
+
+TEST_F(ImporterTest, ALossIsToldFromLinesThatWereRejected) {
+  // Batches in which nothing was imported stand last: the loss is before them.
+  std::string lines = "member 1\nmember 2\nmember 3\n";
+  for (int i = 0; i < 300; ++i) lines += "bad " + std::to_string(i) + "\n";
+  WriteInput(lines);
+  options_.limits.lines_a_range = 1000;
+  server_.fault = [](std::uint64_t batch) {
+    return batch > 90 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
+  };
+  ASSERT_FALSE(Run());
+  server_.fault = [](std::uint64_t) { return std::nullopt; };
+  server_.members.erase(server_.members.begin());
+  const auto noticed = Run();
+  ASSERT_FALSE(noticed);
+  EXPECT_THAT(noticed.error().message, HasSubstr("lacks 1 of the 3 members that were in of lines 1 to 3"));
 }
 
 TEST_F(ImporterTest, RefusalsEndItAtOnce) {

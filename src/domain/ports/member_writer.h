@@ -31,6 +31,12 @@ struct MemberPatch {
   Member values;
 };
 
+// What became of a line of an import.
+struct ImportedMember {
+  Member member;
+  bool was_in = false;  // made before, by the same operation; nothing was written now
+};
+
 // Changes members. Thread-safe. Each verb is a protocol of one or more transactions (store/binding.h) and answers the
 // member as committed; the answer means durable. Identities arrive normalised, with their keys.
 //
@@ -43,6 +49,8 @@ class MemberWriter {
   // `member.id` zero: allocate one. Else import: MEMBER_EXISTS unless this very operation had created it.
   // `member.version`, times and state are kept when `imported`, else set here. Also IDENTITY_TAKEN, LIMIT_EXCEEDED.
   virtual Task<Result<Member>> Register(Member member, bool imported, WriteContext context) = 0;
+  // Register of an imported member whose `operation_id` is set.
+  virtual Task<Result<ImportedMember>> Import(Member member, WriteContext context) = 0;
   virtual Task<Result<Member>> Update(MemberId id, MemberPatch patch, WriteContext context) = 0;
   // Binding what the member already holds succeeds and changes nothing. Also IDENTITY_TAKEN, LIMIT_EXCEEDED.
   virtual Task<Result<Member>> Bind(MemberId id, Identity identity, WriteContext context) = 0;
