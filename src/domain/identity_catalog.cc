@@ -115,13 +115,16 @@ Result<std::string> IdentityCatalog::Normalise(std::string_view kind, std::strin
       return FailField(Join(field, "platform"), "must be absent: " + known->name + " is the same on all platforms");
   } else if (!IsWord(platform)) {
     return FailField(Join(field, "platform"), std::string(kWordRule) + "; " + known->name + " is scoped by platform");
-  } else if (!platforms_.empty() && !std::ranges::binary_search(platforms_, platform)) {
-    return FailField(Join(field, "platform"),
-                     "must be one of: " + ListOf(platforms_, [](const std::string& each) { return each; }));
   }
   Normalised normalised = NormaliseValue(known->normaliser, value, default_region_);
   if (!normalised) return FailField(Join(field, "value"), std::string(normalised.error()));
   return *std::move(normalised);
+}
+
+Result<void> IdentityCatalog::CheckPlatform(std::string_view platform, std::string_view field) const {
+  if (platforms_.empty() || std::ranges::binary_search(platforms_, platform)) return {};
+  return FailField(std::string(field),
+                   "must be one of: " + ListOf(platforms_, [](const std::string& each) { return each; }));
 }
 
 }  // namespace muster

@@ -96,14 +96,17 @@ TEST(NormaliseIdentityTest, ErrorsNeverRepeatTheValue) {
   }
 }
 
-TEST(NormaliseIdentityTest, ConfiguredPlatformsAreTheOnlyOnes) {
+TEST(NormaliseIdentityTest, ConfiguredPlatformsAreTheOnlyOnesToBindOn) {
   const IdentityCatalog catalog =
       *IdentityCatalog::Make({{.name = "openid", .scope = UniquenessScope::kPlatform}}, {"wechat", "alipay"}, "CN");
-  EXPECT_TRUE(catalog.Normalise("openid", "wechat", "o1", ""));
-  EXPECT_TRUE(catalog.Normalise("openid", "alipay", "o1", ""));
-  const Result<std::string> refused = catalog.Normalise("openid", "weixin", "o1", "");
-  ExpectViolation(refused, "platform");
+  EXPECT_TRUE(catalog.CheckPlatform("wechat", "platform"));
+  EXPECT_TRUE(catalog.CheckPlatform("alipay", "platform"));
+  const Result<void> refused = catalog.CheckPlatform("weixin", "identity.platform");
+  ExpectViolation(refused, "identity.platform");
   EXPECT_TRUE(refused.error().message.contains("alipay, wechat"));
+  EXPECT_EQ(catalog.Normalise("openid", "weixin", "o1", ""), "o1") << "one that is held is found and unbound";
+  ExpectViolation(catalog.Normalise("openid", "Wei Xin", "o1", ""), "platform");
+  EXPECT_TRUE(IdentityCatalog::Default().CheckPlatform("weixin", "platform"));
 }
 
 TEST(NormaliseIdentityTest, TheDefaultRegionIsConfigured) {

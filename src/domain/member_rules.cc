@@ -101,6 +101,8 @@ Result<void> CheckIdentityCount(const Member& member) {
               "a member may hold " + std::to_string(kIdentitiesMax) + " identities: unbind one first");
 }
 
+std::string PathOf(std::size_t identity) { return "identities[" + std::to_string(identity) + "]"; }
+
 // Never null.
 Result<const IdentityKind*> FindKind(const IdentityCatalog& catalog, const Identity& identity,
                                      const std::string& path) {
@@ -116,6 +118,16 @@ Result<void> CheckLimit(const Member& member, const IdentityKind& kind, const Id
                                           (kind.limit_per_platform ? " a platform" : "") + ": unbind one first");
 }
 
+// Whether `identity`, which `member` holds already, may be bound to it.
+Result<void> CheckBindable(const Member& member, const Identity& identity, const IdentityCatalog& catalog,
+                           const std::string& path) {
+  MUSTER_ASSIGN(const IdentityKind* kind, FindKind(catalog, identity, path));
+  if (kind->scope == UniquenessScope::kPlatform) {
+    MUSTER_TRY(catalog.CheckPlatform(identity.platform, path + ".platform"));
+  }
+  return CheckLimit(member, *kind, identity);
+}
+
 }  // namespace
 
 Result<void> CheckImportedVersion(Version version) {
@@ -123,15 +135,21 @@ Result<void> CheckImportedVersion(Version version) {
   return FailField("version", "must be at most " + std::to_string(kImportedVersionMax.value()));
 }
 
-Result<void> CheckIdentities(const Member& member, const IdentityCatalog& catalog) {
+Result<void> CheckImportedIdentities(const Member& member, const IdentityCatalog& catalog) {
   MUSTER_TRY(CheckIdentityCount(member));
   std::set<IdentityKey> seen;
   for (std::size_t i = 0; i < member.identities.size(); ++i) {
     const Identity& identity = member.identities[i];
-    const std::string path = "identities[" + std::to_string(i) + "]";
-    MUSTER_ASSIGN(const IdentityKind* kind, FindKind(catalog, identity, path));
-    if (!seen.insert(identity.key).second) return FailField(path, "is there twice: list each identity once");
-    MUSTER_TRY(CheckLimit(member, *kind, identity));
+    MUSTER_TRY(FindKind(catalog, identity, PathOf(i)));
+    if (!seen.insert(identity.key).second) return FailField(PathOf(i), "is there twice: list each identity once");
+  }
+  return {};
+}
+
+Result<void> CheckIdentities(const Member& member, const IdentityCatalog& catalog) {
+  MUSTER_TRY(CheckImportedIdentities(member, catalog));
+  for (std::size_t i = 0; i < member.identities.size(); ++i) {
+    MUSTER_TRY(CheckBindable(member, member.identities[i], catalog, PathOf(i)));
   }
   return {};
 }
@@ -150,12 +168,11 @@ Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now
 Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog& catalog, Timestamp now) {
   MUSTER_TRY(CheckWritable(member));
   if (FindIdentity(member, identity.key) != nullptr) return false;
-  MUSTER_ASSIGN(const IdentityKind* kind, FindKind(catalog, identity, "identity"));
   Member next = Successor(member, now);
   identity.bind_time = now;
   next.identities.push_back(std::move(identity));
   MUSTER_TRY(CheckIdentityCount(next));
-  MUSTER_TRY(CheckLimit(next, *kind, next.identities.back()));
+  MUSTER_TRY(CheckBindable(next, next.identities.back(), catalog, "identity"));
   MUSTER_TRY(CheckFields(next));
   member = std::move(next);
   return true;

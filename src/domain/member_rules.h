@@ -29,8 +29,12 @@ inline constexpr Version kImportedVersionMax{std::int64_t{1} << 53};
 Result<void> CheckFields(const Member& member);
 // INVALID_ARGUMENT: a version above kImportedVersionMax.
 Result<void> CheckImportedVersion(Version version);
-// LIMIT_EXCEEDED, or INVALID_ARGUMENT when the same identity is listed twice.
+// Of a member that is new. LIMIT_EXCEEDED; INVALID_ARGUMENT when the same identity is listed twice or is on a platform
+// that is not configured.
 Result<void> CheckIdentities(const Member& member, const IdentityCatalog& catalog);
+// Of a member that is brought in with what it held elsewhere, or here when the configuration allowed more: only
+// kIdentitiesMax counts, and any platform will do. INVALID_ARGUMENT when the same identity is listed twice.
+Result<void> CheckImportedIdentities(const Member& member, const IdentityCatalog& catalog);
 
 // Each applies one change to `member` (its version and update time included), or refuses and leaves it as it was.
 // False: nothing to change, the version stays.
@@ -42,8 +46,9 @@ Result<void> CheckIdentities(const Member& member, const IdentityCatalog& catalo
 // INVALID_ARGUMENT: as CheckFields; a field that is not in MemberPatch's list ("updateMask"); a state other than
 // ACTIVE, FROZEN.
 Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now);
-// Sets the identity's bind time. LIMIT_EXCEEDED. Judges the new identity alone: what the member holds already stays its
-// own, also when a limit was lowered since.
+// Sets the identity's bind time. LIMIT_EXCEEDED; INVALID_ARGUMENT: a platform that is not configured. Judges the new
+// identity alone: what the member holds already stays its own, also when a limit was lowered or a platform taken away
+// since.
 Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog& catalog, Timestamp now);
 // IDENTITY_NOT_FOUND.
 Result<bool> ApplyUnbind(Member& member, const IdentityKey& key, Timestamp now);

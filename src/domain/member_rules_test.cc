@@ -312,6 +312,49 @@ TEST(BindTest, NoMoreThanSixtyFourInAll) {
                 member);
 }
 
+// phone is retired, unionid is bound on alipay only.
+IdentityCatalog NarrowedCatalog() {
+  return *IdentityCatalog::Make(
+      {{.name = "phone", .members_limit = 0}, {.name = "unionid", .scope = UniquenessScope::kPlatform}}, {"alipay"},
+      "CN");
+}
+
+TEST(BindTest, OnlyOnConfiguredPlatforms) {
+  const IdentityCatalog catalog = NarrowedCatalog();
+  Member member = MemberIn(kActive);
+  member.identities = {testing::MakeIdentity(10, "unionid", "wechat")};
+  const Member before = member;
+  const Result<bool> refused = ApplyBind(member, testing::MakeIdentity(11, "unionid", "wechat"), catalog, kNow);
+  ExpectRefused(refused, Reason::kInvalidArgument, before, member);
+  EXPECT_EQ(refused.error().violations.at(0).field, "identity.platform");
+  ExpectUnchanged(ApplyBind(member, testing::MakeIdentity(10, "unionid", "wechat"), catalog, kNow), before, member);
+  ASSERT_TRUE(ApplyBind(member, testing::MakeIdentity(12, "unionid", "alipay"), catalog, kNow));
+  EXPECT_TRUE(ApplyUnbind(member, testing::MakeIdentity(10).key, kNow)) << "what it holds can go";
+}
+
+TEST(CheckIdentitiesTest, WhatIsImportedIsNotJudgedByWhatMayBeBound) {
+  const IdentityCatalog catalog = NarrowedCatalog();
+  Member member = MemberIn(kActive);
+  member.identities = {testing::MakeIdentity(10, "unionid", "alipay"), testing::MakeIdentity(11, "unionid", "wechat")};
+  Result<void> refused = CheckIdentities(member, catalog);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().violations.at(0).field, "identities[1].platform");
+  EXPECT_TRUE(CheckImportedIdentities(member, catalog));
+  member.identities = {testing::MakeIdentity(10, "phone", "")};
+  EXPECT_EQ(CheckIdentities(member, catalog).error().reason, Reason::kLimitExceeded);
+  EXPECT_TRUE(CheckImportedIdentities(member, catalog));
+
+  member.identities.push_back(member.identities[0]);
+  EXPECT_EQ(CheckImportedIdentities(member, catalog).error().reason, Reason::kInvalidArgument) << "twice";
+  member.identities = {testing::MakeIdentity(10, "fax", "")};
+  EXPECT_EQ(CheckImportedIdentities(member, catalog).error().reason, Reason::kInvalidArgument) << "no such kind";
+  member.identities.clear();
+  for (std::uint64_t i = 0; i <= kIdentitiesMax; ++i)
+    member.identities.push_back(testing::MakeIdentity(i, "phone", ""));
+  EXPECT_EQ(CheckImportedIdentities(member, catalog).error().reason, Reason::kLimitExceeded)
+      << "more than any may hold";
+}
+
 TEST(BindTest, RefusesAnUnknownKind) {
   const Member before = MemberIn(kActive);
   Member member = before;

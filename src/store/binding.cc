@@ -92,7 +92,7 @@ Task<Result<ImportedMember>> BindingWriter::Create(Member member, bool imported,
   }
   MUSTER_CO_TRY(CheckImportedVersion(member.version));
   MUSTER_CO_TRY(CheckFields(member));
-  MUSTER_CO_TRY(CheckIdentities(member, catalog_));
+  MUSTER_CO_TRY(imported ? CheckImportedIdentities(member, catalog_) : CheckIdentities(member, catalog_));
 
   const bool allocated = member.id == MemberId(0);
   const std::vector<IdentityKey> keys = SortedKeys(member);

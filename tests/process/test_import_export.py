@@ -182,6 +182,51 @@ def test_without_a_server_the_message_says_so(scratch):
     assert done.returncode == 4 and address in done.stderr, done
 
 
+NARROWED = """
+[identity]
+platforms = ["alipay"]
+[[identity.kinds]]
+name = "phone"
+scope = "global"
+members_limit = 0
+normaliser = "phone"
+[[identity.kinds]]
+name = "unionid"
+scope = "platform"
+members_limit = 1
+normaliser = "opaque"
+"""
+
+
+def test_what_was_exported_is_imported_when_less_may_be_bound(scratch):
+    """A kind that was retired, and a platform that was taken away: who holds such identities keeps them."""
+    kinds = NARROWED.replace('platforms = ["alipay"]', "").replace("members_limit = 0", "members_limit = 3").replace(
+        "members_limit = 1", "members_limit = 2")
+    (scratch / "wide.toml").write_text(kinds)
+    (scratch / "narrow.toml").write_text(NARROWED)
+    unionids = [{"kind": "unionid", "platform": "wechat", "value": f"oU{n}"} for n in range(2)]
+    phone = {"kind": "phone", "value": "+8613800000001"}
+    with Server(scratch / "data", "--config", scratch / "wide.toml") as server:
+        made = server.client().register(identities=[phone, *unionids])
+        assert made.status == 201, made
+        before = export(server)
+    with Server(scratch / "data", "--config", scratch / "narrow.toml") as server:
+        client = server.client()
+        assert client.resolve("unionid", "oU0", "wechat").json["id"] == made.json["id"]
+        new = {"kind": "unionid", "platform": "wechat", "value": "oNew"}
+        assert client.bind(made.json["id"], new).json["errors"][0]["field"] == "identity.platform"
+        assert client.register(identities=[new]).json["errors"][0]["field"] == "identities[0].platform"
+        assert client.register(identities=[{"kind": "phone", "value": "+8613800000002"}]).json["code"] == "LIMIT_EXCEEDED"
+        assert export(server) == before
+        given = write_lines(scratch / "given.jsonl", before.splitlines())
+        assert client.unbind(made.json["id"], unionids[0]).status == 200
+        assert client.resolve("unionid", "oU0", "wechat").status == 404
+    with Server(scratch / "other", "--config", scratch / "narrow.toml") as server:
+        done = run("import", given, data=server.data)
+        assert done.returncode == 0, done
+        assert export(server) == before
+
+
 def test_rejects_do_not_go_over_the_input(small, scratch):
     given = small.read_bytes()
     (scratch / "link.jsonl").symlink_to(small)

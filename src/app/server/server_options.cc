@@ -80,8 +80,10 @@ void ServerOptions::Declare(OptionRegistry& registry) {
         columns.AddString("normaliser", &row.normaliser, "What makes one of a value's many spellings.",
                           NormaliserNames());
       });
-  registry.AddStrings("identity.platforms", &identity_platforms,
-                      "The platforms that exist; empty: any lower-case word.");
+  registry.AddStrings(
+      "identity.platforms", &identity_platforms,
+      "The platforms on which identities are bound; empty: any lower-case word. Those that are bound elsewhere "
+      "stay, are found and can be unbound.");
   registry.AddString("identity.default_region", &identity_default_region,
                      "The region (ISO 3166) of phone numbers without a country code.");
   registry.AddString("log.format", &log_format, "How a log line is written.", {"logfmt", "json"});
