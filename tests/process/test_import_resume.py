@@ -1,5 +1,7 @@
 """What an import that was interrupted remembers, and what it refuses."""
 import json
+import shutil
+import signal
 
 import pytest
 
@@ -65,6 +67,58 @@ def test_a_client_gives_up_and_goes_on_later(scratch, given):
         assert ids == list(range(1, LINES + 1))
     code, report = doctor(scratch / "data")
     assert code == 0 and report["members"] == str(LINES) and report["findingsTotal"] == "0", report
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_import_says_how_to_go_on(scratch, given, number):
+    with Server(scratch / "data") as server:
+        client = server.begin_import(given)
+        wait_for(lambda: client.poll() is not None or server.members() >= 1, "some members are in")
+        client.send_signal(number)
+        _, errors = client.communicate(timeout=DEADLINE_S)
+        assert client.returncode == -number and "run the same command again to go on" in errors, errors
+        done = run("import", given, data=server.data, deadline_s=DEADLINE_S * 3)
+        assert done.returncode == 0 and "Going on" in done.stderr, done
+
+
+def test_a_backup_from_before_or_during_the_import_is_noticed(scratch, given):
+    """Stopped, copied, and put back later: the client has been told of lines that the copy does not have."""
+    data, state = scratch / "data", scratch / "given.jsonl.muster-import"
+    with Server(data):
+        pass
+    shutil.copytree(data, scratch / "before")
+    with Server(data) as server:
+        interrupt(server, server.begin_import(given), LINES // 8)
+    shutil.copytree(data, scratch / "during")
+    with Server(data) as server:
+        interrupt(server, server.begin_import(given), LINES // 2)
+    told = state.read_bytes()
+    assert int(json.loads(told)["lines"]) > LINES // 4
+    for backup in ("before", "during"):
+        shutil.rmtree(data)
+        shutil.copytree(scratch / backup, data)
+        state.write_bytes(told)
+        with Server(data) as server:
+            done = run("import", given, data=server.data, deadline_s=DEADLINE_S * 3)
+            assert done.returncode == 1 and "restored from a backup" in done.stderr, done
+            if backup == "before":
+                assert "remove" in done.stderr and run("export", data=server.data).stdout == "", done
+                state.unlink()
+            done = run("import", given, data=server.data, deadline_s=DEADLINE_S * 3)
+            assert done.returncode == 0, done
+            assert len(run("export", data=server.data).stdout.splitlines()) == LINES
+        assert doctor(data)[0] == 0
+
+
+def test_a_byte_order_mark_and_earlier_rejects(scratch):
+    given, rejects = scratch / "given.jsonl", scratch / "rejects.jsonl"
+    given.write_bytes(b"\xef\xbb\xbf" + line_of(1).encode() + b"\n{bad\n")
+    with Server(scratch / "data") as server:
+        done = run("import", given, "--rejects", rejects, data=server.data)
+        assert done.returncode == 3 and [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [2], done
+        before = rejects.read_bytes()
+        done = run("import", given, "--rejects", rejects, data=server.data)
+        assert done.returncode == 2 and "move it away" in done.stderr and rejects.read_bytes() == before, done
 
 
 def test_a_file_that_has_changed_is_not_gone_on_with(scratch, given):

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <memory>
 
 #include "app/cli/messages.h"
@@ -30,6 +31,24 @@ std::string Summary(const ImportSummary& summary, double seconds) {
   return text + ")";
 }
 
+// Nothing has to be put in order: whatever ends an import, the state file lets it go on. Only the user should know.
+template <bool kCanResume>
+void OnInterruption(int number) {
+  static constexpr std::string_view kMessage =
+      kCanResume ? "\nmuster: interrupted; run the same command again to go on\n"
+                 : "\nmuster: interrupted; an import of standard input cannot be resumed\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kMessage.data(), kMessage.size());
+  std::signal(number, SIG_DFL);
+  std::raise(number);  // when this returns: the process ends as every interrupted one does
+}
+
+void SayHowToGoOn(const ImportOptions& options) {
+  for (const int number : {SIGINT, SIGTERM}) {
+    const auto former = std::signal(number, options.input == "-" ? OnInterruption<false> : OnInterruption<true>);
+    if (former == SIG_IGN) std::signal(number, SIG_IGN);
+  }
+}
+
 Outcome<ExitCode> Import(const ImportFlags& flags) {
   MUSTER_ASSIGN(HttpClientOptions server, flags.client->Resolve());
   MUSTER_ASSIGN(HttpClientOptions admin, ResolveAdminTarget(server));
@@ -51,6 +70,7 @@ Outcome<ExitCode> Import(const ImportFlags& flags) {
               PrintNote("… further rejected lines are not shown; --rejects FILE collects them");
           },
   };
+  SayHowToGoOn(flags.options);
   const Instant begun = clock.Monotonic();
   const auto summary = RunImport(flags.options, HttpImportServices(std::move(server), std::move(admin)), clock, events);
   progress.Finish();
@@ -68,7 +88,9 @@ void AddImportCommand(CLI::App& root, CommandContext& context) {
   command->add_option("FILE", flags->options.input, "One member a line, as the API writes it; - is standard input")
       ->type_name("FILE")
       ->required();
-  command->add_option("--rejects", flags->options.rejects_file, "Write rejected lines there: line, code, detail, text")
+  command
+      ->add_option("--rejects", flags->options.rejects_file,
+                   "Write rejected lines there: line, code, detail, text; must be new or empty")
       ->type_name("FILE");
   command->add_option("--connections", flags->options.connections, "Batches under way [4]")
       ->check(CLI::Range(1, 64))

@@ -13,6 +13,7 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+constexpr std::string_view kMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
@@ -41,6 +42,18 @@ Outcome<bool> BatchReader::Fill() {
   return !at_end_;
 }
 
+Outcome<void> BatchReader::SkipMark() {
+  while (buffer_.size() < kMark.size()) {
+    MUSTER_ASSIGN(const bool more, Fill());
+    if (!more) break;
+  }
+  if (buffer_.starts_with("\xFF\xFE") || buffer_.starts_with("\xFE\xFF")) {
+    return Fails(ExitCode::kFailure, name_ + " is UTF-16; make it UTF-8 first: iconv -f UTF-16 -t UTF-8");
+  }
+  if (buffer_.starts_with(kMark)) begin_ = offset_ = kMark.size();
+  return {};
+}
+
 LineBatch BatchReader::Take(std::size_t bytes, std::uint64_t lines) {
   LineBatch batch{
       .first_line = lines_ + 1, .lines = lines, .end_offset = offset_ + bytes, .text = buffer_.substr(begin_, bytes)};
@@ -63,6 +76,7 @@ Outcome<void> BatchReader::SkipLine() {
 }
 
 Outcome<std::optional<LineBatch>> BatchReader::Next() {
+  if (offset_ == 0) MUSTER_TRY(SkipMark());
   const std::uint64_t lines_max = std::min(limits_.lines, limits_.lines_a_range - lines_ % limits_.lines_a_range);
   std::uint64_t lines = 0;
   std::size_t bytes = 0;  // of whole lines, from begin_ on

@@ -37,12 +37,14 @@ class BatchReader {
   };
   BatchReader(int file_descriptor, std::string name, Position start, const BatchLimits& limits);
 
-  // The next batch; none at the end of the input. A last line without a line feed is a line.
+  // The next batch; none at the end of the input. A last line without a line feed is a line. A byte-order mark at the
+  // beginning, which editors and spreadsheets put before UTF-8, is skipped; UTF-16 is refused.
   Outcome<std::optional<LineBatch>> Next();
 
  private:
   // Reads more into the buffer; false at the end of the input.
   Outcome<bool> Fill();
+  Outcome<void> SkipMark();
   // Drops the rest of a line that is too long.
   Outcome<void> SkipLine();
   LineBatch Take(std::size_t bytes, std::uint64_t lines);

@@ -44,6 +44,35 @@ TEST_F(BatchReaderTest, LinesAreCountedAndKeptAsTheyAre) {
   EXPECT_EQ(batches[1].end_offset, 12U);
 }
 
+TEST_F(BatchReaderTest, AByteOrderMarkIsNoPartOfTheFirstLine) {
+  const auto batches = Read(
+      "\xEF\xBB\xBF"
+      "a\n\xEF\xBB\xBF"
+      "b\n",
+      {.lines = 1});
+  ASSERT_EQ(batches.size(), 2U);
+  EXPECT_EQ(batches[0].text, "a\n");
+  EXPECT_EQ(batches[0].end_offset, 5U);
+  EXPECT_EQ(batches[1].text,
+            "\xEF\xBB\xBF"
+            "b\n")
+      << "elsewhere it is a mistake for the server to reject";
+  EXPECT_TRUE(Read("\xEF\xBB\xBF", {}).empty());
+  EXPECT_EQ(Read("\xEF\xBB", {})[0].text, "\xEF\xBB");
+}
+
+TEST_F(BatchReaderTest, Utf16IsRefusedWithWhatToDo) {
+  const std::string path = directory_.path() + "/utf16";
+  for (const std::string& content : {std::string("\xFF\xFE{\0", 4), std::string("\xFE\xFF\0{", 4)}) {
+    ASSERT_TRUE(WriteFileDurably(path, content, 0600));
+    const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const auto batch = BatchReader(descriptor, path, {}, {}).Next();
+    close(descriptor);
+    ASSERT_FALSE(batch);
+    EXPECT_NE(batch.error().message.find("make it UTF-8"), std::string::npos);
+  }
+}
+
 TEST_F(BatchReaderTest, BytesBoundABatchButNotALine) {
   const auto batches = Read("aaaa\nbb\ncccccccccccc\nd\n", {.bytes = 8});
   ASSERT_EQ(batches.size(), 3U);

@@ -113,6 +113,16 @@ class ImportRun {
     return {};
   }
 
+  // What an earlier import rejected may be in nobody's hands yet.
+  Outcome<void> CheckRejectsAreNew() const {
+    struct stat rejects{};
+    if (stat(options_.rejects_file.c_str(), &rejects) != 0 || !S_ISREG(rejects.st_mode) || rejects.st_size == 0)
+      return {};
+    return Fails(ExitCode::kUsage, "--rejects " + options_.rejects_file +
+                                       " is not empty, and may hold what an earlier import rejected; move it away, or "
+                                       "name another file");
+  }
+
   // Takes up an earlier run's state, or begins a new one.
   Outcome<void> Prepare() {
     state_.rejects_file = options_.rejects_file;
@@ -123,6 +133,7 @@ class ImportRun {
       MUSTER_ASSIGN(auto earlier, LoadImportState(state_path()));
       if (earlier) MUSTER_TRY(TakeUp(std::move(*earlier)));
     }
+    if (!has_sent_) MUSTER_TRY(CheckRejectsAreNew());
     MUSTER_ASSIGN(RejectFile rejects, RejectFile::Open(state_.rejects_file, state_.rejects_bytes));
     rejects_.emplace(std::move(rejects));
     summary_.resumed_lines = state_.lines;

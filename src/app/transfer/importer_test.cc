@@ -196,6 +196,7 @@ TEST_F(ImporterTest, AnInterruptedImportEndsAsIfItHadNotBeen) {
   const std::string expected_rejects = Rejects();
   for (const std::uint64_t gone_at : {1, 2, 3, 7, 13, 20}) {
     for (const bool after : {false, true}) {
+      std::filesystem::remove(options_.rejects_file);
       server_.members.clear();
       server_.batches = 0;
       server_.fault = [=](std::uint64_t batch) {
@@ -227,6 +228,7 @@ TEST_F(ImporterTest, AnOlderStateIsMadeGoodByTheNumbers) {
   ASSERT_TRUE(Run());
   const auto expected_lines = server_.Lines();
   const std::string expected_rejects = Rejects();
+  std::filesystem::remove(options_.rejects_file);
   server_.members.clear();
   server_.batches = 0;
   server_.fault = [](std::uint64_t batch) {
@@ -388,6 +390,22 @@ TEST_F(ImporterTest, RejectsAreNotWrittenOverTheInputOrTheState) {
   }
   EXPECT_EQ(ReadSmallFile(options_.input, 1 << 20).value(), content);
   EXPECT_TRUE(server_.members.empty());
+}
+
+TEST_F(ImporterTest, EarlierRejectsAreNotWrittenOver) {
+  WriteInput(MakeLines(20));
+  ASSERT_TRUE(Run());
+  const std::string earlier = Rejects();
+  ASSERT_NE(earlier, "");
+  server_.batches = 0;
+  const auto summary = Run();
+  ASSERT_FALSE(summary);
+  EXPECT_EQ(summary.error().code, ExitCode::kUsage);
+  EXPECT_THAT(summary.error().message, HasSubstr("move it away"));
+  EXPECT_EQ(Rejects(), earlier);
+  EXPECT_EQ(server_.batches, 0U);
+  ASSERT_TRUE(WriteFileDurably(options_.rejects_file, "", 0600));
+  EXPECT_TRUE(Run()) << "an empty one holds nothing";
 }
 
 TEST_F(ImporterTest, WithoutAPlaceForItsStateItSaysHowToDoWithoutOne) {
