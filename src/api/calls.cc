@@ -217,12 +217,16 @@ void Calls::Record(const Call& call, int status, std::optional<Reason> reason) {
   const LogLevel level = is_notable ? LogLevel::kInfo : LogLevel::kDebug;
   const std::string_view caller = call.caller == nullptr ? std::string_view() : call.caller->name;
   const std::string_view trace_id = TraceIdOf(call.trace_parent);
+  // As text: readers of JSON round numbers of 63 bits.
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), call.member.value()).ptr;
+  const std::string_view member_id(digits.data(), end);
   logger_.Log(level, "request",
               {{"rpc", RpcName(call.rpc)},
                {"code", CodeOf(reason)},
                {"status", status},
                {"caller", caller},
-               {"member_id", call.member.value()},
+               {"member_id", member_id},
                {"request_id", call.request_id},
                {"trace_id", trace_id},
                {"duration_micros", duration.count()}});

@@ -25,6 +25,7 @@ def test_a_request_can_be_followed_through_the_log(scratch, form):
         assert all({"time", "level", "event"} <= set(entry) for entry in entries)
         (entry,) = [entry for entry in entries if entry.get("request_id") == "follow-me"]
         assert entry["trace_id"] == TRACE and entry["caller"] == "admin"
+        assert entry["member_id"] == reply.json["id"], "a number would be rounded by most that read JSON"
     else:
         pair = r'[a-z_]+=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)'
         assert all(re.fullmatch(rf"{pair}( {pair})*", line) for line in lines), lines
