@@ -58,6 +58,9 @@ void AddExportCommand(CLI::App& root, CommandContext& context) {
   command->footer(
       "What it writes is what `muster import` reads, personal values in clear. Needs the scopes members.import and "
       "personal.read.\n"
+      "Each member is whole, and as it was when its part of the export was read. While others write that is not one\n"
+      "moment: an identity that moves between members meanwhile can be with both or with neither, and an import of it\n"
+      "rejects the second. So it is no backup; \"Backups\" in docs/operating.md says how to make one.\n"
       "Equal data gives equal bytes. A FILE appears when it is whole; a pipe or a device is written into.");
   command->callback([&context, flags] { context.action = [flags] { return Export(*flags); }; });
 }
