@@ -107,6 +107,19 @@ TEST_F(BadInputTest, IdentitiesThatAreNone) {
   EXPECT_THAT(identity(R"({"kind":"unionid","value":"x"})"), BlamesField("identities[0].platform"));
 }
 
+TEST_F(BadInputTest, MaskedValuesAreNoIdentities) {
+  const std::string masked = R"({"kind":"email","value":"z***@mask.example"})";
+  EXPECT_THAT(Register("{\"identities\":[" + masked + "]}"), BlamesField("identities[0].value"));
+  for (const char* target : {"/v1/members/7:bind", "/v1/members/7:unbind"}) {
+    const Response response = Send({.method = kPost, .target = target, .body = "{\"identity\":" + masked + "}"});
+    EXPECT_THAT(response, BlamesField("identity.value")) << target;
+    EXPECT_THAT(response.body, HasSubstr("looks like a masked value"));
+    EXPECT_THAT(response.body, Not(HasSubstr("z***")));
+  }
+  EXPECT_THAT(Send({.method = kGet, .target = "/v1/members:resolve?kind=email&value=z***@mask.example"}),
+              BlamesField("value"));
+}
+
 TEST_F(BadInputTest, NoValueComesBackInAProblem) {
   for (const char* body : {R"({"identities":[{"kind":"phone","value":"CANARY"}]})", R"({"realName":["CANARY"]})",
                            R"({"CANARY-1":1})", R"({"identities":[{"kind":"email","value":"CANARY"},"CANARY"]})",

@@ -98,4 +98,10 @@ void AppendMask(std::string& out, std::string_view value, MaskStyle style);
 std::string Mask(std::string_view value, MaskStyle style);
 MaskStyle MaskStyleOf(std::string_view kind);
 
+// Whether `text` may be what AppendMask made: every mask shows kMaskStars, whatever it hides. Such a text is never
+// taken for a value, or a caller that may not see a value could write over it, or find somebody else by it, with its
+// mask.
+inline constexpr std::string_view kMaskStars = "***";
+inline bool IsMasked(std::string_view text) { return text.contains(kMaskStars); }
+
 }  // namespace muster

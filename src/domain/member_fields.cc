@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/encoding.h"
+#include "domain/member_document.h"
 #include "domain/member_rules.h"
 #include "domain/normalise.h"
 
@@ -151,6 +152,11 @@ Result<void> CheckFields(const Member& member) {
   if (member.version.value() < 1) return FailField("version", "must be positive");
   MUSTER_TRY(CheckText("displayName", member.display_name, kNameBytesMax));
   MUSTER_TRY(CheckText("realName", member.real_name.Reveal(), kNameBytesMax));
+  if (IsMasked(member.real_name.Reveal())) {
+    return FailField("realName",
+                     "looks like a masked value: ask a caller with personal.read to write it, or leave realName out of "
+                     "the request and its updateMask; no real name may contain ***");
+  }
   if (!IsIn(kGenderNames, member.gender)) return FailField("gender", "must be FEMALE, MALE or OTHER");
   if (!member.birth_date.empty() && !IsDay(member.birth_date)) {
     return FailField("birthDate", "must be a day of the calendar as YYYY-MM-DD");

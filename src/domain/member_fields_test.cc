@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "domain/member_document.h"
 #include "domain/member_rules.h"
 #include "domain/testing/arbitrary_member.h"
 #include "domain/testing/members.h"
@@ -77,6 +78,25 @@ TEST(CheckFieldsTest, TextsAreUtf8WithoutControlCharacters) {
   for (const std::string good : {"O'Brien \"the\\great\"", "👨‍👩‍👧", "שלום", "\u00a0", "𠀀"}) {
     Check({{"", [&](Member& m) { m.display_name = good; }}});
   }
+}
+
+TEST(CheckFieldsTest, ARealNameIsNoMask) {
+  for (const std::string name : {"W***", "***", "李***", "Li ****", "a***b"}) {
+    Check({{"realName", [&](Member& m) { m.real_name = Pii(name); }}, {"", [&](Member& m) { m.display_name = name; }}});
+  }
+  for (const std::string name : {"", "W", "W**", "* * *"}) Check({{"", [&](Member& m) { m.real_name = Pii(name); }}});
+  Member member = LegalMember();
+  member.real_name = Pii<std::string>("Wang***");
+  const Error refused = CheckFields(member).error();
+  EXPECT_TRUE(refused.message.contains("looks like a masked value")) << refused.message;
+  EXPECT_FALSE(refused.message.contains("Wang"));
+}
+
+// What one caller is shown, another cannot write back.
+RC_GTEST_PROP(CheckFieldsProperty, NoMaskOfANamePasses, ()) {
+  Member member = LegalMember();
+  member.real_name = Pii(Mask(*testing::ArbitraryText(100), MaskStyle::kName));
+  RC_ASSERT(!CheckFields(member).has_value());
 }
 
 TEST(CheckFieldsTest, RefusalsDoNotRepeatPersonalValues) {

@@ -25,7 +25,8 @@ inline constexpr std::size_t kIdentitiesMax = 64;
 inline constexpr Version kImportedVersionMax{std::int64_t{1} << 53};
 
 // INVALID_ARGUMENT: lengths, birth date that is not a day, control characters, invalid UTF-8, duplicate or empty tags,
-// times outside the years 1 to 9999, a state that does not fit. An id of zero (to be allocated) passes.
+// a real name that is a mask, times outside the years 1 to 9999, a state that does not fit. An id of zero (to be
+// allocated) passes.
 Result<void> CheckFields(const Member& member);
 // INVALID_ARGUMENT: a version above kImportedVersionMax.
 Result<void> CheckImportedVersion(Version version);

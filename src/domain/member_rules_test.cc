@@ -234,6 +234,18 @@ TEST(UpdateTest, RefusesIllegalValuesAsAWhole) {
   EXPECT_EQ(applied.error().violations.at(0).field, "birthDate");
 }
 
+TEST(UpdateTest, AMaskDoesNotReplaceTheRealName) {
+  Member before = MemberIn(kActive);
+  before.real_name = Pii<std::string>("Wang Fang");
+  Member member = before;
+  const auto masked = [](Member& v) { v.real_name = Pii<std::string>("W***"); };
+  const Result<bool> applied = ApplyUpdate(member, Patch({"city", "realName"}, masked), kNow);
+  ExpectRefused(applied, Reason::kInvalidArgument, before, member);
+  EXPECT_EQ(applied.error().violations.at(0).field, "realName");
+  ExpectChanged(ApplyUpdate(member, Patch({"city"}, masked), kNow), before, member);
+  EXPECT_EQ(member.real_name, before.real_name);
+}
+
 TEST(BindTest, AddsTheIdentityAtTheEnd) {
   const Member before = MemberIn(kActive);
   Member member = before;

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/encoding.h"
+#include "domain/member_document.h"
 
 namespace muster {
 
@@ -201,6 +202,10 @@ Normalised NormaliseValue(Normaliser normaliser, std::string_view value, std::st
   if (value.size() > kValueBytesMax) return std::unexpected("must be at most 512 bytes");
   if (!IsValidUtf8(value)) return std::unexpected("must be valid UTF-8");
   if (value.contains('\0')) return std::unexpected("must not contain NUL");
+  if (IsMasked(value)) {
+    return std::unexpected(
+        "looks like a masked value: ask a caller with personal.read for the whole one; no value may contain ***");
+  }
   switch (normaliser) {
     case Normaliser::kPhone:
       return NormalisePhone(value, default_region);

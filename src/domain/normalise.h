@@ -12,8 +12,8 @@ namespace muster {
 // the value.
 using Normalised = std::expected<std::string, std::string_view>;
 
-// The one spelling of `value`: pure, total over all byte strings, and idempotent. `default_region` (ISO 3166, "CN") is
-// that of phones without a country code.
+// The one spelling of `value`, unless it looks like a mask (IsMasked): pure, total over all byte strings, and
+// idempotent. `default_region` (ISO 3166, "CN") is that of phones without a country code.
 Normalised NormaliseValue(Normaliser normaliser, std::string_view value, std::string_view default_region);
 
 // kPhone alone; and whether a region is one that phones can have.

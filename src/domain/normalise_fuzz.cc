@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/encoding.h"
+#include "domain/member_document.h"
 #include "domain/normalise.h"
 
 // The first byte chooses the normaliser, the rest is the value. Whatever it is: no crash, and what comes out is valid
@@ -22,6 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   MUSTER_CHECK(!once->empty() && once->size() <= 254);
   MUSTER_CHECK(muster::IsValidUtf8(*once));
   MUSTER_CHECK(!muster::HasControlCharacter(*once));
+  MUSTER_CHECK(!muster::IsMasked(*once));
   MUSTER_CHECK(muster::NormaliseValue(normaliser, *once, "CN") == once);
   if (normaliser == Normaliser::kPhone) MUSTER_CHECK(muster::NormalisePhoneByLibrary(value, "CN") == once);
   return 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "domain/member_document.h"
 #include "domain/testing/arbitrary_member.h"
 
 namespace muster {
@@ -27,7 +28,7 @@ void ExpectRefused(Normaliser normaliser, std::string_view value) {
   const Normalised normalised = NormaliseValue(normaliser, value, "CN");
   ASSERT_FALSE(normalised) << value;
   EXPECT_TRUE(normalised.error().starts_with("must be ") || normalised.error().starts_with("must not ") ||
-              normalised.error().starts_with("its check "))
+              normalised.error().starts_with("its check ") || normalised.error().starts_with("looks like a masked "))
       << normalised.error();
 }
 
@@ -38,6 +39,18 @@ TEST(NormaliseTest, NoKindTakesNulInvalidUtf8OrTooMuch) {
       ExpectRefused(normaliser, bad);
     }
   }
+}
+
+TEST(NormaliseTest, NoKindTakesAMask) {
+  for (const Normaliser normaliser : kAll) {
+    for (const char* mask : {"z***@mask.example", "***@mask.example", "+86138****0001", "****6789", "****", "***"}) {
+      const Normalised normalised = NormaliseValue(normaliser, mask, "CN");
+      ASSERT_FALSE(normalised) << mask;
+      EXPECT_TRUE(normalised.error().starts_with("looks like a masked value")) << normalised.error();
+    }
+  }
+  ExpectValue(kAccount, "a**b", "a**b");
+  ExpectValue(kEmail, "**@a.cn", "**@a.cn");
 }
 
 TEST(NormaliseEmailTest, IsTrimmedAndLowered) {
@@ -206,6 +219,13 @@ RC_GTEST_PROP(NormaliseProperty, TwiceIsOnceAndTheResultIsClean, ()) {
   RC_ASSERT((NormaliseValue(normaliser, *once, region) == once));
   // What is stored does not depend on the region under which it is read again.
   RC_ASSERT((NormaliseValue(normaliser, *once, "DE") == once));
+}
+
+// Whoever is shown only the mask of a value cannot find or bind anything by it.
+RC_GTEST_PROP(NormaliseProperty, WhatIsShownMaskedIsNoValue, ()) {
+  const Normaliser normaliser = *rc::gen::elementOf(std::vector<Normaliser>(std::begin(kAll), std::end(kAll)));
+  const MaskStyle style = *rc::gen::element(MaskStyle::kPhone, MaskStyle::kEmail, MaskStyle::kTail, MaskStyle::kName);
+  RC_ASSERT(!NormaliseValue(normaliser, Mask(*ArbitraryInput(), style), "CN").has_value());
 }
 
 }  // namespace

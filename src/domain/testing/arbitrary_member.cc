@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "domain/member_document.h"
 #include "domain/member_rules.h"
 #include "domain/testing/members.h"
 
@@ -23,6 +24,11 @@ rc::Gen<std::string> ArbitraryCharacter() {
       {4, rc::gen::element<std::string>("李", "雷", "の", "한", "ท", "€")},
       {2, rc::gen::element<std::string>("😀", "𠀀", "𝄞", "\U0010FFFF")},
   });
+}
+
+// A text that is not taken for a masked value.
+rc::Gen<std::string> ArbitraryPersonalText(std::size_t bytes_max) {
+  return rc::gen::suchThat(ArbitraryText(bytes_max), [](const std::string& text) { return !IsMasked(text); });
 }
 
 }  // namespace
@@ -63,7 +69,7 @@ rc::Gen<Identity> ArbitraryIdentity() {
                                                                       {"account", "shop", ""}};
     const auto [kind, platform, value] = *rc::gen::elementOf(kExamples);
     Identity identity = MakeIdentity(*rc::gen::arbitrary<std::uint64_t>(), kind, platform);
-    identity.value = Pii(value.empty() ? "a" + *ArbitraryText(100) : value);
+    identity.value = Pii(value.empty() ? "a" + *ArbitraryPersonalText(100) : value);
     identity.state = *rc::gen::element(IdentityState::kBound, IdentityState::kQuarantined);
     identity.verified = *rc::gen::arbitrary<bool>();
     identity.bind_time = *ArbitraryTime();
@@ -82,7 +88,7 @@ rc::Gen<Member> ArbitraryMember() {
     member.state =
         *rc::gen::element(MemberState::kActive, MemberState::kFrozen, MemberState::kMerged, MemberState::kClosed);
     member.display_name = *ArbitraryText(kNameBytesMax);
-    member.real_name = Pii(*ArbitraryText(kNameBytesMax));
+    member.real_name = Pii(*ArbitraryPersonalText(kNameBytesMax));
     member.gender = *rc::gen::element(Gender::kUnspecified, Gender::kFemale, Gender::kMale, Gender::kOther);
     member.birth_date = *rc::gen::element<std::string>("", "2000-02-29", "1999-12-31", "0001-01-01");
     member.city = *ArbitraryText(kWordBytesMax);
