@@ -67,6 +67,19 @@ void Checker::CheckChange(const State* before, const MemberWrite& write) {
          std::to_string(expected));
   }
   if (write.change.version != member.version) Fail(Name(member.id) + ": its change row says another version");
+  if (before == nullptr) return;
+  bool is_bound = false;
+  for (const Identity& identity : member.identities) {
+    const Identity* previous = FindIdentity(before->member, identity.key);
+    is_bound |= previous == nullptr;
+    if (previous == nullptr || *previous == identity) continue;
+    Identity verified = *previous;
+    verified.verified = true;
+    if (identity != verified) Fail(Name(identity.key) + " changed in another way than to verified");
+  }
+  if (write.change.type == ChangeType::kIdentityBound && !is_bound) {
+    Fail(Name(member.id) + ": its change row says that an identity was bound, and none was");
+  }
 }
 
 void Checker::NoteReleased(const Member& before, const Member& after) {
@@ -140,6 +153,9 @@ void Checker::CheckSuccess(const Call& call, const Member& answer) {
   }
   if (call.member_id != MemberId(0) && answer.id != call.member_id) Fail(Name(call) + " answered another member");
   if (call.verb == Verb::kBind && !lists) Fail(Name(call) + " succeeded without its identity");
+  if (call.verb == Verb::kBind && lists && call.verified && !FindIdentity(answer, call.keys[0])->verified) {
+    Fail(Name(call) + " succeeded and did not verify its identity");
+  }
   if (call.verb == Verb::kUnbind && lists) Fail(Name(call) + " succeeded with its identity");
   if (call.verb == Verb::kClose && answer.state != MemberState::kClosed) Fail(Name(call) + " closed nothing");
 }

@@ -28,6 +28,7 @@ struct Call {
   Verb verb = Verb::kResolve;
   MemberId member_id;  // zero: to be allocated
   std::vector<IdentityKey> keys;
+  bool verified = false;  // of what is bound
   Moment began = 0;
 };
 
@@ -40,6 +41,7 @@ struct MemberWrite {
 // Watches every commit and every answer, and says when one cannot be right:
 //
 //   * an identity is held by two members; a version does not follow the one before; a call commits twice;
+//   * an identity stays with its member and is not verified any more, or the history calls verifying it a bind;
 //   * an answered member never was so during the call; or lacks what the call was to do;
 //   * a call that said "nothing was written" was committed, then or later;
 //   * resolve answers a member that did not hold the identity at any moment of the call, or misses one that did all

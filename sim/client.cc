@@ -54,6 +54,7 @@ Client::Plan Client::Draw() {
   plan.call.verb = DrawVerb(random);
   plan.call.member_id = population.members[slot()];
   plan.call.keys = {identity().key};
+  plan.call.verified = random.Below(2) == 0;
   if (!stage_.checker.Knows(plan.call.member_id) && random.Below(2) == 0) plan.call.verb = Verb::kRegister;
   if ((plan.call.verb == Verb::kUnbind && random.Below(4) != 0) || plan.call.verb == Verb::kMove) {
     plan.call.member_id = stage_.checker.HolderOf(plan.call.keys[0]).value_or(plan.call.member_id);
@@ -124,6 +125,7 @@ Task<bool> Client::Make(Plan plan) {
     for (const Identity& each : stage_.population.identities) {
       if (each.key == call.keys[0]) identity = each;
     }
+    identity.verified = call.verified;
     answer = co_await writer.Bind(call.member_id, std::move(identity), plan.context);
   } else if (call.verb == Verb::kMove) {
     answer = co_await Move(process_.shards(), process_.ids(), call.member_id, plan.move_to, call.keys[0], plan.context);

@@ -41,8 +41,9 @@ struct Change {
   Timestamp time{};
   std::string caller;  // the caller account's name
   std::string request_id;
-  std::vector<std::string> fields;      // top-level fields that an update changed, in the API's spelling
-  std::vector<IdentityRef> identities;  // bound or unbound by it
+  std::vector<std::string> fields;  // top-level fields that an update changed, in the API's spelling
+  // Bound or unbound by it. Of kUpdated with the field "identities": verified by it, and held before as after.
+  std::vector<IdentityRef> identities;
 
   friend bool operator==(const Change&, const Change&) = default;
 };

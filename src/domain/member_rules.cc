@@ -167,7 +167,13 @@ Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now
 
 Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog& catalog, Timestamp now) {
   MUSTER_TRY(CheckWritable(member));
-  if (FindIdentity(member, identity.key) != nullptr) return false;
+  if (const Identity* held = FindIdentity(member, identity.key)) {
+    if (held->verified || !identity.verified) return false;
+    Member next = Successor(member, now);
+    std::ranges::find(next.identities, identity.key, &Identity::key)->verified = true;
+    member = std::move(next);
+    return true;
+  }
   Member next = Successor(member, now);
   identity.bind_time = now;
   next.identities.push_back(std::move(identity));

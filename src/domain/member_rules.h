@@ -49,7 +49,7 @@ Result<void> CheckImportedIdentities(const Member& member, const IdentityCatalog
 Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now);
 // Sets the identity's bind time. LIMIT_EXCEEDED; INVALID_ARGUMENT: a platform that is not configured. Judges the new
 // identity alone: what the member holds already stays its own, also when a limit was lowered or a platform taken away
-// since.
+// since. Of an identity that it holds only `verified` changes, and only to true.
 Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog& catalog, Timestamp now);
 // IDENTITY_NOT_FOUND.
 Result<bool> ApplyUnbind(Member& member, const IdentityKey& key, Timestamp now);

@@ -269,6 +269,34 @@ TEST(BindTest, WhatItHoldsAlreadyChangesNothing) {
   ExpectUnchanged(ApplyBind(member, again, Catalog(), kNow), before, member);
 }
 
+TEST(BindTest, WhatItHoldsUnverifiedIsRaisedAndNothingElseOfIt) {
+  Member before = MemberIn(kActive);
+  before.identities[1].verified = false;
+  Identity again = before.identities[1];
+  again.verified = true;
+  again.source = "another";
+  Member member = before;
+  ExpectChanged(ApplyBind(member, again, Catalog(), kNow), before, member);
+  before.version = member.version;
+  before.update_time = kNow;
+  before.identities[1].verified = true;
+  EXPECT_EQ(member, before);
+  for (const bool verified : {true, false}) {
+    again.verified = verified;
+    ExpectUnchanged(ApplyBind(member, again, Catalog(), kNow), before, member);
+  }
+}
+
+TEST(BindTest, VerifyingWhatItHoldsIsNoMatterOfLimits) {
+  const Result<IdentityCatalog> none_left = IdentityCatalog::Make({{.name = "phone", .members_limit = 0}}, {}, "CN");
+  Member before = MemberIn(kActive);
+  before.identities = {testing::MakeIdentity(1, "phone", "")};
+  Member member = before;
+  Identity again = before.identities[0];
+  again.verified = true;
+  ExpectChanged(ApplyBind(member, again, *none_left, kNow), before, member);
+}
+
 // The specification's limits: phone 3, email 5, unionid 1 a platform, others 10.
 TEST(BindTest, LimitsByKind) {
   const std::vector<std::tuple<std::string, std::string, int>> limits = {

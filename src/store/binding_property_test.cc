@@ -18,6 +18,7 @@ struct Command {
   std::uint32_t member;    // which of a few members
   std::uint32_t identity;  // which of a few identities
   std::int64_t if_match;   // 0: none; else the version expected
+  bool verified;           // of what is bound
 };
 
 constexpr std::uint32_t kMembers = 4;
@@ -27,7 +28,7 @@ std::ostream& operator<<(std::ostream& out, const Command& command) {
   static constexpr const char* kNames[] = {"Register", "Bind",         "Unbind",          "Close",
                                            "Update",   "ForgetLookup", "LeaveReservation"};
   return out << kNames[static_cast<int>(command.verb)] << "(member " << command.member << ", identity "
-             << command.identity << ", if-match " << command.if_match << ")";
+             << command.identity << (command.verified ? " verified" : "") << ", if-match " << command.if_match << ")";
 }
 
 rc::Gen<Command> Commands() {
@@ -41,7 +42,8 @@ rc::Gen<Command> Commands() {
                                      rc::gen::inRange<std::uint32_t>(0, kMembers),
                                      rc::gen::inRange<std::uint32_t>(0, kIdentities),
                                      rc::gen::weightedOneOf<std::int64_t>({{4, rc::gen::just<std::int64_t>(0)},
-                                                                           {1, rc::gen::inRange<std::int64_t>(1, 4)}}));
+                                                                           {1, rc::gen::inRange<std::int64_t>(1, 4)}}),
+                                     rc::gen::arbitrary<bool>());
 }
 
 // What the directory should be.
@@ -49,7 +51,7 @@ struct Model {
   struct Entry {
     std::int64_t version = 1;
     bool closed = false;
-    std::set<std::uint32_t> identities;
+    std::map<std::uint32_t, bool> identities;  // whether each is verified
   };
   std::map<std::uint32_t, Entry> members;
 
@@ -99,10 +101,10 @@ class Play {
       RC_ASSERT(member.has_value());
       RC_ASSERT(member->version == Version(entry.version));
       RC_ASSERT((member->state == MemberState::kClosed) == entry.closed);
-      std::set<IdentityKey> expected;
-      for (std::uint32_t identity : entry.identities) expected.insert(IdentityOf(identity).key);
-      std::set<IdentityKey> actual;
-      for (const Identity& identity : member->identities) actual.insert(identity.key);
+      std::map<IdentityKey, bool> expected;
+      for (const auto& [identity, verified] : entry.identities) expected.emplace(IdentityOf(identity).key, verified);
+      std::map<IdentityKey, bool> actual;
+      for (const Identity& identity : member->identities) actual.emplace(identity.key, identity.verified);
       RC_ASSERT(actual == expected);
       RC_ASSERT(world_.memory.History(member->id).size() == static_cast<std::size_t>(entry.version));
     }
@@ -111,7 +113,7 @@ class Play {
   // At the end: nothing dangles after a sweep, and every lookup row is back where it belongs.
   void End() {
     for (const std::uint32_t identity : std::set(lost_)) {
-      if (const auto holder = model_.HolderOf(identity)) Bind({Verb::kBind, *holder, identity, 0});
+      if (const auto holder = model_.HolderOf(identity)) Bind({Verb::kBind, *holder, identity, 0, false});
     }
     world_.clock.Advance(kOperationAgeMax + std::chrono::seconds(1));
     (void)world_.SweepAll();
@@ -122,6 +124,11 @@ class Play {
  private:
   Identity IdentityOf(std::uint32_t identity) const {
     return world_.IdentityAt(identity % world_.memory.database_count(), identity);
+  }
+  Identity IdentityOf(const Command& command) const {
+    Identity identity = IdentityOf(command.identity);
+    identity.verified = command.verified;
+    return identity;
   }
   IdentityKey KeyOf(const Command& command) const { return IdentityOf(command.identity).key; }
   MemberId IdOf(const Command& command) const {
@@ -144,7 +151,7 @@ class Play {
   void Register(const Command& command) {
     if (IsHidden(command)) return;
     Member member = contract::PlainMember(IdOf(command));
-    member.identities = {IdentityOf(command.identity)};
+    member.identities = {IdentityOf(command)};
     const auto holder = model_.HolderOf(command.identity);
     std::optional<Reason> refusal;
     if (model_.members.contains(command.member)) {
@@ -153,7 +160,7 @@ class Play {
       refusal = Reason::kIdentityTaken;
     }
     Expect(world_.Finish(world_.writer->Register(member, true, world_.Context())), refusal);
-    if (!refusal) model_.members[command.member].identities.insert(command.identity);
+    if (!refusal) model_.members[command.member].identities.emplace(command.identity, command.verified);
   }
 
   void Bind(const Command& command) {
@@ -162,13 +169,13 @@ class Play {
     std::optional<Reason> refusal = model_.Refusal(command);
     if (holder && *holder != command.member) refusal = Reason::kIdentityTaken;
     if (!refusal && model_.members.at(command.member).closed) refusal = Reason::kStateConflict;
-    Expect(world_.Finish(world_.writer->Bind(IdOf(command), IdentityOf(command.identity), ContextOf(command))),
-           refusal);
+    Expect(world_.Finish(world_.writer->Bind(IdOf(command), IdentityOf(command), ContextOf(command))), refusal);
     if (refusal) return;
     lost_.erase(command.identity);
-    if (model_.members.at(command.member).identities.insert(command.identity).second) {
-      ++model_.members.at(command.member).version;
-    }
+    Model::Entry& entry = model_.members.at(command.member);
+    const auto [held, is_new] = entry.identities.try_emplace(command.identity, false);
+    if (is_new || (command.verified && !held->second)) ++entry.version;
+    held->second |= command.verified;
   }
 
   void Unbind(const Command& command) {
@@ -188,7 +195,7 @@ class Play {
     if (refusal) return;
     Model::Entry& entry = model_.members.at(command.member);
     if (entry.closed) return;
-    for (const std::uint32_t identity : entry.identities) lost_.erase(identity);
+    for (const auto& [identity, verified] : entry.identities) lost_.erase(identity);
     entry = {.version = entry.version + 1, .closed = true, .identities = {}};
   }
 

@@ -46,6 +46,16 @@ Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, 
 
 namespace {
 
+// The identities that `after` lists otherwise than `before` did: they have been verified.
+std::vector<Identity> Altered(const Member& before, const Member& after) {
+  std::vector<Identity> altered;
+  for (const Identity& identity : after.identities) {
+    const Identity* previous = FindIdentity(before, identity.key);
+    if (previous != nullptr && *previous != identity) altered.push_back(identity);
+  }
+  return altered;
+}
+
 // The identities of `some` that `others` does not list.
 std::vector<Identity> Missing(const std::vector<Identity>& some, const Member& others) {
   std::vector<Identity> missing;
@@ -89,6 +99,12 @@ Result<Commitment> Commit(ShardTransaction& transaction, MemberId id, const Edit
   std::vector<Identity> freed = Missing(standing->identities, member);
   AddReferences(freed, change);
   AddReferences(Missing(member.identities, *standing), change);
+  if (const std::vector<Identity> altered = Altered(*standing, member); !altered.empty()) {
+    // A bind of what is held already: nothing was bound, and the history must not say so.
+    change.type = ChangeType::kUpdated;
+    change.fields = {"identities"};
+    AddReferences(altered, change);
+  }
   MUSTER_TRY(transaction.WriteMember(member, change));
   return Commitment{std::move(member), std::move(freed)};
 }

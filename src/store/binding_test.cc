@@ -280,6 +280,53 @@ TEST_P(BindingTest, BindingWhatIsHeldChangesNothing) {
   Check(true);
 }
 
+TEST_P(BindingTest, BindingWhatIsHeldUnverifiedVerifiesIt) {
+  const Member member = Make(0, 0, {Near(0), Far(0)});
+  std::int64_t version = 1;
+  for (Identity identity : {Near(0), Far(0)}) {
+    identity.verified = true;
+    const Result<Member> raised = Bind(member.id, identity);
+    ASSERT_TRUE(raised) << raised.error().message;
+    EXPECT_EQ(raised->version, Version(++version));
+    EXPECT_TRUE(FindIdentity(*raised, identity.key)->verified);
+    EXPECT_EQ(FindIdentity(*raised, identity.key)->bound_by, FindIdentity(member, identity.key)->bound_by);
+    EXPECT_EQ(Find(member.id), *raised);
+
+    const std::vector<Change> history = memory.History(member.id);
+    ASSERT_EQ(history.size(), static_cast<std::size_t>(version));
+    EXPECT_EQ(history.back().type, ChangeType::kUpdated);
+    EXPECT_EQ(history.back().version, raised->version);
+    EXPECT_EQ(history.back().fields, std::vector<std::string>{"identities"});
+    ASSERT_EQ(history.back().identities.size(), 1U);
+    EXPECT_EQ(history.back().identities[0].key, identity.key);
+
+    EXPECT_EQ(Bind(member.id, identity), *raised);
+    identity.verified = false;
+    EXPECT_EQ(Bind(member.id, identity), *raised) << "it is not lowered";
+  }
+  EXPECT_EQ(memory.History(member.id).size(), 3U);
+  Check(true);
+}
+
+TEST_P(BindingTest, VerifyingHonoursIfMatchAndTheState) {
+  const Member member = Make(0, 0, {Near(0), Far(0)});
+  WriteContext stale = Context();
+  stale.expected_version = Version(5);
+  for (Identity identity : {Near(0), Far(0)}) {
+    identity.verified = true;
+    EXPECT_EQ(ReasonOf(Finish(writer->Bind(member.id, identity, stale))), Reason::kVersionMismatch);
+  }
+  MemberPatch freeze{.fields = {"state"}, .values = {}};
+  freeze.values.state = MemberState::kFrozen;
+  const Result<Member> frozen = Finish(writer->Update(member.id, freeze, Context()));
+  for (Identity identity : {Near(0), Far(0)}) {
+    identity.verified = true;
+    EXPECT_EQ(ReasonOf(Bind(member.id, identity)), Reason::kStateConflict);
+  }
+  EXPECT_EQ(Find(member.id), *frozen);
+  Check(true);
+}
+
 TEST_P(BindingTest, BindingWhatIsHeldRepairsAMissingLookup) {
   const Member member = Make(0, 0, {Near(0), Far(0)});
   const Member stranger = Make(last(), 1);

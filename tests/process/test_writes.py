@@ -118,6 +118,18 @@ def test_limits_of_a_member(client, kind, limit):
     assert client.bind(member.json["id"], identities[limit]).status == 200
 
 
+def test_binding_again_verifies(client, member):
+    identity = {"kind": "phone", "value": member["identities"][0]["value"]}
+    raised = client.bind(member["id"], {**identity, "verified": True})
+    assert raised.status == 200 and raised.json["version"] == "2" and raised.json["identities"][0]["verified"] is True, raised
+    assert client.resolve("phone", identity["value"]).json == raised.json
+    for verified in (True, False):
+        again = client.bind(member["id"], {**identity, "verified": verified})
+        assert again.status == 200 and again.json == raised.json, again
+    change = client.history(member["id"]).json["changes"][0]
+    assert change["type"] == "UPDATED" and change["fields"] == ["identities"] and change["version"] == "2", change
+
+
 def test_one_unionid_a_platform(client):
     member = client.register(identities=[people.scoped_identity("unionid", p) for p in ("wechat", "qq")]).json
     assert_problem(client.bind(member["id"], people.scoped_identity("unionid", "wechat")), "LIMIT_EXCEEDED")

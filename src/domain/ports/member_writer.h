@@ -52,7 +52,8 @@ class MemberWriter {
   // Register of an imported member whose `operation_id` is set.
   virtual Task<Result<ImportedMember>> Import(Member member, WriteContext context) = 0;
   virtual Task<Result<Member>> Update(MemberId id, MemberPatch patch, WriteContext context) = 0;
-  // Binding what the member already holds succeeds and changes nothing. Also IDENTITY_TAKEN, LIMIT_EXCEEDED.
+  // Binding what the member already holds succeeds, and changes nothing but `verified` from false to true. Also
+  // IDENTITY_TAKEN, LIMIT_EXCEEDED.
   virtual Task<Result<Member>> Bind(MemberId id, Identity identity, WriteContext context) = 0;
   // Also IDENTITY_NOT_FOUND.
   virtual Task<Result<Member>> Unbind(MemberId id, IdentityKey key, WriteContext context) = 0;
