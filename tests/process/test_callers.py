@@ -146,6 +146,28 @@ def test_personal_values_are_masked(server, client, admin):
     assert client.get(member["id"]).json["realName"] == "张三丰"
 
 
+def test_masks_are_never_written_back(server, client, admin):
+    """Whoever reads without personal.read and sends what it got back: it is refused, and nothing of it is written."""
+    n = people.number()
+    member = client.register(realName="Wang Fang", identities=[{"kind": "email", "value": f"z{n}@mask.example"},
+                                                               {"kind": "account", "platform": "mask", "value": f"me{n}"}]).json
+    key = create(admin, "writes-back", "members.read", "members.write")["key"]
+    with server.client(key) as masked:
+        shown = masked.get(member["id"]).json
+        assert "***" in shown["realName"], shown
+        for caller in (masked, client):
+            assert_problem(caller.patch(member["id"], "realName,city", {"realName": shown["realName"], "city": "Wuxi"}),
+                           "INVALID_ARGUMENT")
+            assert_problem(caller.register(realName=shown["realName"]), "INVALID_ARGUMENT")
+            for identity in shown["identities"]:
+                wanted = {name: identity[name] for name in ("kind", "platform", "value") if name in identity}
+                for reply in (caller.bind(member["id"], wanted), caller.register(identities=[wanted]),
+                              caller.call("POST", "/v1/members:batchResolve", {"identities": [wanted]})):
+                    assert "looks like a masked value" in reply.body.decode(), reply
+                    assert reply.status in (200, 400), reply  # a batch answers each alone
+    assert client.get(member["id"]).json == member
+
+
 def test_a_key_that_expires(server, admin):
     key = create(admin, "short", "members.read", keyLifetime="2s")["key"]
     assert status(server, key) == 404
