@@ -28,6 +28,12 @@ std::unexpected<Error> CannotWrite(const std::string& directory, int error) {
                                      ". Make it writable for this user, or choose another --data directory");
 }
 
+std::unexpected<Error> InUse(const std::string& directory, const std::string& holder) {
+  return Fail(Reason::kInternal, "the data directory " + directory + " is in use by another muster" +
+                                     (holder.empty() ? "" : " (process " + holder + ")") +
+                                     ": stop it, or choose another --data directory");
+}
+
 // The process id that the holder wrote; for the message only.
 std::string ReadHolder(int descriptor) {
   std::array<char, 32> text{};
@@ -112,10 +118,7 @@ Result<DirectoryLock> DirectoryLock::Acquire(const std::string& directory) {
   if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     if (error != EWOULDBLOCK) return CannotWrite(directory, error);
-    const std::string holder = ReadHolder(descriptor);
-    return Fail(Reason::kInternal, "the data directory " + directory + " is in use by another muster" +
-                                       (holder.empty() ? "" : " (process " + holder + ")") +
-                                       ": stop it, or choose another --data directory");
+    return InUse(directory, ReadHolder(descriptor));
   }
   const std::string own = std::to_string(getpid()) + "\n";
   // A disk too full for the number still has a working lock; the number is for the message only.
@@ -125,11 +128,29 @@ Result<DirectoryLock> DirectoryLock::Acquire(const std::string& directory) {
   return lock;
 }
 
+Result<DirectoryLock> DirectoryLock::AcquireForReading(const std::string& directory) {
+  if (IsWritable(directory)) return Acquire(directory);
+  const std::string path = directory + "/lock";
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  DirectoryLock lock(descriptor);
+  if (descriptor < 0) {
+    // A copy that was made without the lock: no server has started in it.
+    if (errno == ENOENT) return lock;
+    return Fail(Reason::kInternal, "cannot open " + path + ": " + Describe(errno) +
+                                       ". Make it readable for this user, or examine a copy of the directory");
+  }
+  if (flock(descriptor, LOCK_SH | LOCK_NB) == 0) return lock;
+  if (errno == EWOULDBLOCK) return InUse(directory, ReadHolder(descriptor));
+  return Fail(Reason::kInternal, "cannot lock " + path + ": " + Describe(errno) + ". Examine a copy of the directory");
+}
+
 DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 DirectoryLock::~DirectoryLock() {
   if (descriptor_ >= 0) close(descriptor_);
 }
+
+bool IsWritable(const std::string& directory) { return faccessat(AT_FDCWD, directory.c_str(), W_OK, AT_EACCESS) == 0; }
 
 std::string DataFilePath(const std::string& directory, std::int64_t index) {
   return directory + "/muster-" + std::to_string(index) + ".db";

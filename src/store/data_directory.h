@@ -15,6 +15,9 @@ class DirectoryLock {
  public:
   // INTERNAL: somebody else holds it (its process id is named), or the directory cannot be written.
   static Result<DirectoryLock> Acquire(const std::string& directory);
+  // For whoever only reads: as Acquire, and in a directory that this user cannot write as well. INTERNAL: a server
+  // holds it, or whether one does cannot be known.
+  static Result<DirectoryLock> AcquireForReading(const std::string& directory);
   DirectoryLock(DirectoryLock&& other) noexcept;
   DirectoryLock& operator=(DirectoryLock&&) = delete;
   ~DirectoryLock();
@@ -23,6 +26,9 @@ class DirectoryLock {
   explicit DirectoryLock(int descriptor) : descriptor_(descriptor) {}
   int descriptor_ = -1;
 };
+
+// Whether this process may make files in the directory.
+bool IsWritable(const std::string& directory);
 
 std::string DataFilePath(const std::string& directory, std::int64_t index);
 

@@ -1,17 +1,20 @@
 #include "store/doctor.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "base/encoding.h"
 #include "store/data_directory.h"
+#include "store/doctor_history.h"
 #include "store/doctor_report.h"
 #include "store/file_snapshot.h"
 #include "store/member_codec.h"
@@ -31,8 +34,24 @@ class NoRandom final : public Random {
   void Fill(std::span<std::uint8_t>) override { MUSTER_UNREACHABLE("the doctor seals nothing"); }
 };
 
-std::string Subject(MemberId id) { return "member " + std::to_string(id.value()); }
+std::string Subject(MemberId id) { return DoctorReport::Subject(id); }
 std::string Subject(const IdentityKey& key) { return "identity " + ToHex(key.bytes); }
+
+// How a file can be opened for reading. SQLite makes a file beside one that has a write-ahead log; in a directory where
+// it cannot, it needs one that is there. Where there is no log, or an empty one, none is needed: the lock has been
+// asked for, so that nobody is writing one.
+Result<Database::Mode> ReadingMode(const std::string& directory, const std::string& path) {
+  if (IsWritable(directory)) return Database::Mode::kRead;
+  std::error_code error;
+  const std::uintmax_t log_bytes = std::filesystem::file_size(path + "-wal", error);
+  if (error == std::errc::no_such_file_or_directory || (!error && log_bytes == 0)) {
+    return Database::Mode::kReadImmutable;
+  }
+  if (!error && std::filesystem::exists(path + "-shm", error)) return Database::Mode::kRead;
+  return Fail(Reason::kInternal, directory + " cannot be written, and reading the write-ahead log " + path +
+                                     "-wal takes a file beside it: copy the directory with all of its files to where "
+                                     "this user can write, and examine the copy");
+}
 
 // Walks every table once in the order in which it lies. What it holds in memory does not grow with the data: each
 // listed identity is compared with its lookup row by a point read, and if as many match as there are lookup rows, no
@@ -53,12 +72,6 @@ class Examiner {
     Database database;                     // scans
     std::unique_ptr<FileSnapshot> points;  // point reads
   };
-  // What the history says of one member.
-  struct HistorySummary {
-    MemberId id;
-    std::int64_t count = 0, first = 0, last = 0;
-  };
-
   std::size_t FileOf(ShardId shard) const { return FileOfShard(shard, files_.size()); }
   Result<void> CountRows(File& file);
   Result<void> CheckEngine(File& file);
@@ -66,6 +79,7 @@ class Examiner {
   Result<void> CheckMember(std::size_t index, MemberId id, Version version, std::string_view record);
   Result<void> CheckIdentity(const Member& member, const Identity& identity);
   Result<void> CheckHistory(File& file);
+  void CheckHistoryOf(std::int64_t version, const HistorySummary& history);
   Result<void> CheckChanges(File& file);
   Result<void> CheckLookups(std::size_t index);
   // A file that cannot be read on is a finding, and the others are still examined.
@@ -80,6 +94,7 @@ class Examiner {
   KeyedHash hash_;
   std::optional<DirectoryLock> lock_;
   std::vector<std::unique_ptr<File>> files_;
+  bool has_all_tables_ = true;
   std::uint64_t matched_lookups_ = 0;
 };
 
@@ -89,13 +104,15 @@ Result<void> Examiner::OpenFiles(const Keyring& keyring) {
     return Fail(Reason::kInternal,
                 directory_ + " holds no muster data: give the directory that `muster serve --data` uses");
   }
-  MUSTER_ASSIGN(DirectoryLock lock, DirectoryLock::Acquire(directory_));
+  MUSTER_ASSIGN(DirectoryLock lock, DirectoryLock::AcquireForReading(directory_));
   lock_.emplace(std::move(lock));
   const std::int64_t newest = AllMigrations().back().version;
   std::string installation_id;
   for (std::int64_t index = 0; index < count; ++index) {
     const std::string path = DataFilePath(directory_, index);
-    MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kRead));
+    MUSTER_ASSIGN(const Database::Mode mode, ReadingMode(directory_, path));
+    MUSTER_ASSIGN(Database database, Database::Open(path, mode));
+    MUSTER_ASSIGN(const FileIdentity identity, ReadFileIdentity(database));
     MUSTER_ASSIGN(const std::int64_t version, ReadSchemaVersion(database));
     if (version != newest) {
       return Fail(Reason::kInternal, path + " has schema version " + std::to_string(version) +
@@ -103,7 +120,6 @@ Result<void> Examiner::OpenFiles(const Keyring& keyring) {
                                          (version > newest ? ": use the newer muster that wrote it"
                                                            : ": start the server once, which brings it forward"));
     }
-    MUSTER_ASSIGN(const FileIdentity identity, ReadFileIdentity(database));
     if (index == 0 && identity.count > count) {
       return Fail(Reason::kInternal,
                   DataFilePath(directory_, count) + " is missing: restore all files from one backup");
@@ -114,13 +130,25 @@ Result<void> Examiner::OpenFiles(const Keyring& keyring) {
     }
     auto file = std::make_unique<File>(path, std::move(database));
     MUSTER_TRY(file->database.Execute("PRAGMA mmap_size = " + std::to_string(kMmapBytes)));
-    MUSTER_ASSIGN(file->points, FileSnapshot::Open(path, kMmapBytes));
+    MUSTER_ASSIGN(const std::vector<std::string> missing, MissingTables(file->database, AllMigrations()));
+    for (const std::string& table : missing) {
+      report_.Add("TABLE_MISSING", path,
+                  "its table " + table + " or a column of it is missing; restore all files from one backup");
+    }
+    has_all_tables_ &= missing.empty();
+    if (has_all_tables_) {
+      MUSTER_ASSIGN(file->points, FileSnapshot::Open(path, kMmapBytes, mode));
+    }
     files_.push_back(std::move(file));
   }
   return {};
 }
 
 void Examiner::Examine() {
+  if (!has_all_tables_) {
+    for (const auto& file : files_) Check(*file, CheckEngine(*file));
+    return;
+  }
   for (const auto& file : files_) Check(*file, CountRows(*file));
   const Examination& counts = report_.examination();
   report_.SetTotal(counts.members + counts.changes);
@@ -249,42 +277,42 @@ Result<void> Examiner::CheckIdentity(const Member& member, const Identity& ident
 
 Result<void> Examiner::CheckHistory(File& file) {
   MUSTER_ASSIGN(Statement members, file.database.Prepare("SELECT id, version FROM member ORDER BY id"));
-  MUSTER_ASSIGN(Statement histories, file.database.Prepare("SELECT member_id, count(*), min(version), max(version) "
-                                                           "FROM history GROUP BY member_id ORDER BY member_id"));
+  MUSTER_ASSIGN(HistoryWalk histories, HistoryWalk::Begin(file.database, codec_, report_));
   std::optional<HistorySummary> history;
-  const auto next_history = [&]() -> Result<void> {
-    MUSTER_ASSIGN(const bool found, histories.Step());
-    history.reset();
-    if (found)
-      history = {MemberId(histories.Integer(0)), histories.Integer(1), histories.Integer(2), histories.Integer(3)};
-    return {};
-  };
   const auto skip_orphans = [&](std::optional<MemberId> until) -> Result<void> {
     while (history && (!until || history->id < *until)) {
       report_.Add("HISTORY_ORPHAN", Subject(history->id), "it has a history and no row of its own; restore a backup");
-      MUSTER_TRY(next_history());
+      MUSTER_ASSIGN(history, histories.Next());
     }
     return {};
   };
-  MUSTER_TRY(next_history());
+  MUSTER_ASSIGN(history, histories.Next());
   for (;;) {
     MUSTER_ASSIGN(const bool found, members.Step());
     if (!found) return skip_orphans(std::nullopt);
     const MemberId id(members.Integer(0));
-    const std::int64_t version = members.Integer(1);
     MUSTER_TRY(skip_orphans(id));
     if (!history || history->id != id) {
       report_.Add("HISTORY_MISSING", Subject(id), "it has no history; restore a backup");
       continue;
     }
-    if (history->last != version) {
-      report_.Add("HISTORY_VERSION_DIFFERS", Subject(id),
-                  "it has version " + std::to_string(version) + " and its history ends with " +
-                      std::to_string(history->last) + "; restore a backup");
-    } else if (history->last - history->first + 1 != history->count) {
-      report_.Add("HISTORY_GAP", Subject(id), "its history lacks a version; restore a backup");
-    }
-    MUSTER_TRY(next_history());
+    CheckHistoryOf(members.Integer(1), *history);
+    MUSTER_ASSIGN(history, histories.Next());
+  }
+}
+
+void Examiner::CheckHistoryOf(std::int64_t version, const HistorySummary& history) {
+  const std::string subject = Subject(history.id);
+  if (history.last != version) {
+    report_.Add("HISTORY_VERSION_DIFFERS", subject,
+                "it has version " + std::to_string(version) + " and its history ends with " +
+                    std::to_string(history.last) + "; restore a backup");
+  } else if (history.last - history.first + 1 != history.count) {
+    report_.Add("HISTORY_GAP", subject, "its history lacks a version; restore a backup");
+  } else if (!history.has_beginning) {
+    report_.Add("HISTORY_GAP", subject,
+                "its history begins with version " + std::to_string(history.first) +
+                    ", which is neither its registration nor its import; restore a backup");
   }
 }
 
@@ -293,14 +321,14 @@ Result<void> Examiner::CheckChanges(File& file) {
                 file.database.Prepare("SELECT c.position, c.member_id, c.version, h.version IS NOT NULL FROM change c "
                                       "LEFT JOIN history h ON h.member_id = c.member_id AND h.version = c.version "
                                       "AND h.type = c.type AND h.time = c.time ORDER BY c.position"));
-  std::optional<std::int64_t> previous;
+  std::int64_t previous = 0;
   for (;;) {
     MUSTER_ASSIGN(const bool found, scan.Step());
     if (!found) return {};
     const std::int64_t position = scan.Integer(0);
-    if (previous && position != *previous + 1) {
+    if (position != previous + 1) {
       report_.Add("CHANGE_GAP", file.path,
-                  "positions " + std::to_string(*previous + 1) + " to " + std::to_string(position - 1) +
+                  "positions " + std::to_string(previous + 1) + " to " + std::to_string(position - 1) +
                       " of the change stream are missing; restore a backup");
     }
     previous = position;

@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::array kKinds = {
     FindingKind{"FILE_DAMAGED", true, "SQLite's own check complains, or a table cannot be read to its end"},
+    FindingKind{"TABLE_MISSING", true, "a file lacks a table or a column of one; no rows were examined then"},
+    FindingKind{"TOPOLOGY_UNREADABLE", true, "topology.json is not one, or cannot be used as it is"},
     FindingKind{"KEYRING_DIFFERS", true, "the keyring is not the one, or not the newest, that the file was used with"},
     FindingKind{"RECORD_UNREADABLE", true, "a member's record is not one, or does not open under this keyring and id"},
     FindingKind{"MEMBER_MISPLACED", true, "a member lies in a file in which its shard does not live"},
@@ -25,9 +27,10 @@ constexpr std::array kKinds = {
     FindingKind{"HISTORY_MISSING", true, "a member has no history"},
     FindingKind{"HISTORY_ORPHAN", true, "a history has no member"},
     FindingKind{"HISTORY_VERSION_DIFFERS", true, "a member's version is not the last of its history"},
-    FindingKind{"HISTORY_GAP", true, "a history lacks a version"},
+    FindingKind{"HISTORY_GAP", true, "a history lacks a version, or does not begin with how its member came to be"},
+    FindingKind{"HISTORY_UNREADABLE", true, "a row of a history is not one"},
     FindingKind{"CHANGE_ORPHAN", true, "a change is not in the history"},
-    FindingKind{"CHANGE_GAP", true, "positions of the change stream are missing"},
+    FindingKind{"CHANGE_GAP", true, "positions of the change stream, which begins at 1, are missing"},
     FindingKind{"CHANGE_COUNT_DIFFERS", true, "there are not as many changes as rows of history"},
     FindingKind{"LOOKUP_DANGLING", false, "a lookup row's owner does not list the identity"},
     FindingKind{"LOOKUP_OPERATION_DIFFERS", false, "a lookup row names another operation than its owner's list"},

@@ -23,6 +23,8 @@ class DoctorReport {
 
   explicit DoctorReport(const Progress& progress) : progress_(progress) {}
 
+  static std::string Subject(MemberId id) { return "member " + std::to_string(id.value()); }
+
   // `code` is one of doctor_findings.h.
   void Add(std::string_view code, std::string subject, std::string detail) {
     const FindingKind& kind = FindingKindOf(code);

@@ -2,10 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -271,6 +275,49 @@ TEST_P(DoctorTest, FindsAChangeThatIsNotInTheHistory) {
   EXPECT_THAT(Codes(), ElementsAre("CHANGE_ORPHAN"));
 }
 
+TEST_P(DoctorTest, FindsARowOfHistoryThatCannotBeRead) {
+  Sql(FileOf(MemberId(6)), "UPDATE history SET detail = x'00' WHERE member_id = 6 AND version = 2");
+  EXPECT_THAT(Codes(), ElementsAre("HISTORY_UNREADABLE"));
+  Sql(FileOf(MemberId(6)), "UPDATE history SET detail = x'00' WHERE member_id = 6 AND version = 1");
+  EXPECT_THAT(Codes(), ElementsAre("HISTORY_UNREADABLE", "HISTORY_UNREADABLE"));
+  Sql(FileOf(MemberId(7)), "UPDATE history SET type = 99 WHERE member_id = 7 AND version = 2");
+  EXPECT_THAT(Codes(), ::testing::Contains("HISTORY_UNREADABLE").Times(3));
+}
+
+TEST_P(DoctorTest, FindsThatTheFirstChangesAreGone) {
+  // The first change of a file is the registration of a member: its row goes with it.
+  Sql(0,
+      "DELETE FROM history WHERE version = 1 AND member_id = (SELECT member_id FROM change WHERE position = 1); "
+      "DELETE FROM change WHERE position = 1");
+  EXPECT_THAT(Codes(), UnorderedElementsAre("HISTORY_GAP", "CHANGE_GAP"));
+}
+
+TEST_P(DoctorTest, AHistoryMayBeginWithAnImport) {
+  Member member = members_[0];
+  member.id = MemberId(1'000);
+  member.version = Version(17);
+  member.identities.clear();
+  Replace(member, ChangeType::kImported);
+  EXPECT_THAT(Codes(), IsEmpty());
+}
+
+TEST_P(DoctorTest, FindsATableOrAColumnThatIsMissing) {
+  const std::size_t last = static_cast<std::size_t>(GetParam()) - 1;
+  Sql(last, "DROP TABLE operation");
+  EXPECT_THAT(Codes(), ElementsAre("TABLE_MISSING"));
+  EXPECT_THAT(Examine().findings[0].detail, HasSubstr("operation"));
+  Sql(0, "ALTER TABLE member DROP COLUMN record");
+  EXPECT_THAT(Codes(), ElementsAre("TABLE_MISSING", "TABLE_MISSING"));
+  EXPECT_THAT(harness_.Open().error().message, HasSubstr("lacks its table member or a column of it"));
+}
+
+TEST_P(DoctorTest, SaysOfAnEmptyFileWhatTheServerSays) {
+  std::filesystem::resize_file(Path(0), 0);
+  const std::string said = ExamineStore(harness_.directory.path(), harness_.keyring, nullptr).error().message;
+  EXPECT_THAT(said, HasSubstr("is not a data file of muster, for it is empty"));
+  EXPECT_EQ(harness_.Open().error().message, said);
+}
+
 TEST_P(DoctorTest, FindsDamagedPagesAndExaminesTheRest) {
   const std::string path = Path(0);
   const std::uintmax_t size = std::filesystem::file_size(path);
@@ -332,6 +379,99 @@ TEST(DoctorReportTest, OfDamageTheFirstThousandAreKept) {
   EXPECT_EQ(examination.damage_total, 1200U);
   EXPECT_EQ(examination.findings.size(), 1000U);
   EXPECT_EQ(examination.findings.back().subject, "999");
+}
+
+// What somebody reads who may read all of a directory and write none of it, as from a mounted snapshot.
+class ReadOnlyDirectoryTest : public DoctorTest {
+ protected:
+  ~ReadOnlyDirectoryTest() override { chmod(harness_.directory.path().c_str(), 0755); }
+
+  // Copies the files with what is in the write-ahead log of an open store, and examines the copy.
+  std::string ExamineCopyOfOpenStore(bool with_shared_memory) {
+    const testing::TemporaryDirectory copy;
+    MUSTER_CHECK(harness_.Open().has_value());
+    Member& member = members_[5];
+    member.version = Version(member.version.value() + 1);
+    Write(member, ChangeType::kUpdated);
+    for (const auto& entry : std::filesystem::directory_iterator(harness_.directory.path())) {
+      const std::string name = entry.path().filename().string();
+      if (name == "lock" || (!with_shared_memory && name.ends_with("-shm"))) continue;
+      std::filesystem::copy_file(entry.path(), copy.path() + "/" + name);
+    }
+    std::string said = ExamineReadOnly(copy.path());
+    chmod(copy.path().c_str(), 0755);
+    return said;
+  }
+
+  // "121 changes, 0 findings", or why it was refused. Root may write everywhere, so a child without its rights looks.
+  std::string ExamineReadOnly(const std::string& directory) {
+    constexpr uid_t kNobody = 65534;
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+      if (getuid() == 0) MUSTER_CHECK(chown(entry.path().c_str(), kNobody, kNobody) == 0);
+      MUSTER_CHECK(chmod(entry.path().c_str(), 0444) == 0);
+    }
+    MUSTER_CHECK(chmod(directory.c_str(), 0555) == 0);
+    int ends[2];
+    MUSTER_CHECK(pipe(ends) == 0);
+    const pid_t child = fork();
+    MUSTER_CHECK(child >= 0);
+    if (child == 0) {
+      if (getuid() == 0 && setuid(kNobody) != 0) _exit(3);
+      const auto examination = ExamineStore(directory, harness_.keyring, nullptr);
+      const std::string said = !examination ? examination.error().message
+                                            : std::to_string(examination->changes) + " changes, " +
+                                                  std::to_string(examination->findings_total) + " findings";
+      _exit(write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size()) ? 0 : 1);
+    }
+    close(ends[1]);
+    std::string said(4096, '\0');
+    const ssize_t size = read(ends[0], said.data(), said.size());
+    close(ends[0]);
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    said.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    return said;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Files, ReadOnlyDirectoryTest, ::testing::Values(1, 4));
+
+TEST_P(ReadOnlyDirectoryTest, IsExaminedAndLeftAsItIs) {
+  const auto files = [&] {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(harness_.directory.path())) names.insert(entry.path());
+    return names;
+  };
+  const std::set<std::string> before = files();
+  EXPECT_EQ(ExamineReadOnly(harness_.directory.path()), "120 changes, 0 findings");
+  EXPECT_EQ(files(), before);
+}
+
+TEST_P(ReadOnlyDirectoryTest, NeedsNoLogWhenThereIsNone) {
+  for (std::size_t file = 0; file < static_cast<std::size_t>(GetParam()); ++file) {
+    Sql(file, "PRAGMA wal_checkpoint(TRUNCATE)");  // and the last connection to write takes the log away
+    ASSERT_FALSE(std::filesystem::exists(Path(file) + "-shm"));
+  }
+  EXPECT_EQ(ExamineReadOnly(harness_.directory.path()), "120 changes, 0 findings");
+}
+
+TEST_P(ReadOnlyDirectoryTest, IsRefusedWhileAServerUsesIt) {
+  ASSERT_TRUE(harness_.Open());
+  EXPECT_THAT(ExamineReadOnly(harness_.directory.path()), HasSubstr("in use by another muster"));
+}
+
+TEST_P(ReadOnlyDirectoryTest, WhatIsInTheLogIsReadOrRefusedAndNeverOverlooked) {
+  EXPECT_EQ(ExamineCopyOfOpenStore(true), "121 changes, 0 findings");
+  harness_.store.reset();
+  EXPECT_THAT(ExamineCopyOfOpenStore(false), HasSubstr("copy the directory with all of its files"));
+}
+
+TEST(ImmutableTest, PathsMayHoldWhatAUriReserves) {
+  const testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/a ?b#c%20&d=é.db";
+  ASSERT_TRUE(Database::Open(path, Database::Mode::kCreate)->Execute("CREATE TABLE t(a); INSERT INTO t VALUES(7)"));
+  EXPECT_EQ(Database::Open(path, Database::Mode::kReadImmutable)->ReadInteger("SELECT a FROM t"), 7);
 }
 
 TEST_P(DoctorTest, AnotherKeyringOpensNothing) {

@@ -10,8 +10,9 @@ constexpr std::int64_t kReaderCacheKib = 2048;
 
 }  // namespace
 
-Result<std::unique_ptr<FileSnapshot>> FileSnapshot::Open(const std::string& path, std::int64_t mmap_bytes) {
-  MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kRead));
+Result<std::unique_ptr<FileSnapshot>> FileSnapshot::Open(const std::string& path, std::int64_t mmap_bytes,
+                                                         Database::Mode mode) {
+  MUSTER_ASSIGN(Database database, Database::Open(path, mode));
   std::unique_ptr<FileSnapshot> snapshot(new FileSnapshot(std::move(database)));
   MUSTER_TRY(snapshot->Prepare(mmap_bytes));
   return snapshot;

@@ -16,7 +16,8 @@ namespace muster {
 // End. Used by one thread at a time.
 class FileSnapshot {
  public:
-  static Result<std::unique_ptr<FileSnapshot>> Open(const std::string& path, std::int64_t mmap_bytes);
+  static Result<std::unique_ptr<FileSnapshot>> Open(const std::string& path, std::int64_t mmap_bytes,
+                                                    Database::Mode mode = Database::Mode::kRead);
 
   Result<std::optional<Member>> ReadMember(MemberId id, MemberCodec& codec);
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key);

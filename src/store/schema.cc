@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -79,6 +80,25 @@ Result<std::int64_t> ReadMetaNumber(Database& database, const std::string& name)
                                        ": the file is damaged; restore all files from one backup");
   }
   return number;
+}
+
+// A file without tables. Files of muster get their names when they are whole, so that no crash leaves one.
+std::unexpected<Error> Empty(const Database& database) {
+  return Fail(Reason::kInternal, database.path() +
+                                     " is not a data file of muster, for it is empty: restore all files from one "
+                                     "backup, or move it away when there never were data");
+}
+
+// Table and column of every column of every table.
+Result<std::set<std::pair<std::string, std::string>>> ListColumns(Database& database) {
+  MUSTER_ASSIGN(Statement select, database.Prepare("SELECT s.name, c.name FROM sqlite_schema s, "
+                                                   "pragma_table_info(s.name) c WHERE s.type = 'table'"));
+  std::set<std::pair<std::string, std::string>> columns;
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, select.Step());
+    if (!found) return columns;
+    columns.emplace(select.Text(0), select.Text(1));
+  }
 }
 
 std::unexpected<Error> NotOurs(const Database& database) {
@@ -162,6 +182,30 @@ Result<std::int64_t> CheckSchemaVersion(Database& database, std::span<const Migr
                   ": start the newer muster that wrote it, or restore a backup made before the upgrade");
 }
 
+Result<std::vector<std::string>> MissingTables(Database& database, std::span<const Migration> migrations) {
+  MUSTER_ASSIGN(const std::int64_t version, CheckSchemaVersion(database, migrations));
+  MUSTER_ASSIGN(Database model, Database::Open(":memory:", Database::Mode::kCreate));
+  for (const Migration& migration : migrations) {
+    if (migration.version <= version) MUSTER_TRY(model.Execute(std::string(migration.sql)));
+  }
+  MUSTER_ASSIGN(const auto expected, ListColumns(model));
+  MUSTER_ASSIGN(const auto present, ListColumns(database));
+  std::vector<std::string> missing;
+  for (const auto& [table, column] : expected) {
+    if (present.contains({table, column}) || std::ranges::find(missing, table) != missing.end()) continue;
+    missing.push_back(table);
+  }
+  return missing;
+}
+
+Result<void> CheckTables(Database& database, std::span<const Migration> migrations) {
+  MUSTER_ASSIGN(const std::vector<std::string> missing, MissingTables(database, migrations));
+  if (missing.empty()) return {};
+  return Fail(Reason::kInternal, database.path() + " lacks its table " + missing[0] +
+                                     " or a column of it: the file is damaged; run `muster doctor`, and restore all "
+                                     "files from one backup");
+}
+
 Result<void> Migrate(Database& database, std::span<const Migration> migrations) {
   MUSTER_ASSIGN(const std::int64_t version, CheckSchemaVersion(database, migrations));
   for (const Migration& migration : migrations) {
@@ -189,7 +233,7 @@ Result<void> WriteFileIdentity(Database& database, const FileIdentity& identity)
 
 Result<FileIdentity> ReadFileIdentity(Database& database) {
   MUSTER_ASSIGN(const std::int64_t version, ReadSchemaVersion(database));
-  if (version == 0) return NotOurs(database);
+  if (version == 0) return Empty(database);
   MUSTER_ASSIGN(std::optional<std::string> installation_id, ReadMeta(database, "installation_id"));
   if (!installation_id) return NotOurs(database);
   MUSTER_ASSIGN(const std::int64_t index, ReadMetaNumber(database, "file_index"));

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "domain/identity_catalog.h"
@@ -37,6 +38,11 @@ Result<void> Migrate(Database& database, std::span<const Migration> migrations);
 Result<std::int64_t> CheckSchemaVersion(Database& database, std::span<const Migration> migrations);
 // The version of a file; INTERNAL when it is not a data file of muster.
 Result<std::int64_t> ReadSchemaVersion(Database& database);
+
+// The tables of these migrations, up to the file's version, that it lacks or that lack one of their columns.
+Result<std::vector<std::string>> MissingTables(Database& database, std::span<const Migration> migrations);
+// INTERNAL when there are any.
+Result<void> CheckTables(Database& database, std::span<const Migration> migrations);
 
 // Where a file belongs.
 struct FileIdentity {

@@ -2,7 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <filesystem>
 #include <mutex>
+#include <system_error>
 
 #include "base/check.h"
 #include "store/log_gather.h"
@@ -42,6 +44,11 @@ Error Describe(int code, const std::string& path, const char* message) {
     case SQLITE_NOTADB:
       return {Reason::kInternal,
               what + ". The file is damaged: stop, run `muster doctor`, and restore all files from one backup"};
+    case SQLITE_ERROR:
+      // All SQL is written here, so that what it names is there unless somebody took it away.
+      return {Reason::kInternal, what +
+                                     ". If the file was changed by hand, stop, run `muster doctor`, and restore all "
+                                     "files from one backup"};
     case SQLITE_CANTOPEN:
       return {Reason::kInternal, what + ". Check that the file exists and that this user may open it"};
     default:
@@ -66,6 +73,23 @@ void InitialiseOnce() {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_initialize();
   });
+}
+
+// A path as SQLite's URIs spell it.
+std::string ImmutableUri(const std::string& path) {
+  std::error_code error;
+  const std::string absolute = std::filesystem::absolute(path, error).lexically_normal().string();
+  std::string uri = "file:";
+  for (const char c : error ? path : absolute) {
+    static constexpr std::string_view kDigits = "0123456789ABCDEF";
+    if (c != '%' && c != '?' && c != '#') {
+      uri.push_back(c);
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    uri.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
+  }
+  return uri + "?immutable=1";
 }
 
 }  // namespace
@@ -133,12 +157,14 @@ std::string Statement::Text(int column) const {
 Result<Database> Database::Open(std::string path, Mode mode) {
   InitialiseOnce();
   const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE |
-                    (mode == Mode::kRead    ? SQLITE_OPEN_READONLY
-                     : mode == Mode::kWrite ? SQLITE_OPEN_READWRITE
-                                            : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+                    (mode == Mode::kRead            ? SQLITE_OPEN_READONLY
+                     : mode == Mode::kReadImmutable ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+                     : mode == Mode::kWrite         ? SQLITE_OPEN_READWRITE
+                                                    : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   sqlite3* handle = nullptr;
-  const char* vfs = mode == Mode::kRead ? nullptr : log_gather::VfsName();
-  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, vfs);
+  const bool reads = mode == Mode::kRead || mode == Mode::kReadImmutable;
+  const std::string name = mode == Mode::kReadImmutable ? ImmutableUri(path) : path;
+  const int code = sqlite3_open_v2(name.c_str(), &handle, flags, reads ? nullptr : log_gather::VfsName());
   Database database(handle, std::move(path));
   if (code != SQLITE_OK)
     return std::unexpected(Describe(code, database.path_, handle ? sqlite3_errmsg(handle) : nullptr));

@@ -59,7 +59,14 @@ class Statement {
 // hold no value of any row.
 class Database {
  public:
-  enum class Mode { kRead, kWrite, kCreate };
+  enum class Mode {
+    kRead,
+    // Without locks, without its write-ahead log and without making a file beside it: for a file that nobody can be
+    // writing and whose log is empty.
+    kReadImmutable,
+    kWrite,
+    kCreate,
+  };
 
   static Result<Database> Open(std::string path, Mode mode);
   Database(Database&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)), path_(std::move(other.path_)) {}

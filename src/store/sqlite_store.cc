@@ -147,6 +147,7 @@ Result<std::vector<Database>> OpenForWriting(const std::vector<std::string>& pat
   for (const std::string& path : paths) {
     MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kWrite));
     MUSTER_TRY(CheckSchemaVersion(database, AllMigrations()));
+    MUSTER_TRY(CheckTables(database, AllMigrations()));
     MUSTER_TRY(CheckFileIdentity(database, static_cast<std::int64_t>(databases.size()), count, installation_id));
     MUSTER_TRY(CheckKeyring(database, *dependencies.keyring));
     MUSTER_TRY(CheckCatalog(database, *dependencies.catalog));

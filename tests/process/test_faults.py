@@ -165,6 +165,61 @@ def test_a_data_file_that_is_none(scratch, damage):
         assert "muster-0.db" in refused("--data", scratch / "data", *LOOPBACK)
 
 
+def test_a_history_row_that_is_none(scratch):
+    fill(scratch / "data", 2)
+    with sqlite3.connect(scratch / "data" / "muster-0.db") as connection:
+        assert connection.execute("UPDATE history SET detail = x'00'").rowcount == 2
+    code, report = doctor(scratch / "data")
+    assert code == 1 and {finding["code"] for finding in report["findings"]} == {"HISTORY_UNREADABLE"}, report
+
+
+@pytest.mark.parametrize("table", ["operation", "identity", "history"])
+def test_a_missing_table(scratch, table):
+    fill(scratch / "data", 2)
+    with sqlite3.connect(scratch / "data" / "muster-0.db") as connection:
+        connection.execute(f"DROP TABLE {table}")
+    said = refused("--data", scratch / "data", *LOOPBACK)
+    assert table in said and "muster doctor" in said and "backup" in said, said
+    code, report = doctor(scratch / "data")
+    assert code == 1 and [finding["code"] for finding in report["findings"]] == ["TABLE_MISSING"], report
+
+
+def test_an_empty_data_file(scratch):
+    fill(scratch / "data", 2)
+    (scratch / "data" / "muster-0.db").write_bytes(b"")
+    said = refused("--data", scratch / "data", *LOOPBACK)
+    done = run("doctor", "--data", scratch / "data")
+    for text in (said, done.stderr):
+        assert "is not a data file of muster, for it is empty" in text, text
+    assert done.returncode == 1, done
+
+
+def test_a_truncated_topology(scratch):
+    fill(scratch / "data", 2)
+    file = scratch / "data" / "topology.json"
+    file.write_bytes(file.read_bytes()[:-20])
+    assert "topology.json" in refused("--data", scratch / "data", *LOOPBACK)
+    code, report = doctor(scratch / "data")
+    assert code == 1 and [finding["code"] for finding in report["findings"]] == ["TOPOLOGY_UNREADABLE"], report
+    assert "topology.json" in report["findings"][0]["subject"], report
+
+
+def test_a_read_only_snapshot(scratch):
+    """As a mounted snapshot is: everything can be read by its owner, and nothing written."""
+    fill(scratch / "data", 2)
+    owner = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    for path in (scratch, scratch / "data", *(scratch / "data").iterdir()):
+        if owner:
+            os.chown(path, 65534, 65534)
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    try:
+        code, report = doctor(scratch / "data", **owner)
+        assert code == 0 and report["members"] == "2", report
+    finally:
+        for path in (scratch, scratch / "data"):
+            path.chmod(0o700)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_flipped_bits(scratch, seed):
     """Whatever is damaged: the doctor says so or it was unused space, and a server never ends because of it."""

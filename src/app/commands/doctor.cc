@@ -14,6 +14,8 @@
 #include "app/output/table.h"
 #include "domain/json_writer.h"
 #include "domain/keyring.h"
+#include "store/doctor_findings.h"
+#include "topology/topology.h"
 
 namespace muster {
 namespace {
@@ -79,6 +81,19 @@ std::string ExaminationTable(const Examination& examination) {
   return out;
 }
 
+// The store knows nothing of the topology beside it, without which no server starts.
+void ExamineTopology(const std::string& path, Examination& examination) {
+  const auto topology = OpenTopologyFile(path);
+  if (topology) return;
+  const FindingKind& kind = FindingKindOf("TOPOLOGY_UNREADABLE");
+  ++examination.findings_total;
+  ++examination.damage_total;
+  examination.findings.insert(examination.findings.begin(), {.code = std::string(kind.code),
+                                                             .is_damage = kind.is_damage,
+                                                             .subject = path,
+                                                             .detail = topology.error().message});
+}
+
 Outcome<ExitCode> Examine(const ServerFlags& flags, OutputFormat format) {
   MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
   if (!FileExists(options.data_directory))
@@ -87,11 +102,12 @@ Outcome<ExitCode> Examine(const ServerFlags& flags, OutputFormat format) {
   if (!keyring) return Fails(keyring.error());
   const SystemClock clock;
   Progress progress("examining", "rows", clock);
-  const auto examination =
+  auto examination =
       ExamineStore(options.data_directory, *keyring,
                    [&progress](std::uint64_t done, std::uint64_t total) { progress.Report(done, total); });
   progress.Finish();
   if (!examination) return Fails(examination.error());
+  ExamineTopology(options.data_directory + "/topology.json", *examination);
   MUSTER_TRY(PrintAs(format, ExaminationJson(*examination),
                      [&](std::string_view) -> Outcome<std::string> { return ExaminationTable(*examination); }));
   if (examination->damage_total > 0) {
@@ -117,7 +133,8 @@ void AddDoctorCommand(CLI::App& root, CommandContext& context) {
   command->footer(
       "Compares everything with everything: each lookup row with its owner and back, each identity's key with its "
       "value, history\n"
-      "with versions, and SQLite's own check. Changes nothing. Exit 0: sound, harmless findings included; 1: damage.");
+      "with versions, topology.json, and SQLite's own check. Changes nothing. Exit 0: sound, harmless findings "
+      "included; 1: damage.");
   command->callback([&context, flags, format] {
     context.action = [flags, format] { return Examine(*flags, ParseFormat(*format)); };
   });
