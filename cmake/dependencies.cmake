@@ -11,6 +11,7 @@ find_package(GTest REQUIRED)
 find_package(rapidcheck REQUIRED)
 find_package(benchmark REQUIRED)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc>=72)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 
 find_path(ASIO_INCLUDE_DIR asio.hpp REQUIRED)

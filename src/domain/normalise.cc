@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
 #include "base/encoding.h"
 #include "domain/member_document.h"
+#include "domain/normalise_unicode.h"
 
 namespace muster {
 
@@ -86,18 +88,52 @@ bool IsDomain(std::string_view domain) {
   }
 }
 
+bool IsBlank(char32_t c) { return IsSpace(c) || IsControl(c) || IsInvisible(c); }
+
+bool IsAsciiText(std::string_view text) { return std::ranges::all_of(text, IsAscii); }
+
+// Chinese keyboards type a full-width @.
+std::string WithPlainAt(std::string_view text) {
+  std::string plain;
+  plain.reserve(text.size());
+  while (!text.empty()) {
+    const bool is_at = text.starts_with("\uff20") || text.starts_with("\ufe6b");
+    plain.push_back(is_at ? '@' : text[0]);
+    text.remove_prefix(is_at ? 3 : 1);
+  }
+  return plain;
+}
+
+// A domain that ICU has to look at: it has more than ASCII, or a label that claims to stand for more.
+bool IsInternational(std::string_view domain) { return !IsAsciiText(domain) || domain.contains("xn--"); }
+
 Normalised NormaliseEmail(std::string_view value) {
   static constexpr std::string_view kWrong = "must be an e-mail address such as name@example.com, of at most 254 bytes";
+  static constexpr std::string_view kWrongDomain =
+      "must be an e-mail address whose domain may exist: its international labels break the rules of UTS #46";
   std::string email(TrimSpace(value));
   std::ranges::transform(email, email.begin(), Lower);
+  const bool is_ascii = IsAsciiText(email);
+  if (!is_ascii) {
+    // Folding would drop what cannot be seen.
+    if (HasAny(email, IsBlank)) return std::unexpected(kWrong);
+    email = WithPlainAt(email);
+  }
   const std::size_t at = email.find('@');
-  if (at == std::string::npos || email.size() > kEmailBytesMax ||
-      HasAny(email, [](char32_t c) { return IsSpace(c) || IsControl(c) || IsInvisible(c); }))
+  if (at == std::string::npos) return std::unexpected(kWrong);
+  std::string local = email.substr(0, at);
+  std::string domain = email.substr(at + 1);
+  if (!is_ascii) local = FoldCase(local);
+  if (IsInternational(domain)) {
+    std::optional<std::string> ascii = DomainToAscii(domain);
+    if (!ascii) return std::unexpected(kWrongDomain);
+    domain = *std::move(ascii);
+  }
+  if (local.empty() || local.size() > kEmailLocalBytesMax || !IsEmailLocal(local) || !IsDomain(domain) ||
+      local.size() + 1 + domain.size() > kEmailBytesMax || HasAny(local, IsBlank)) {
     return std::unexpected(kWrong);
-  const std::string_view local = std::string_view(email).substr(0, at);
-  if (local.empty() || local.size() > kEmailLocalBytesMax || !IsEmailLocal(local)) return std::unexpected(kWrong);
-  if (!IsDomain(std::string_view(email).substr(at + 1))) return std::unexpected(kWrong);
-  return email;
+  }
+  return local + "@" + domain;
 }
 
 Normalised NormaliseOpaque(std::string_view value) {
@@ -110,14 +146,15 @@ Normalised NormaliseOpaque(std::string_view value) {
 }
 
 Normalised NormaliseAccount(std::string_view value) {
-  const std::string_view trimmed = TrimSpace(value);
-  if (trimmed.empty() || trimmed.size() > kAccountBytesMax ||
-      HasAny(trimmed, [](char32_t c) { return IsControl(c) || IsInvisible(c) || (IsSpace(c) && c != ' '); })) {
+  std::string account(TrimSpace(value));
+  if (!IsAsciiText(account)) account = Compose(account);
+  if (account.empty() || account.size() > kAccountBytesMax ||
+      HasAny(account, [](char32_t c) { return IsBlank(c) && c != ' '; })) {
     return std::unexpected(
         "must be 1 to 128 bytes of UTF-8 without control and invisible characters, and without spaces but the plain "
         "one");
   }
-  return std::string(trimmed);
+  return account;
 }
 
 // Letters and digits of a number that people write in groups.
@@ -198,14 +235,9 @@ std::string_view TrimSpace(std::string_view text) {
 
 bool HasControlCharacter(std::string_view text) { return HasAny(text, IsControl); }
 
-Normalised NormaliseValue(Normaliser normaliser, std::string_view value, std::string_view default_region) {
-  if (value.size() > kValueBytesMax) return std::unexpected("must be at most 512 bytes");
-  if (!IsValidUtf8(value)) return std::unexpected("must be valid UTF-8");
-  if (value.contains('\0')) return std::unexpected("must not contain NUL");
-  if (IsMasked(value)) {
-    return std::unexpected(
-        "looks like a masked value: ask a caller with personal.read for the whole one; no value may contain ***");
-  }
+namespace {
+
+Normalised Normalise(Normaliser normaliser, std::string_view value, std::string_view default_region) {
   switch (normaliser) {
     case Normaliser::kPhone:
       return NormalisePhone(value, default_region);
@@ -221,6 +253,21 @@ Normalised NormaliseValue(Normaliser normaliser, std::string_view value, std::st
       return NormaliseDocument(value);
   }
   MUSTER_UNREACHABLE("a Normaliser that is not one");
+}
+
+}  // namespace
+
+Normalised NormaliseValue(Normaliser normaliser, std::string_view value, std::string_view default_region) {
+  static constexpr std::string_view kMasked =
+      "looks like a masked value: ask a caller with personal.read for the whole one; no value may contain ***";
+  if (value.size() > kValueBytesMax) return std::unexpected("must be at most 512 bytes");
+  if (!IsValidUtf8(value)) return std::unexpected("must be valid UTF-8");
+  if (value.contains('\0')) return std::unexpected("must not contain NUL");
+  if (IsMasked(value)) return std::unexpected(kMasked);
+  Normalised normalised = Normalise(normaliser, value, default_region);
+  // Of full-width stars plain ones may have been made.
+  if (normalised && IsMasked(*normalised)) return std::unexpected(kMasked);
+  return normalised;
 }
 
 }  // namespace muster

@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <unicode/bytestream.h>
+#include <unicode/normalizer2.h>
 
 #include <string>
 #include <vector>
 
 #include "base/encoding.h"
 #include "domain/member_document.h"
+#include "domain/normalise_unicode.h"
 #include "domain/testing/arbitrary_member.h"
 
 namespace muster {
@@ -59,9 +62,41 @@ TEST(NormaliseEmailTest, IsTrimmedAndLowered) {
   ExpectValue(kEmail, "\u3000li@a.cn\u00a0", "li@a.cn");
   ExpectValue(kEmail, "a+b_c-d!#$%&'*/=?^`{|}~@a-b.c-d.example", "a+b_c-d!#$%&'*/=?^`{|}~@a-b.c-d.example");
   ExpectValue(kEmail, "double..dot.@docomo.ne.jp", "double..dot.@docomo.ne.jp");  // they exist
-  ExpectValue(kEmail, "李雷@例子.中国", "李雷@例子.中国");
-  ExpectValue(kEmail, "ÉA@MÜNCHEN.de", "Éa@mÜnchen.de");  // only ASCII has cases here
   ExpectValue(kEmail, "1@2.3", "1@2.3");
+}
+
+TEST(NormaliseEmailTest, HasOneSpellingInAllScripts) {
+  ExpectValue(kEmail, "李雷@例子.中国", "李雷@xn--fsqu00a.xn--fiqs8s");
+  for (const char* spelling : {"li.lei@例子.中国", "li.lei@xn--fsqu00a.xn--fiqs8s", "Li.Lei@XN--FSQU00A.xn--fiqs8s",
+                               "li.lei＠例子。中国", "ｌｉ.lei@例子．中国", "li.lei@xn--fsqu00a.中国"}) {
+    ExpectValue(kEmail, spelling, "li.lei@xn--fsqu00a.xn--fiqs8s");
+  }
+  for (const char* spelling :
+       {"éric@example.com", "e\u0301ric@example.com", "Éric@Example.com", "E\u0301RIC@example.com"}) {
+    ExpectValue(kEmail, spelling, "éric@example.com");
+  }
+  ExpectValue(kEmail, "ÉA@MÜNCHEN.de", "éa@xn--mnchen-3ya.de");
+  ExpectValue(kEmail, "äb@xx.de", "äb@xx.de");
+  ExpectValue(kEmail, "ÄB@xx.de", "äb@xx.de");
+  ExpectValue(kEmail, "ｌｉ@example.com", "li@example.com");
+  ExpectValue(kEmail, "ＬＩ＠ＥＸＡＭＰＬＥ．ＣＯＭ", "li@example.com");
+  ExpectValue(kEmail, "é@r3--x.cn", "é@r3--x.cn");
+  ExpectValue(kEmail, "é@r3--ü.cn", "é@xn--r3---3ra.cn");
+}
+
+// IDNA 2008 made these domains different; the same letters before the @ are folded.
+TEST(NormaliseEmailTest, ADomainWithAnEszettIsAnotherThanOneWithSs) {
+  ExpectValue(kEmail, "li@straße.de", "li@xn--strae-oqa.de");
+  ExpectValue(kEmail, "li@strasse.de", "li@strasse.de");
+  ExpectValue(kEmail, "Straße@a.de", "strasse@a.de");
+}
+
+TEST(NormaliseEmailTest, RefusesInternationalDomainsThatCannotBe) {
+  for (const char* bad : {"li@xn--a.cn", "li@xn--.cn", "li@xn--fsqu00a\u0301.cn", "li@xn--strasse-.de", "é@a_b.cn",
+                          "li@-例.cn", "li@例..cn", "li@例子", "li@例子.中国.", "li@\u0301例.cn", "li@a\u05d0.cn",
+                          "li@\ufffd.cn", "li@a@例.cn", "li@例＠b.cn", "l¨i@a.cn", "li\u00a0@例.cn", "＊＊＊@a.cn"}) {
+    ExpectRefused(kEmail, bad);
+  }
 }
 
 TEST(NormaliseEmailTest, RefusesWhatIsNoAddress) {
@@ -127,6 +162,14 @@ TEST(NormaliseAccountTest, KeepsAllButSpaceAround) {
         "a\u00a0b"s, "a\u2003b"s, "a\U000e0041b"s, "\ufeffa"s, "a\u00adb"s, "a\u2028b"s, std::string(129, 'a')}) {
     ExpectRefused(kAccount, bad);
   }
+}
+
+TEST(NormaliseAccountTest, CanonicalSpellingsAreOne) {
+  ExpectValue(kAccount, "José", "José");
+  ExpectValue(kAccount, "Jose\u0301", "José");
+  ExpectValue(kAccount, "\u212bngstro\u0308m", "Ångström");
+  ExpectValue(kAccount, "\u1112\u1161\u11ab", "한");
+  ExpectValue(kAccount, "ＬＩ ﬁ", "ＬＩ ﬁ");  // looks different, is different
 }
 
 TEST(NormaliseCardTest, GroupsGoAndTheCheckDigitCounts) {
@@ -219,6 +262,44 @@ RC_GTEST_PROP(NormaliseProperty, TwiceIsOnceAndTheResultIsClean, ()) {
   RC_ASSERT((NormaliseValue(normaliser, *once, region) == once));
   // What is stored does not depend on the region under which it is read again.
   RC_ASSERT((NormaliseValue(normaliser, *once, "DE") == once));
+}
+
+// Text of marks that combine, in every order, of letters that decompose, and of what they fold to.
+rc::Gen<std::string> ArbitraryUnicode() {
+  return rc::gen::map(rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
+                          "e", "E", "é", "É", "\u0301", "\u0323", "\u0308", "ạ\u0301", "Å", "\u212b", "한", "\u1112",
+                          "\u1161", "\u11ab", "ß", "ẞ", "İ", "ı", "ς", "Σ", "ﬁ", "Ａ", "ａ", "１", "例", "子", "。",
+                          "．", "＊", "*", "ǆ", "ϓ\u0301", "ﬀ", "\u0345", "ᾳ", "Ω", "\u2126", "-", "1", ".", "@", "＠",
+                          "א", "xn--", "\u1e9b\u0323", "\U0001d15f")),
+                      [](const std::vector<std::string>& pieces) {
+                        std::string text;
+                        for (const std::string& piece : pieces) {
+                          if (text.size() + piece.size() <= 100) text += piece;
+                        }
+                        return text;
+                      });
+}
+
+std::string Decompose(const std::string& text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* const normalizer = icu::Normalizer2::getNFDInstance(status);
+  std::string out;
+  icu::StringByteSink<std::string> sink(&out);
+  normalizer->normalizeUTF8(0, text, sink, nullptr, status);
+  RC_ASSERT(U_SUCCESS(status));
+  return out;
+}
+
+RC_GTEST_PROP(NormaliseProperty, CanonicallyEquivalentValuesAreOne, ()) {
+  const Normaliser normaliser = *rc::gen::element(kEmail, kAccount, kOpaque, kCard);
+  std::string value = *ArbitraryUnicode();
+  if (normaliser == kEmail) value += "@" + *ArbitraryUnicode() + *rc::gen::element<std::string>("", ".cn", ".中国");
+  const Normalised composed = NormaliseValue(normaliser, Compose(value), "CN");
+  RC_ASSERT((NormaliseValue(normaliser, value, "CN") == composed));
+  RC_ASSERT((NormaliseValue(normaliser, Decompose(value), "CN") == composed));
+  if (!composed) return;
+  RC_ASSERT((NormaliseValue(normaliser, *composed, "CN") == composed));
+  RC_ASSERT(!IsMasked(*composed));
 }
 
 // Whoever is shown only the mask of a value cannot find or bind anything by it.

@@ -130,6 +130,21 @@ def test_binding_again_verifies(client, member):
     assert change["type"] == "UPDATED" and change["fields"] == ["identities"] and change["version"] == "2", change
 
 
+@pytest.mark.parametrize("kind, spellings", [
+    ("email", ["éric{}@example.com", "e\u0301ric{}@example.com", "ÉRIC{}@Example.com"]),
+    ("email", ["li{}@例子.中国", "li{}@xn--fsqu00a.xn--fiqs8s", "ｌｉ{}＠例子。中国"]),
+    ("account", ["José{}", "Jose\u0301{}"])])
+def test_one_value_in_all_its_spellings(client, kind, spellings):
+    n = people.number()
+    scope = {"platform": "shop"} if kind == "account" else {}
+    first, *others = [{"kind": kind, **scope, "value": spelling.format(n)} for spelling in spellings]
+    member = client.register(identities=[first]).json
+    for other in others:
+        assert_problem(client.register(identities=[other]), "IDENTITY_TAKEN")
+        reply = client.call("POST", "/v1/members:batchResolve", {"identities": [other]})
+        assert reply.json["results"][0]["member"] == member, reply
+
+
 def test_one_unionid_a_platform(client):
     member = client.register(identities=[people.scoped_identity("unionid", p) for p in ("wechat", "qq")]).json
     assert_problem(client.bind(member["id"], people.scoped_identity("unionid", "wechat")), "LIMIT_EXCEEDED")
