@@ -17,7 +17,7 @@ enum class Normaliser : std::uint8_t {
   kEmail,    // trimmed; NFKC_Casefold before the @, the ASCII form of the domain (UTS #46) behind it; at most 254 bytes
   kOpaque,   // trimmed; 1 to 128 printable ASCII characters without spaces, case kept: unionid, openid
   kCard,     // spaces and hyphens out, upper case, 4 to 32 letters and digits; all-digit ones of 13 to 19 pass the Luhn
-             // check
+             // check, or of 13 that of EAN-13
   kAccount,  // trimmed, in NFC; 1 to 128 bytes of UTF-8 without control and invisible characters, case kept
   kDocument,  // spaces and hyphens out, upper case, 4 to 32 letters and digits; 18-digit Chinese ids pass their check
               // character

@@ -183,10 +183,28 @@ bool PassesLuhn(std::string_view digits) {
   return sum % 10 == 0;
 }
 
+// GS1 General Specifications, 7.9: every second digit from the right, the check digit not counted, weighs three.
+bool PassesEan(std::string_view digits) {
+  int sum = 0;
+  int weight = 1;
+  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) {
+    sum += (*digit - '0') * weight;
+    weight = 4 - weight;
+  }
+  return sum % 10 == 0;
+}
+
+// Shops number their cards as they do their goods: thirteen digits may be an EAN-13 as well as a payment card.
+bool PassesCardCheck(std::string_view code) {
+  if (code.size() < 13 || code.size() > 19 || !std::ranges::all_of(code, IsDigit)) return true;
+  return PassesLuhn(code) || (code.size() == 13 && PassesEan(code));
+}
+
 Normalised NormaliseCard(std::string_view value) {
   Normalised code = NormaliseCode(value);
-  if (code && code->size() >= 13 && code->size() <= 19 && std::ranges::all_of(*code, IsDigit) && !PassesLuhn(*code)) {
-    return std::unexpected("its check digit is wrong: one of the digits was mistyped");
+  if (code && !PassesCardCheck(*code)) {
+    return std::unexpected(
+        "its check digit is wrong, by Luhn's rule and, of 13 digits, by EAN-13's: one of the digits was mistyped");
   }
   return code;
 }

@@ -191,6 +191,8 @@ TEST(NormaliseCardTest, GroupsGoAndTheCheckDigitCounts) {
 TEST(NormaliseCardTest, LuhnFindsEveryWrongDigit) {
   const std::string card = "4111111111111111";
   for (std::size_t at = 0; at < card.size(); ++at) {
+  ExpectValue(kCard, "2900000000018", "2900000000018");              // EAN-13, of those that shops give out themselves
+  ExpectValue(kCard, "4 006381-333931", "4006381333931");            // the example of GS1
     for (char digit = '0'; digit <= '9'; ++digit) {
       std::string changed = card;
       changed[at] = digit;
@@ -213,6 +215,20 @@ TEST(NormaliseDocumentTest, ResidentIdsPassTheirCheck) {
 
 TEST(NormaliseDocumentTest, TheCheckFindsEveryWrongCharacter) {
   const std::string id = "11010519491231002X";
+TEST(NormaliseCardTest, OnlyThirteenDigitsMayBeAnEan) {
+  for (const char* bad : {"2900000000014", "29000000000018", "00002900000000018"}) ExpectRefused(kCard, bad);
+  const std::string card = "2900000000018";
+  for (std::size_t at = 0; at < card.size(); ++at) {
+    int accepted = 0;
+    for (char digit = '0'; digit <= '9'; ++digit) {
+      std::string changed = card;
+      changed[at] = digit;
+      accepted += NormaliseValue(kCard, changed, "CN").has_value() ? 1 : 0;
+    }
+    EXPECT_LE(accepted, 2) << "one by each rule, at " << at;
+  }
+}
+
   for (std::size_t at = 0; at < id.size(); ++at) {
     for (const char character : std::string("0123456789X")) {
       if (character == 'X' && at != 17) continue;
