@@ -13,7 +13,7 @@ enum class UniquenessScope : std::uint8_t { kGlobal, kPlatform };
 
 // What turns the many spellings of a value into the one that is compared.
 enum class Normaliser : std::uint8_t {
-  kPhone,    // to E.164 (libphonenumber); numbers without a country code are of the default region
+  kPhone,    // trimmed, to E.164 (libphonenumber); numbers without a country code are of the default region
   kEmail,    // trimmed; NFKC_Casefold before the @, the ASCII form of the domain (UTS #46) behind it; at most 254 bytes
   kOpaque,   // trimmed; 1 to 128 printable ASCII characters without spaces, case kept: unionid, openid
   kCard,     // spaces and hyphens out, upper case, 4 to 32 letters and digits; all-digit ones of 13 to 19 pass the Luhn

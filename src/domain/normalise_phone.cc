@@ -133,8 +133,9 @@ Normalised ByLibrary(const std::string& ascii, std::string_view default_region) 
 }  // namespace
 
 Normalised NormalisePhone(std::string_view value, std::string_view default_region) {
-  if (value.size() > kPhoneBytesMax) return std::unexpected(kWrong);
-  const std::string ascii = ToAscii(value);
+  const std::string_view trimmed = TrimSpace(value);
+  if (trimmed.size() > kPhoneBytesMax) return std::unexpected(kWrong);
+  const std::string ascii = ToAscii(trimmed);
   if (ascii.empty()) return std::unexpected(kWrong);
   std::string number = ShortCut(ascii, default_region);
   if (!number.empty()) return number;
@@ -142,7 +143,7 @@ Normalised NormalisePhone(std::string_view value, std::string_view default_regio
 }
 
 Normalised NormalisePhoneByLibrary(std::string_view value, std::string_view default_region) {
-  const std::string ascii = ToAscii(value);
+  const std::string ascii = ToAscii(TrimSpace(value));
   if (ascii.empty()) return std::unexpected(kWrong);
   return ByLibrary(ascii, default_region);
 }
