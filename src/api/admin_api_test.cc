@@ -73,8 +73,8 @@ TEST_F(AdminApiTest, ChecksCallerBodies) {
   EXPECT_THAT(create(R"({"name":"a","scope":["x"]})"), BlamesField("scope"));
   EXPECT_THAT(create(R"({"scopes":"members.read"})"), BlamesField("scopes"));
   EXPECT_THAT(create(R"({"scopes":[1]})"), BlamesField("scopes[0]"));
-  for (const char* lifetime :
-       {"1", "\"1\"", "\"1m\"", "\"-1s\"", "\"1.5s\"", "\"s\"", "\"99999999999999999999s\"", "\"9000000000000s\""}) {
+  for (const char* lifetime : {"1", "\"0s\"", "\"00s\"", "\"1\"", "\"1m\"", "\"-1s\"", "\"1.5s\"", "\"s\"",
+                               "\"99999999999999999999s\"", "\"9000000000000s\""}) {
     EXPECT_THAT(create(R"({"keyLifetime":)" + std::string(lifetime) + "}"), BlamesField("keyLifetime")) << lifetime;
   }
   EXPECT_TRUE(callers_.records.empty());
@@ -88,6 +88,7 @@ TEST_F(AdminApiTest, RotatesDisablesAndEnables) {
   EXPECT_EQ(Post("/admin/v1/callers/orders:rotate", R"({"overlap":"0s","keyLifetime":"60s"})").status, 200);
   EXPECT_EQ(callers_.overlap, Duration(0));
   EXPECT_EQ(callers_.lifetime, std::chrono::minutes(1));
+  EXPECT_THAT(Post("/admin/v1/callers/orders:rotate", R"({"keyLifetime":"0s"})"), BlamesField("keyLifetime"));
   EXPECT_EQ(Post("/admin/v1/callers/orders:disable", "{}").body, "{}");
   EXPECT_TRUE(callers_.records.at(0).disabled);
   EXPECT_EQ(Post("/admin/v1/callers/orders:enable", "").status, 200);

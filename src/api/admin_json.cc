@@ -27,6 +27,17 @@ void ReadSeconds(JsonValue value, const FieldPath& path, JsonFaults& faults, Dur
   duration = std::chrono::seconds(*seconds);
 }
 
+// A key that does not end is one without a lifetime: zero is a mistake.
+void ReadKeyLifetime(JsonValue value, const FieldPath& path, JsonFaults& faults, Duration& lifetime) {
+  Duration given(-1);
+  ReadSeconds(value, path, faults, given);
+  if (given == Duration::zero()) {
+    faults.Add(path, "must be at least \"1s\"; leave it out for a key that does not end");
+  } else if (given > Duration::zero()) {
+    lifetime = given;
+  }
+}
+
 void ReadWords(JsonValue value, const FieldPath& path, JsonFaults& faults, std::vector<std::string>& words) {
   JsonList list(value, path, kScopesMax, faults);
   JsonValue element;
@@ -50,7 +61,7 @@ Result<CallerBody> ReadCallerBody(JsonReader& reader, std::string_view json) {
     if (index == 0) ReadText(field, place, faults, body.name);
     if (index == 1) ReadText(field, place, faults, body.purpose);
     if (index == 2) ReadWords(field, place, faults, body.scopes);
-    if (index == 3) ReadSeconds(field, place, faults, body.key_lifetime);
+    if (index == 3) ReadKeyLifetime(field, place, faults, body.key_lifetime);
   }
   if (faults.any()) return Fail(faults.Take());
   return body;
@@ -65,8 +76,9 @@ Result<RotationBody> ReadRotationBody(JsonReader& reader, std::string_view json)
   JsonObject object(value, kRoot, kFields, faults);
   JsonValue field;
   for (int index = object.Next(field); index != JsonObject::kEnd; index = object.Next(field)) {
-    ReadSeconds(field, kRoot.Field(kFields[static_cast<std::size_t>(index)]), faults,
-                index == 0 ? body.overlap : body.key_lifetime);
+    const FieldPath place = kRoot.Field(kFields[static_cast<std::size_t>(index)]);
+    if (index == 0) ReadSeconds(field, place, faults, body.overlap);
+    if (index == 1) ReadKeyLifetime(field, place, faults, body.key_lifetime);
   }
   if (faults.any()) return Fail(faults.Take());
   return body;

@@ -215,6 +215,7 @@ def test_somebody_can_always_administrate(scratch):
     {"name": "x", "purpose": "p" * 1000, "scopes": ["members.read"]}, {"name": 7, "purpose": "p", "scopes": ["admin"]},
     {"name": "x", "purpose": "p", "scopes": ["members.read"], "keyLifetime": "soon"},
     {"name": "x", "purpose": "p", "scopes": ["members.read"], "keyLifetime": "-5s"},
+    {"name": "x", "purpose": "p", "scopes": ["members.read"], "keyLifetime": "0s"},
     {"name": "x", "purpose": "p", "scopes": ["members.read"], "more": 1}])
 def test_bad_callers(admin, body):
     assert_problem(post(admin, "", body), "INVALID_ARGUMENT")
@@ -244,6 +245,9 @@ def test_the_command_line(scratch):
         assert KEY.match(made["key"]) and status(server, made["key"]) == 404
         assert "suggest" not in callers("create", "orders", "--purpose", "p", "--scopes", "members.read", code=5).stdout
         assert "members.read" in callers("create", "x", "--purpose", "p", "--scopes", "members.reed", code=2).stderr
+        for lifetime in ("0s", "0h", "500ms"):
+            done = callers("create", "brief", "--purpose", "p", "--scopes", "members.read", "--key-lifetime", lifetime, code=2)
+            assert "--key-lifetime" in done.stderr and not done.stdout, done
         file = scratch / "orders.key"
         done = callers("rotate", "orders", "--overlap", "0s", "--write-key", file)
         new = file.read_text().strip()

@@ -79,6 +79,9 @@ def test_exit_codes(server, member, scratch):
     assert "muster-data" in done.stderr or "--server" in done.stderr
     done = ok("doctor", "--data", scratch / "nothing", code=1)
     assert "nothing" in done.stderr
+    for verb in ("list", "rotate", "replace-admin"):
+        done = ok("keys", verb, "--data", scratch / "nothing", code=1)
+        assert "nothing" in done.stderr and "muster serve --data" in done.stderr, done
     assert not (scratch / "nothing").exists()
 
 

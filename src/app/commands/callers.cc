@@ -30,8 +30,17 @@ struct CallerFlags {
 // "36h" as protobuf's JSON writes a duration: "129600s".
 Outcome<std::string> DurationJson(const std::string& text, const char* flag) {
   const auto milliseconds = ParseMilliseconds(text);
-  if (!milliseconds) return Fails(ExitCode::kUsage, std::string(flag) + " is a time, as in 30m or 24h");
+  if (!milliseconds || *milliseconds % 1000 != 0) {
+    return Fails(ExitCode::kUsage, std::string(flag) + " is a time in whole seconds, as in 30m or 24h");
+  }
   return std::to_string(*milliseconds / 1000) + "s";
+}
+
+// Zero would be a key that never ends, which is what no lifetime at all means.
+Outcome<std::string> LifetimeJson(const std::string& text) {
+  MUSTER_ASSIGN(std::string lifetime, DurationJson(text, "--key-lifetime"));
+  if (lifetime != "0s") return lifetime;
+  return Fails(ExitCode::kUsage, "--key-lifetime is at least 1s; leave it out for a key that does not end");
 }
 
 Outcome<std::string> CallerPath(const CallerFlags& flags) { return "/admin/v1/callers/" + EscapeUrl(flags.name); }
@@ -69,7 +78,7 @@ Outcome<ExitCode> Create(const CallerFlags& flags) {
   for (const std::string& scope : flags.scopes) json.String(scope);
   json.EndArray();
   if (!flags.lifetime.empty()) {
-    MUSTER_ASSIGN(const std::string lifetime, DurationJson(flags.lifetime, "--key-lifetime"));
+    MUSTER_ASSIGN(const std::string lifetime, LifetimeJson(flags.lifetime));
     json.Key("keyLifetime").String(lifetime);
   }
   json.EndObject();
@@ -85,7 +94,7 @@ Outcome<ExitCode> Rotate(const CallerFlags& flags) {
     json.Key("overlap").String(overlap);
   }
   if (!flags.lifetime.empty()) {
-    MUSTER_ASSIGN(const std::string lifetime, DurationJson(flags.lifetime, "--key-lifetime"));
+    MUSTER_ASSIGN(const std::string lifetime, LifetimeJson(flags.lifetime));
     json.Key("keyLifetime").String(lifetime);
   }
   json.EndObject();

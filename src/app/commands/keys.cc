@@ -44,8 +44,17 @@ std::string KeyringTable(const Keyring& keyring) {
   return table.Render(DescribeTerminal(STDOUT_FILENO));
 }
 
+Outcome<void> RequireKeyring(const ServerOptions& options) {
+  const std::string path = options.keyring_path();
+  if (FileExists(path)) return {};
+  return Fails(ExitCode::kFailure, "there is no keyring " + path +
+                                       ": give the directory that `muster serve --data` uses, and its --config when "
+                                       "the keyring lies elsewhere; one that was lost is restored from its copy");
+}
+
 Outcome<ExitCode> List(const ServerFlags& flags, OutputFormat format) {
   MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
+  MUSTER_TRY(RequireKeyring(options));
   const auto keyring = Keyring::Load(options.keyring_path());
   if (!keyring) return Fails(keyring.error());
   MUSTER_TRY(PrintAs(format, KeyringJson(*keyring),
@@ -55,6 +64,7 @@ Outcome<ExitCode> List(const ServerFlags& flags, OutputFormat format) {
 
 Outcome<ExitCode> Rotate(const ServerFlags& flags) {
   MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
+  MUSTER_TRY(RequireKeyring(options));
   SystemRandom random;
   const auto keyring = Keyring::Rotate(options.keyring_path(), random);
   if (!keyring) return Fails(keyring.error());
@@ -66,6 +76,7 @@ Outcome<ExitCode> Rotate(const ServerFlags& flags) {
 
 Outcome<ExitCode> ReplaceAdmin(const ServerFlags& flags) {
   MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
+  MUSTER_TRY(RequireKeyring(options));
   if (FileExists(options.data_directory + "/endpoints.json")) {
     return Fails(ExitCode::kFailure,
                  "a server uses " + options.data_directory + "; stop it first (after a crash, start and stop it once)");
