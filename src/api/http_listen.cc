@@ -47,7 +47,9 @@ Result<AddressInfo> Resolve(const std::string& listen, std::string_view option) 
   const std::optional<HostPort> parts = Split(listen);
   if (!parts) {
     return Fail(Reason::kInvalidArgument,
-                where + " is not host:port; write it as 127.0.0.1:7400, [::1]:7400 or localhost:0 (0: any free port)");
+                where +
+                    " is not host:port; write it as 127.0.0.1:7400, [::1]:7400 or localhost:0, with a port up to "
+                    "65535 (0: any free one)");
   }
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -115,6 +117,30 @@ std::string Describe(const sockaddr_storage& address) {
 }
 
 }  // namespace
+
+Result<void> CheckListenAddress(const std::string& listen, std::string_view option) {
+  MUSTER_TRY(Resolve(listen, option));
+  return {};
+}
+
+bool ListenAddressesCollide(const std::string& one, const std::string& other) {
+  const Result<AddressInfo> first = Resolve(one, "");
+  const Result<AddressInfo> second = Resolve(other, "");
+  if (!first || !second) return false;
+  const auto describe = [](const AddressInfo& info) {
+    sockaddr_storage address{};
+    std::memcpy(&address, info->ai_addr, info->ai_addrlen);
+    return Describe(address);
+  };
+  const std::string a = describe(*first);
+  const std::string b = describe(*second);
+  const auto port = [](const std::string& address) { return address.substr(address.rfind(':')); };
+  if (port(a) != port(b) || port(a) == ":0") return false;
+  const auto is_all = [](const std::string& address) {
+    return address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
+  };
+  return a == b || is_all(a) || is_all(b);
+}
 
 Result<HttpListeners> ListenHttp(const std::string& listen, std::size_t count, std::string_view option) {
   MUSTER_ASSIGN(const AddressInfo found, Resolve(listen, option));

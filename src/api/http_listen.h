@@ -19,4 +19,9 @@ struct HttpListeners {
 // is not permitted.
 Result<HttpListeners> ListenHttp(const std::string& listen, std::size_t count, std::string_view option);
 
+// The errors of ListenHttp that can be known without listening: the address is none, its host is not known.
+Result<void> CheckListenAddress(const std::string& listen, std::string_view option);
+// Whether two valid addresses cannot both be listened on: one port, and one address or one that stands for all.
+bool ListenAddressesCollide(const std::string& one, const std::string& other);
+
 }  // namespace muster

@@ -52,6 +52,23 @@ TEST_F(HttpListenTest, APortHasOneServer) {
               AllOf(HasSubstr(first->address), HasSubstr("in use"), HasSubstr("http.listen"), HasSubstr("port 0")));
 }
 
+TEST_F(HttpListenTest, AddressesAreCheckedWithoutListening) {
+  const auto taken = Listen("127.0.0.1:0");
+  EXPECT_TRUE(CheckListenAddress(taken->address, "http.listen"));
+  const auto checked = CheckListenAddress("127.0.0.1:99999", "http.listen");
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_THAT(checked.error().message, HasSubstr("http.listen 127.0.0.1:99999 is not host:port"));
+}
+
+TEST_F(HttpListenTest, TellsAddressesThatCollide) {
+  EXPECT_TRUE(ListenAddressesCollide("127.0.0.1:7400", "127.0.0.1:7400"));
+  EXPECT_TRUE(ListenAddressesCollide("127.0.0.1:7400", "0.0.0.0:7400"));
+  EXPECT_TRUE(ListenAddressesCollide("[::]:7400", "[::1]:7400"));
+  EXPECT_FALSE(ListenAddressesCollide("127.0.0.1:7400", "127.0.0.1:7401"));
+  EXPECT_FALSE(ListenAddressesCollide("127.0.0.1:7400", "127.0.0.2:7400"));
+  EXPECT_FALSE(ListenAddressesCollide("127.0.0.1:0", "127.0.0.1:0"));
+}
+
 TEST_F(HttpListenTest, RefusesWhatIsNotHostAndPort) {
   for (const char* address : {"", "7400", ":7400", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536",
                               "127.0.0.1:-1", "::1:7400", "127.0.0.1:80 "}) {

@@ -77,8 +77,12 @@ def test_check(file):
     ("[cache.near]\nbytes = -5\n", [":2"]), ("[log]\nlevel = \"loud\"\n", [":2", "debug"]), ("[http\n", [":1"]),
     ("[http]\nthreads = \"x\"\n", [":2"]), ("[http]\nthreads = 100000\n", [":2"]), ("http = 5\n", [":1"]),
     ("[http]\nlisten = \"a\"\nlisten = \"b\"\n", [":3"]),
-    ("[routes]\nread = \"cache(near, stor)\"\n", ["store"]), ("[identity]\ndefault_region = \"XX\"\n", ["region"]),
-    ("[[identity.kinds]]\nname = \"Bad Name\"\n", ["name"]), ("[[identity.kinds]]\nnam = \"x\"\n", [":2"])])
+    ("[routes]\nread = \"cache(near, stor)\"\n", [":2", "store"]), ("[identity]\ndefault_region = \"XX\"\n", [":2", "region"]),
+    ("[[identity.kinds]]\nname = \"Bad Name\"\n", [":1", "identity.kinds[0].name"]),
+    ("[http]\nlisten = \"127.0.0.1:99999\"\n", [":2", "http.listen", "host:port"]),
+    ("[log]\nfile = \"nodir/x.log\"\n", [":2", "log.file", "folder"]),
+    ("[http]\nlisten = \"127.0.0.1:7402\"\n", [":2", "http.listen", "admin.listen"]),
+    ("[[identity.kinds]]\nnam = \"x\"\n", [":2"])])
 def test_mistakes_in_a_file(scratch, text, told):
     path = scratch / "muster.toml"
     path.write_text(text)

@@ -15,8 +15,7 @@ namespace muster {
 namespace {
 
 Outcome<ExitCode> Check(const ServerFlags& flags) {
-  MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
-  if (const auto checked = CheckServerOptions(options); !checked) return Fails(checked.error());
+  MUSTER_TRY(LoadCheckedServerOptions(flags));
   PrintNote("The configuration is valid.");
   return ExitCode::kOk;
 }

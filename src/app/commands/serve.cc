@@ -26,7 +26,7 @@ void PrintReady(const ServerOptions& options, const Server& server) {
 }
 
 Outcome<ExitCode> Serve(const ServerFlags& flags) {
-  MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
+  MUSTER_ASSIGN(const ServerOptions options, LoadCheckedServerOptions(flags));
   PrepareServerProcess();
   TerminationSignals signals;
   auto logger = MakeLogger(options.log());

@@ -46,4 +46,13 @@ Outcome<ServerOptions> LoadServerOptions(const ServerFlags& flags) {
   return options;
 }
 
+Outcome<ServerOptions> LoadCheckedServerOptions(const ServerFlags& flags) {
+  ServerOptions options;
+  OptionRegistry registry;
+  options.Declare(registry);
+  MUSTER_TRY(ApplySources(flags, registry));
+  if (const auto checked = CheckServerOptions(options, registry); !checked) return Fails(checked.error());
+  return options;
+}
+
 }  // namespace muster

@@ -24,4 +24,7 @@ Outcome<void> ApplySources(const ServerFlags& flags, OptionRegistry& registry);
 // The options that a server with these flags would have.
 Outcome<ServerOptions> LoadServerOptions(const ServerFlags& flags);
 
+// The same for whoever is about to start one, or says whether it would start: as a whole they are checked, too.
+Outcome<ServerOptions> LoadCheckedServerOptions(const ServerFlags& flags);
+
 }  // namespace muster

@@ -1,8 +1,15 @@
 #include "app/server/server_options.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <array>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
+#include "api/http_listen.h"
 #include "app/client/target.h"
 #include "app/server/route_trees.h"
 #include "base/check.h"
@@ -120,9 +127,72 @@ Result<IdentityCatalog> ServerOptions::MakeCatalog() const {
   return IdentityCatalog::Make(std::move(kinds), identity_platforms, identity_default_region);
 }
 
-Result<void> CheckServerOptions(const ServerOptions& options) {
-  MUSTER_TRY(options.MakeCatalog());
-  return CheckRouteExpression(options.routes_read);
+namespace {
+
+// Begins a refusal with the place where `option` was set, as the options' own do.
+Error At(const OptionRegistry& registry, std::string_view option, Error error) {
+  for (const OptionRegistry::Current& current : registry.Explain()) {
+    if (current.spec->name == option && current.source != "default") {
+      error.message = current.source + ": " + error.message;
+    }
+  }
+  return error;
+}
+
+// The catalog names its fields below `identity`: "kinds[0].name".
+Result<void> CheckCatalog(const ServerOptions& options, const OptionRegistry& registry) {
+  const Result<IdentityCatalog> catalog = options.MakeCatalog();
+  if (catalog) return {};
+  Error error = catalog.error();
+  if (error.violations.empty()) return Fail(std::move(error));
+  FieldViolation& violation = error.violations[0];
+  violation.field = "identity." + violation.field;
+  error.message = violation.field + " " + violation.description;
+  return Fail(At(registry, violation.field.substr(0, violation.field.find('[')), std::move(error)));
+}
+
+Result<void> CheckAddresses(const ServerOptions& options, const OptionRegistry& registry) {
+  for (const auto& [name, listen] :
+       {std::pair("http.listen", &options.http.listen), std::pair("admin.listen", &options.admin.listen)}) {
+    if (auto checked = CheckListenAddress(*listen, name); !checked) {
+      return Fail(At(registry, name, std::move(checked).error()));
+    }
+  }
+  if (!ListenAddressesCollide(options.http.listen, options.admin.listen)) return {};
+  return Fail(At(registry, "http.listen",
+                 {.reason = Reason::kInvalidArgument,
+                  .message = "http.listen " + options.http.listen + " and admin.listen " + options.admin.listen +
+                             " want the same port: give each one of its own"}));
+}
+
+Result<void> CheckLogFile(const std::string& path) {
+  if (path.empty()) return {};
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  const bool is_there = std::filesystem::exists(path, error);
+  const std::string wanted = is_there ? path : parent.empty() ? "." : parent.string();
+  const int is_denied = faccessat(AT_FDCWD, wanted.c_str(), W_OK, AT_EACCESS) == 0 ? 0 : errno;
+  const bool is_folder = std::filesystem::is_directory(wanted, error);
+  if (is_denied == 0 && is_folder != is_there) return {};
+  const std::error_condition why = is_denied != 0 ? std::generic_category().default_error_condition(is_denied)
+                                   : is_there     ? make_error_condition(std::errc::is_a_directory)
+                                                  : make_error_condition(std::errc::not_a_directory);
+  return Fail(Reason::kInvalidArgument,
+              "log.file " + path + " cannot be opened: " + why.message() + "; its folder must exist and be writable");
+}
+
+}  // namespace
+
+Result<void> CheckServerOptions(const ServerOptions& options, const OptionRegistry& registry) {
+  MUSTER_TRY(CheckCatalog(options, registry));
+  if (auto checked = CheckRouteExpression(options.routes_read); !checked) {
+    return Fail(At(registry, "routes.read", std::move(checked).error()));
+  }
+  MUSTER_TRY(CheckAddresses(options, registry));
+  if (auto checked = CheckLogFile(options.log_file); !checked) {
+    return Fail(At(registry, "log.file", std::move(checked).error()));
+  }
+  return {};
 }
 
 }  // namespace muster

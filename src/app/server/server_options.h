@@ -50,7 +50,9 @@ struct ServerOptions {
   Result<IdentityCatalog> MakeCatalog() const;
 };
 
-// What no single option's bounds can tell: the kinds make a catalog, the route expression names things that exist.
-Result<void> CheckServerOptions(const ServerOptions& options);
+// What no single option's bounds can tell: the kinds make a catalog, the route expression names things that exist, the
+// addresses are addresses and two, the log can be written. `registry`, to which they were declared, tells where each
+// option was set: an error begins with that place.
+Result<void> CheckServerOptions(const ServerOptions& options, const OptionRegistry& registry);
 
 }  // namespace muster

@@ -23,7 +23,7 @@ TEST_F(ServerOptionsTest, DefaultsAreThoseOfTheInterface) {
   EXPECT_EQ(options_.admin.listen, "127.0.0.1:7402");
   EXPECT_EQ(options_.near.bytes, 256 << 20);
   EXPECT_TRUE(options_.sqlite.durable);
-  EXPECT_TRUE(CheckServerOptions(options_));
+  EXPECT_TRUE(CheckServerOptions(options_, registry_));
 }
 
 TEST_F(ServerOptionsTest, EveryDefaultReadsBack) {
@@ -58,17 +58,44 @@ TEST_F(ServerOptionsTest, ConfiguredKindsReplaceThem) {
   EXPECT_EQ(catalog->Find("loyalty")->members_limit, 2);
 }
 
-TEST_F(ServerOptionsTest, WhatNoBoundCanTellIsRefused) {
-  options_.identity_kinds = {{.name = "Loyalty"}};
-  EXPECT_FALSE(CheckServerOptions(options_));
-  options_ = ServerOptions();
-  options_.identity_default_region = "XX";
-  EXPECT_FALSE(CheckServerOptions(options_));
-  options_ = ServerOptions();
-  options_.routes_read = "cache(far, store)";
-  const auto checked = CheckServerOptions(options_);
+TEST_F(ServerOptionsTest, WhatNoBoundCanTellIsRefusedWithItsPlace) {
+  struct Case {
+    const char* option;
+    const char* value;
+    const char* told;
+  };
+  for (const Case& each : {Case{"identity.default_region", "XX", "m:9: identity.default_region must be"},
+                           Case{"identity.platforms", "WeChat", "m:9: identity.platforms[0] must be"},
+                           Case{"routes.read", "cache(far, store)", "far"},
+                           Case{"http.listen", "127.0.0.1:99999", "m:9: http.listen 127.0.0.1:99999 is not host:port"},
+                           Case{"admin.listen", "nowhere", "m:9: admin.listen nowhere is not host:port"},
+                           Case{"http.listen", "127.0.0.1:7402", "m:9: http.listen 127.0.0.1:7402 and admin.listen"},
+                           Case{"http.listen", "0.0.0.0:7402", "want the same port"},
+                           Case{"log.file", "nodir/x.log", "m:9: log.file nodir/x.log cannot be opened"},
+                           Case{"log.file", "/", "m:9: log.file / cannot be opened"}}) {
+    options_ = ServerOptions();
+    ASSERT_TRUE(registry_.Set(each.option, each.value, "m:9"));
+    const auto checked = CheckServerOptions(options_, registry_);
+    ASSERT_FALSE(checked) << each.option << " = " << each.value;
+    EXPECT_THAT(checked.error().message, ::testing::StartsWith("m:9: "));
+    EXPECT_THAT(checked.error().message, HasSubstr(each.told));
+  }
+}
+
+TEST_F(ServerOptionsTest, AKindThatIsNoneIsRefusedWithItsPlace) {
+  ASSERT_TRUE(registry_.SetTables("identity.kinds", {OptionTable{{{"name", "Loyalty", "m:2"}}}}, "m:1"));
+  const auto checked = CheckServerOptions(options_, registry_);
   ASSERT_FALSE(checked);
-  EXPECT_THAT(checked.error().message, HasSubstr("far"));
+  EXPECT_THAT(checked.error().message, HasSubstr("m:1: identity.kinds[0].name must be a lower-case word"));
+}
+
+TEST_F(ServerOptionsTest, FreePortsAndALogInAFolderWillDo) {
+  options_.http.listen = "127.0.0.1:0";
+  options_.admin.listen = "127.0.0.1:0";
+  options_.log_file = "new.log";
+  EXPECT_TRUE(CheckServerOptions(options_, registry_));
+  options_.log_file = "/dev/null";
+  EXPECT_TRUE(CheckServerOptions(options_, registry_));
 }
 
 TEST_F(ServerOptionsTest, TheKeyringLiesInTheDataUnlessNamed) {
