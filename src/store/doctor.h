@@ -27,8 +27,8 @@ struct Examination {
 
 // Reads a data directory that no server uses, and compares all with all: every lookup row with its owner and back,
 // every identity held once, every key with its value, history and change rows with versions, every table, SQLite's own
-// check. Changes nothing, and can read a directory that it cannot write; INTERNAL, saying to copy it, when a write-ahead
-// log makes that impossible.
+// check. Changes nothing, and can read a directory that it cannot write; INTERNAL, saying to copy it, when a
+// write-ahead log makes that impossible.
 Result<Examination> ExamineStore(const std::string& directory, const Keyring& keyring,
                                  const std::function<void(std::uint64_t done, std::uint64_t total)>& progress);
 
