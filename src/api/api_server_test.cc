@@ -185,7 +185,9 @@ TEST_F(ApiServerTest, AnImportSentAgainChangesNothing) {
   }
   EXPECT_EQ(std::ranges::count(exported, '\n'), 998);
 
-  EXPECT_EQ(client.Send("POST", target, lines).body, first.body);
+  std::string second = first.body;
+  second.replace(second.find("\"alreadyIn\":0"), 13, "\"alreadyIn\":998");
+  EXPECT_EQ(client.Send("POST", target, lines).body, second);
   EXPECT_EQ(client.Send("GET", "/admin/v1/members:export?limit=300&after=" + after).body, "");
 
   // What export gave is what import reads: the same members, elsewhere known already.

@@ -237,7 +237,7 @@ TEST_F(ImporterTest, AnOlderStateIsMadeGoodByTheNumbers) {
   ASSERT_FALSE(Run());
   ImportState state = LoadImportState(StatePath()).value().value();
   ASSERT_GT(state.lines, 20U);
-  state.offset = state.lines = state.imported = state.rejected = state.rejects_bytes = 0;
+  state.Rewind();
   ASSERT_TRUE(SaveImportState(StatePath(), state));
   server_.fault = [](std::uint64_t) { return std::nullopt; };
   const auto summary = Run();
