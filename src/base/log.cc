@@ -22,9 +22,7 @@ namespace {
 
 std::uint64_t CountLines(std::string_view text) { return static_cast<std::uint64_t>(std::ranges::count(text, '\n')); }
 
-int OpenFile(const std::string& file) {
-  return ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-}
+int OpenFile(const std::string& file) { return ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640); }
 
 // Threads append finished lines to one buffer; a thread of its own writes what has gathered. Waking it, and writing, a
 // line at a time costs more than all else about a line.

@@ -20,7 +20,8 @@ Error Describe(int code, const std::string& path, const char* message) {
   const std::string what = path + ": " + (message ? message : sqlite3_errstr(code));
   switch (code) {
     case SQLITE_FULL:
-      return {Reason::kWritesUnavailable, what + ". Free space on its file system; a server that runs then writes again by itself"};
+      return {Reason::kWritesUnavailable,
+              what + ". Free space on its file system; a server that runs then writes again by itself"};
     case SQLITE_READONLY_DBMOVED:
       return {Reason::kWritesUnavailable,
               what + ". The file was moved or deleted while in use: put it back and restart"};
@@ -29,7 +30,8 @@ Error Describe(int code, const std::string& path, const char* message) {
     case SQLITE_IOERR_TRUNCATE:
     case SQLITE_IOERR_SHMSIZE:
     case SQLITE_IOERR_DIR_FSYNC:
-      return {Reason::kWritesUnavailable, what + ". Check the disk and its free space; a server that runs then writes again by itself"};
+      return {Reason::kWritesUnavailable,
+              what + ". Check the disk and its free space; a server that runs then writes again by itself"};
     default:
       break;
   }

@@ -81,19 +81,30 @@ def test_an_interrupted_import_says_how_to_go_on(scratch, given, number):
         assert done.returncode == 0 and "Going on" in done.stderr, done
 
 
-def test_a_backup_from_before_or_during_the_import_is_noticed(scratch, given):
+def test_a_backup_from_before_or_during_the_import_is_noticed(scratch):
     """Stopped, copied, and put back later: the client has been told of lines that the copy does not have."""
-    data, state = scratch / "data", scratch / "given.jsonl.muster-import"
+    data, given, state = scratch / "data", scratch / "given.jsonl", scratch / "given.jsonl.muster-import"
+    lines = 8_000
+    # Large members, so that a batch has few of them, each with a flush of its own: it takes some seconds.
+    attributes = {f"name{n}": "x" * 500 for n in range(20)}
+    slow = {"MUSTER_STORE__SQLITE__GROUP_COMMIT_MAX": "1"}
+    given.write_text("".join(json.dumps({"id": str(n), "attributes": attributes}) + "\n" for n in range(1, lines + 1)))
+
+    def lines_told():
+        return int(json.loads(state.read_bytes())["lines"]) if state.exists() else 0
     with Server(data):
         pass
     shutil.copytree(data, scratch / "before")
-    with Server(data) as server:
-        interrupt(server, server.begin_import(given), LINES // 8)
+    with Server(data, extra_environment=slow) as server:
+        interrupt(server, server.begin_import(given), 1)
+        copied = server.members()
     shutil.copytree(data, scratch / "during")
-    with Server(data) as server:
-        interrupt(server, server.begin_import(given), LINES // 2)
+    with Server(data, extra_environment=slow) as server:
+        client = server.begin_import(given)
+        wait_for(lambda: client.poll() is not None or lines_told() > copied, "the client is told of more")
+        client.kill()
+        client.communicate()
     told = state.read_bytes()
-    assert int(json.loads(told)["lines"]) > LINES // 4
     for backup in ("before", "during"):
         shutil.rmtree(data)
         shutil.copytree(scratch / backup, data)
@@ -106,7 +117,7 @@ def test_a_backup_from_before_or_during_the_import_is_noticed(scratch, given):
                 state.unlink()
             done = run("import", given, data=server.data, deadline_s=DEADLINE_S * 3)
             assert done.returncode == 0, done
-            assert len(run("export", data=server.data).stdout.splitlines()) == LINES
+            assert len(run("export", data=server.data).stdout.splitlines()) == lines
         assert doctor(data)[0] == 0
 
 
