@@ -144,7 +144,7 @@ const char* VfsName() {
 
 Scope::Scope(sqlite3* connection) {
   sqlite3_file* file = nullptr;
-  const int code = sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+  const int code = sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&file));
   MUSTER_CHECK(code == SQLITE_OK && file != nullptr && file->pMethods == &kMethods);
   log_ = AsLog(file);
   log_->gathering = true;
