@@ -63,7 +63,7 @@ void HttpConnection::Read() {
     return;
   }
   BeginStretch();
-  moved_at_ = loop_.now();
+  if (!blocked_) moved_at_ = loop_.now();  // else taking its answers is what counts
   if (count == 0) {
     client_ended_ = true;
   } else {

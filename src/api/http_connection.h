@@ -118,7 +118,7 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   std::size_t held_bytes_ = 0;     // of answers under way
   std::size_t stretch_bytes_ = 0;  // answered in this stretch, which began then
   Instant stretch_began_;
-  Instant moved_at_;  // when bytes were last received or given to the socket
+  Instant moved_at_;  // when bytes were last given to the socket, or received while none waited
   std::int64_t accounted_bytes_ = 0;
   HttpRequestReader reader_;
   HttpOutput output_;

@@ -42,7 +42,7 @@ void ImportBatch::Begin(std::string_view text, std::uint64_t line) {
   if (!body) return NoteFailure(line, std::move(body).error());
   const std::int64_t number = IdAllocator::IdOfRange(position_.range_start, line - 1);
   if (!body->has_id) body->member.id = MemberId(number);
-  CompleteImport(body->member, now_);
+  CompleteTimes(body->member, now_);
   WriteContext context{.caller = call_.caller->name,
                        .request_id = call_.request_id,
                        .deadline = call_.deadline,

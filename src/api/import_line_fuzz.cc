@@ -30,7 +30,7 @@ void ReadLine(MemberJson& json, std::string_view line) {
   }
   Member member = body->member;
   if (!body->has_id) member.id = MemberId(7);
-  CompleteImport(member, Timestamp(std::chrono::seconds(1'800'000'000)));
+  CompleteTimes(member, Timestamp(std::chrono::seconds(1'800'000'000)));
   if (!CheckFields(member)) return;
   const MemberDocumentRef document = MakeMemberDocument(member);
   const auto again = json.ReadMember(document->json());

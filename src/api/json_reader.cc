@@ -269,8 +269,8 @@ bool ReadText(JsonValue value, const FieldPath& path, JsonFaults& faults, std::s
 
 bool ReadInteger(JsonValue value, const FieldPath& path, std::int64_t min, std::int64_t max, JsonFaults& faults,
                  std::int64_t& number) {
-  // Doubles hold whole numbers exactly up to here.
-  constexpr double kExactMax = 9007199254740992.0;
+  // From here on a double stands for whole numbers that were rounded to it, too.
+  constexpr double kInexactFrom = 9007199254740992.0;
   const dom::element element = JsonAccess::Element(value);
   std::optional<std::int64_t> found;
   std::int64_t integer = 0;
@@ -281,7 +281,7 @@ bool ReadInteger(JsonValue value, const FieldPath& path, std::int64_t min, std::
   } else if (element.get(text) == simdjson::SUCCESS) {
     found = ParseDecimal(text);
   } else if (element.get(real) == simdjson::SUCCESS) {
-    if (std::abs(real) <= kExactMax && std::trunc(real) == real) found = static_cast<std::int64_t>(real);
+    if (std::abs(real) < kInexactFrom && std::trunc(real) == real) found = static_cast<std::int64_t>(real);
   } else {
     AddTypeFault(value, path, "a whole number, or a string of digits", faults);
     return false;

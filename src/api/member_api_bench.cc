@@ -82,7 +82,7 @@ struct Bench {
     authorization = "Bearer " + key;
     Member member = json.ReadMember(kLine)->member;
     member.id = MemberId(123456789012345);
-    CompleteImport(member, clock.Now());
+    CompleteTimes(member, clock.Now());
     handler = MakeMemberApi(loop, std::make_unique<OneMember>(MakeMemberDocument(member)),
                             {.writer = &writer,
                              .archive = &archive,

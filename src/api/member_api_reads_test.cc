@@ -133,7 +133,8 @@ TEST_F(MemberReadsTest, SparesACallerWhatItHas) {
   }
   EXPECT_EQ(Get("/v1/members/7", {{"If-None-Match", "\"2\""}}).status, 200);
   EXPECT_EQ(Get("/v1/members/7").status, 200) << "the condition of the request before is forgotten";
-  EXPECT_EQ(Get("/v1/members:resolve?kind=phone&value=+8613800000001", {{"If-None-Match", "\"3\""}}).status, 304);
+  // Somebody else may hold an identity by now, whose version may be the same.
+  EXPECT_EQ(Get("/v1/members:resolve?kind=phone&value=+8613800000001", {{"If-None-Match", "\"3\""}}).status, 200);
   EXPECT_THAT(Get("/v1/members/8", {{"If-None-Match", "*"}}), IsProblem(Reason::kMemberNotFound));
 }
 

@@ -19,11 +19,18 @@ constexpr FieldPath kRoot;
 
 }  // namespace
 
-void CompleteImport(Member& member, Timestamp now) {
-  if (member.create_time == Timestamp{}) member.create_time = now;
-  if (member.update_time == Timestamp{}) member.update_time = std::max(now, member.create_time);
+namespace {
+
+// Of a time that the body leaves out; no text stands for it.
+constexpr Timestamp kNoTime = Timestamp::min();
+
+}  // namespace
+
+void CompleteTimes(Member& member, Timestamp now) {
+  if (member.create_time == kNoTime) member.create_time = now;
+  if (member.update_time == kNoTime) member.update_time = std::max(now, member.create_time);
   for (Identity& identity : member.identities) {
-    if (identity.bind_time == Timestamp{}) identity.bind_time = member.create_time;
+    if (identity.bind_time == kNoTime) identity.bind_time = member.create_time;
   }
 }
 
@@ -92,6 +99,7 @@ void MemberJson::ReadIdentities(JsonValue value, const FieldPath& path, MemberBo
   for (std::size_t i = 0; list.Next(element); ++i) {
     const FieldPath place = path.Element(i);
     Identity& identity = body.member.identities.emplace_back();
+    identity.bind_time = kNoTime;
     std::string_view sent;
     if (ReadIdentityFields(element, place, identity, sent, body.has_past, faults))
       Identify(identity, sent, place, faults);
@@ -110,6 +118,7 @@ Result<MemberBody> MemberJson::ReadMemberInPlace(std::string_view json) {
 
 Result<MemberBody> MemberJson::ReadMemberValue(JsonValue value) {
   Result<MemberBody> body(std::in_place);
+  body->member.create_time = body->member.update_time = kNoTime;
   JsonFaults faults;
   JsonObject object(value, kRoot, kMemberFields, faults);
   JsonValue field;

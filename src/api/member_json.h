@@ -26,8 +26,8 @@ struct MemberBody {
   bool has_past = false;  // version, state, createTime, updateTime, mergedInto, or an identity's state or bindTime
 };
 
-// What an import may leave out: the times become `now`.
-void CompleteImport(Member& member, Timestamp now);
+// Sets the times that a body of ReadMember left out: to `now`, and to the member's creation for an identity.
+void CompleteTimes(Member& member, Timestamp now);
 
 // Reads the bodies of the member API: proto3's JSON mapping, read strictly. INVALID_ARGUMENT with a violation for each
 // fault (JsonFaults), whose paths are those of the body and whose texts never repeat a value: a wrong type, an unknown

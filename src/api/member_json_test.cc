@@ -160,18 +160,20 @@ TEST_F(MemberJsonTest, TellsWhatOnlyAnImportMayGive) {
 
 TEST_F(MemberJsonTest, AnImportGetsTheTimesThatItLacks) {
   const Timestamp now(std::chrono::seconds(1'800'000'000));
-  Member member;
-  member.identities.resize(1);
-  CompleteImport(member, now);
+  Member member = json_.ReadMember(R"({"identities":[{"kind":"email","value":"a@b.co"}]})")->member;
+  CompleteTimes(member, now);
   EXPECT_EQ(member.create_time, now);
   EXPECT_EQ(member.update_time, now);
   EXPECT_EQ(member.identities[0].bind_time, now);
-  Member dated;
-  dated.create_time = now - std::chrono::hours(1);
-  dated.update_time = now - std::chrono::minutes(1);
-  CompleteImport(dated, now);
-  EXPECT_EQ(dated.create_time, now - std::chrono::hours(1));
-  EXPECT_EQ(dated.update_time, now - std::chrono::minutes(1));
+  // The epoch is a time as any other: old systems have it for "unknown".
+  Member dated = json_
+                     .ReadMember(R"({"createTime":"1970-01-01T00:00:00Z","updateTime":"1970-01-01T00:00:01Z",
+      "identities":[{"kind":"email","value":"a@b.co","bindTime":"1970-01-01T00:00:00Z"}]})")
+                     ->member;
+  CompleteTimes(dated, now);
+  EXPECT_EQ(dated.create_time, Timestamp{});
+  EXPECT_EQ(dated.update_time, Timestamp{} + std::chrono::seconds(1));
+  EXPECT_EQ(dated.identities[0].bind_time, Timestamp{});
 }
 
 // What GET and export answer is what import reads.

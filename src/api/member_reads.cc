@@ -77,7 +77,7 @@ Result<void> MemberHandler::Resolve(Call& call, const Input& input) {
   if (!kind) return FailField("kind", "is required: ?kind=phone&value=+8613800000000");
   if (!value) return FailField("value", "is required: ?kind=phone&value=+8613800000000");
   MUSTER_ASSIGN(const IdentityKey key, json_.KeyOf(*kind, query_.Find("platform").value_or(""), *value));
-  MUSTER_TRY(calls_.KeepCondition(call, input.headers.if_none_match));
+  // If-None-Match is not for this: the tag is a version, and another member may have come to hold the identity with it.
   reader_->Resolve(key, options, [this, &call](Result<MemberAnswer> answer) {
     AnswerRead(call, std::move(answer), Reason::kIdentityNotFound);
   });

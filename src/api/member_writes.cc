@@ -45,7 +45,7 @@ Result<void> MemberHandler::Register(Call& call, const Input& input) {
         "id, state, version, times and mergedInto are the server's to set; leave them out, or use a caller with "
         "the scope members.import");
   }
-  if (body.has_past) CompleteImport(body.member, clock_.Now());
+  CompleteTimes(body.member, clock_.Now());
   RunWrite(call, std::nullopt,
            [this, member = std::move(body.member), imported = body.has_past](WriteContext context) mutable {
              return writer_.Register(std::move(member), imported, std::move(context));

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <climits>
 #include <condition_variable>
 #include <mutex>
 #include <system_error>
@@ -22,7 +21,18 @@ namespace {
 
 std::uint64_t CountLines(std::string_view text) { return static_cast<std::uint64_t>(std::ranges::count(text, '\n')); }
 
-int OpenFile(const std::string& file) { return ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640); }
+// Without waiting, then or in a write, for the reader of a pipe or a terminal.
+int OpenFile(const std::string& file) {
+  return ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+// Standard error, not to wait for its reader: opened again, as the flag of what is open is shared with other processes.
+// A file is not opened again, whose place is shared as well, and never waits; and a socket cannot be.
+int OpenStandardError() {
+  struct stat status{};
+  if (::fstat(STDERR_FILENO, &status) != 0 || S_ISREG(status.st_mode)) return -1;
+  return ::open("/proc/self/fd/2", O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
 
 // Threads append finished lines to one buffer; a thread of its own writes what has gathered. Waking it, and writing, a
 // line at a time costs more than all else about a line.
@@ -45,7 +55,7 @@ class AsyncLogger final : public Logger {
     }
     changed_.notify_one();
     thread_.join();
-    if (!file_.empty()) ::close(descriptor_);
+    if (descriptor_ != STDERR_FILENO) ::close(descriptor_);
   }
 
   void Reopen() override {
@@ -105,29 +115,30 @@ class AsyncLogger final : public Logger {
     }
   }
 
-  // False: the end has come, and nobody reads the pipe.
-  bool WaitUntilWritable() {
-    for (;;) {
-      pollfd poll{.fd = descriptor_, .events = POLLOUT, .revents = 0};
-      const int ready = ::poll(&poll, 1, kPollMs);
-      if (ready > 0 || (ready < 0 && errno != EINTR)) return true;  // an error shows in write
-      if (closing_ && ++polls_at_end_ * kPollMs > kEndPatienceMs) return false;
-    }
+  // Sleeps a little, or until the descriptor has room. False: the end has come, and nobody reads.
+  bool WaitForRoom(short events) {
+    if (closing_ && ++polls_at_end_ * kPollMs > kEndPatienceMs) return false;
+    pollfd poll{.fd = descriptor_, .events = events, .revents = 0};
+    ::poll(&poll, 1, kPollMs);
+    return true;
   }
 
   void Write(std::string_view lines) {
     if (reopening_.exchange(false)) ReopenFile();
-    struct stat status{};
-    const bool is_file = ::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
+    bool has_waited = false;
     while (!lines.empty()) {
-      // A pipe that polls writable takes this much without waiting.
-      const std::size_t size = is_file ? lines.size() : std::min<std::size_t>(lines.size(), PIPE_BUF);
-      const ssize_t written = WaitUntilWritable() ? ::write(descriptor_, lines.data(), size) : 0;
+      const ssize_t written = ::write(descriptor_, lines.data(), lines.size());
       if (written < 0 && errno == EINTR) continue;
+      // A terminal may say that it has room and take nothing.
+      if (written < 0 && errno == EAGAIN && WaitForRoom(has_waited ? 0 : POLLOUT)) {
+        has_waited = !has_waited;
+        continue;
+      }
       if (written <= 0) {
         dropped_.fetch_add(CountLines(lines), std::memory_order_relaxed);
         return;
       }
+      has_waited = false;
       lines.remove_prefix(static_cast<std::size_t>(written));
     }
   }
@@ -146,7 +157,7 @@ class AsyncLogger final : public Logger {
   const LogLevel level_;
   const std::size_t waiting_bytes_max_;
   const Clock& clock_;
-  const std::string file_;  // empty: the descriptor is not ours
+  const std::string file_;  // empty: standard error
   int descriptor_;
   std::atomic<std::uint64_t> dropped_{0};
   std::atomic<bool> reopening_{false};
@@ -168,14 +179,12 @@ class SilentLogger final : public Logger {
 
 Result<std::unique_ptr<Logger>> MakeLogger(const LogOptions& options) {
   static const SystemClock kSystemClock;
-  int descriptor = STDERR_FILENO;
-  if (!options.file.empty()) {
-    descriptor = OpenFile(options.file);
-    if (descriptor < 0) {
-      return Fail(Reason::kInvalidArgument, "cannot open the log file " + options.file + ": " +
-                                                std::generic_category().message(errno) +
-                                                "; its folder must exist and be writable");
-    }
+  int descriptor = options.file.empty() ? OpenStandardError() : OpenFile(options.file);
+  if (descriptor < 0 && options.file.empty()) descriptor = STDERR_FILENO;
+  if (descriptor < 0) {
+    return Fail(Reason::kInvalidArgument, "cannot open the log file " + options.file + ": " +
+                                              std::generic_category().message(errno) +
+                                              "; its folder must exist and be writable, and a pipe have a reader");
   }
   return std::make_unique<AsyncLogger>(options, options.clock ? *options.clock : kSystemClock, descriptor);
 }

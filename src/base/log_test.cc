@@ -244,6 +244,23 @@ TEST_F(LogTest, TheEndDoesNotWaitForAPipeThatNobodyReads) {
   ::close(pipe);
 }
 
+// Neither must one on a terminal that is held (Ctrl-S).
+TEST_F(LogTest, TheEndDoesNotWaitForATerminalThatNobodyReads) {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) GTEST_SKIP() << "no terminals here";
+  options_.file = ::ptsname(terminal);  // NOLINT(concurrency-mt-unsafe): one thread so far
+  auto logger = Make();
+  ASSERT_NE(logger, nullptr);
+  for (int i = 0; i < 10'000; ++i) logger->Info("counted", {{"number", i}});
+  logger.reset();
+  ::close(terminal);
+}
+
+TEST_F(LogTest, APipeWithoutAReaderIsAnError) {
+  ASSERT_EQ(::mkfifo(options_.file.c_str(), 0600), 0);
+  EXPECT_EQ(MakeLogger(options_).error().reason, Reason::kInvalidArgument);
+}
+
 TEST(LogDeathTest, WritesToStandardErrorByDefault) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");  // the child starts a thread
   EXPECT_EXIT(

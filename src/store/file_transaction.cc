@@ -18,6 +18,9 @@ std::string_view AsBytes(const IdentityKey& key) {
 // As `PRAGMA synchronous` tells it: every commit is flushed before it is visible.
 constexpr std::int64_t kSynchronousFull = 2;
 
+// 2200-01-01: numbers of later times are not of this file's making.
+constexpr Timestamp kTimeMax{std::chrono::seconds(7'258'118'400)};
+
 std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
 
 // The newest number of an operation that the member knows. Those of imported lines are of a space of their own.
@@ -65,9 +68,9 @@ Result<void> FileTransaction::Prepare() {
   MUSTER_ASSIGN(select_operation_, database_.Prepare("SELECT outcome FROM operation WHERE id = ?1"));
   MUSTER_ASSIGN(replace_operation_, database_.Prepare("INSERT INTO operation(id, outcome, time) VALUES(?1, ?2, ?3) "
                                                       "ON CONFLICT(id) DO UPDATE SET outcome = ?2, time = ?3"));
-  MUSTER_ASSIGN(forget_operations_,
-                database_.Prepare("DELETE FROM operation WHERE id IN "
-                                  "(SELECT id FROM operation WHERE id < ?3 AND time < ?1 LIMIT ?2)"));
+  // Looks at the oldest alone, which are those with the lowest ids: there is no index by time.
+  MUSTER_ASSIGN(forget_operations_, database_.Prepare("DELETE FROM operation WHERE time < ?1 AND id IN "
+                                                      "(SELECT id FROM operation ORDER BY id LIMIT ?2)"));
   MUSTER_ASSIGN(replace_probe_, database_.Prepare("INSERT INTO meta(name, value) VALUES('probe', '1') "
                                                   "ON CONFLICT(name) DO UPDATE SET value = value + 1"));
   MUSTER_ASSIGN(select_range_, database_.Prepare("SELECT first, lines FROM import_range ORDER BY first DESC LIMIT 1"));
@@ -85,8 +88,22 @@ Result<void> FileTransaction::ReadCounters() {
     const Timestamp time{Duration(last.Integer(3))};
     if (committed_.number == 0) committed_.number = IdAllocator::LowestAt(time + std::chrono::milliseconds(1));
   }
-  MUSTER_ASSIGN(const std::int64_t operation, database_.ReadInteger("SELECT coalesce(max(id), 0) FROM operation"));
-  committed_.number = std::max(committed_.number, operation);
+  MUSTER_ASSIGN(Statement newest, database_.Prepare("SELECT id FROM operation ORDER BY id DESC"));
+  for (;;) {
+    MUSTER_ASSIGN(const bool more, newest.Step());
+    if (!more) break;
+    const std::int64_t id = newest.Integer(0);
+    if (IdAllocator::IsOfRange(id)) continue;
+    committed_.number = std::max(committed_.number, id);
+    break;
+  }
+  newest.Reset();
+  if (committed_.number < 0 || IdAllocator::TimeOf(committed_.number) > kTimeMax) {
+    return Fail(Reason::kInternal, database_.path() +
+                                       ": its newest number is of a year after 2200: the file is damaged, or was "
+                                       "written under such a clock; run `muster doctor`, or restore all files from one "
+                                       "backup");
+  }
   counters_ = committed_;
   return {};
 }
@@ -196,8 +213,7 @@ Result<void> FileTransaction::WriteOperation(OperationId id, OperationOutcome ou
 }
 
 Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, std::int64_t limit) {
-  MUSTER_TRY(
-      Note(forget_operations_.Bind(1, Micros(before)).Bind(2, limit).Bind(3, IdAllocator::LowestAt(before)).Run()));
+  MUSTER_TRY(Note(forget_operations_.Bind(1, Micros(before)).Bind(2, limit).Run()));
   const auto forgotten = static_cast<std::uint64_t>(database_.RowsChanged());
   wrote_ = wrote_ || forgotten > 0;  // the commit of nothing says nothing about the disk
   return forgotten;
@@ -206,10 +222,17 @@ Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, std::i
 Result<std::int64_t> FileTransaction::ReserveRange(std::uint64_t lines, std::uint16_t first_sequence) {
   MUSTER_CHECK(file_ == 0);
   MUSTER_ASSIGN(const bool found, Note(select_range_.Step()));
-  const std::int64_t newest =
-      found ? IdAllocator::IdOfRange(select_range_.Integer(0), static_cast<std::uint64_t>(select_range_.Integer(1)) - 1)
-            : 0;
+  const std::int64_t first_before = found ? select_range_.Integer(0) : 0;
+  const std::int64_t lines_before = found ? select_range_.Integer(1) : 0;
   select_range_.Reset();
+  if (found && (first_before < 0 || !IdAllocator::IsOfRange(first_before) || lines_before < 1 ||
+                lines_before > std::int64_t{1} << 32 || IdAllocator::TimeOf(first_before) > kTimeMax)) {
+    return Fail(Reason::kInternal, database_.path() +
+                                       ": its newest import_range is none: the file is damaged; run `muster doctor`, "
+                                       "and restore all files from one backup");
+  }
+  const std::int64_t newest =
+      found ? IdAllocator::IdOfRange(first_before, static_cast<std::uint64_t>(lines_before) - 1) : 0;
   const std::optional<std::int64_t> first = IdAllocator::FirstOfRange(clock_.Now(), first_sequence, newest, lines);
   if (!first)
     return Fail(Reason::kLimitExceeded, "there are no numbers for imports after the year 2248: is the clock right?");

@@ -44,7 +44,8 @@ Outcome<void> CheckDataIsThere(const std::string& directory) {
   return Fails(ExitCode::kFailure, "the data files of " + directory +
                                        " (muster-0.db, ...) are gone: put them back, or restore all files from one "
                                        "backup. To begin with no members and the same callers, move " +
-                                       topology + " away, start once, and put it back");
+                                       topology +
+                                       " away, start once, stop, put it back, and run `muster keys replace-admin`");
 }
 
 }  // namespace
