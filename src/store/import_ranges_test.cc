@@ -146,5 +146,50 @@ TEST_P(ImportRangesTest, ChangesFromBeforeNumbersWereKeptCountByTheirTime) {
   EXPECT_GE(harness_.store->newest_number(), member.created_by.value());
 }
 
+// What nobody has written ends neither the process nor in numbers that make no sense.
+TEST_P(ImportRangesTest, DamagedNumbersAreErrors) {
+  const std::string path = DataFilePath(harness_.directory.path(), 0);
+  const auto execute = [&path](const std::string& sql) {
+    const Result<void> done = Database::Open(path, Database::Mode::kWrite)->Execute(sql);
+    ASSERT_TRUE(done) << done.error().message;
+  };
+  IdAllocator ids(clock_, 0, 0);
+  Register(ids, 0);
+  for (const char* row : {"(5, 1)", "(-1, 1)", "(9223372036854775807, 1)", "(1044480, 0)", "(1044480, -1)"}) {
+    execute(std::string("INSERT INTO import_range(first, lines) VALUES") + row);
+    std::promise<Result<std::int64_t>> first;
+    ranges().Reserve(1, [&first](Result<std::int64_t> given) { first.set_value(std::move(given)); });
+    const Result<std::int64_t> given = first.get_future().get();
+    ASSERT_FALSE(given) << row;
+    EXPECT_EQ(given.error().reason, Reason::kInternal) << row;
+    execute("DELETE FROM import_range");
+  }
+  for (const char* number : {"-1", "9223372036854775807"}) {
+    if (harness_.store) harness_.store->Close();
+    execute(std::string("UPDATE change SET number = ") + number);
+    const Result<void> opened = harness_.Open();
+    ASSERT_FALSE(opened) << number;
+    EXPECT_EQ(opened.error().reason, Reason::kInternal) << number;
+  }
+}
+
+// Numbers stay ahead of a clock that was ahead once, and outcomes are forgotten by when they were recorded.
+TEST_P(ImportRangesTest, OutcomesAreForgottenThoughTheirNumbersAreAheadOfTheClock) {
+  ShardStore& shards = harness_.store->shards();
+  const OperationId ahead(IdAllocator::LowestAt(clock_.Now() + std::chrono::days(365)));
+  std::promise<Result<void>> written;
+  shards.Run(
+      0, [&](ShardTransaction& rows) { return rows.WriteOperation(ahead, OperationOutcome::kCommitted); },
+      [&written](Result<void> result) { written.set_value(std::move(result)); });
+  ASSERT_TRUE(written.get_future().get());
+  clock_.Advance(std::chrono::hours(1));
+  for (const std::uint64_t expected : {1U, 0U}) {
+    std::promise<Result<std::uint64_t>> forgotten;
+    shards.ForgetOperations(0, clock_.Now(),
+                            [&forgotten](Result<std::uint64_t> count) { forgotten.set_value(std::move(count)); });
+    EXPECT_EQ(forgotten.get_future().get(), expected);
+  }
+}
+
 }  // namespace
 }  // namespace muster
