@@ -23,6 +23,7 @@ ${CC:-cc} -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=1500 -o pan pan.c
 # -m: the deepest path; a deeper one is reported and fails the check.
 ./pan -m10000 -n >pan.log 2>&1 || { cat pan.log; exit 1; }
 
+# For whoever reads along; what decides is below, and a log without any of these has an `errors:` line or fails there.
 grep -E 'assertion violated|invalid end state|States|states, stored|Search not completed|max search depth' pan.log || true
 errors=$(sed -n 's/.*errors: \([0-9]*\).*/\1/p' pan.log)
 if [ "$expected" = refuted ]; then

@@ -59,7 +59,12 @@ class AsyncLogger final : public Logger {
   }
 
   void Reopen() override {
-    if (!file_.empty()) reopening_ = true;
+    if (file_.empty()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      reopening_ = true;
+    }
+    changed_.notify_one();
   }
 
   void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) override {
@@ -86,7 +91,7 @@ class AsyncLogger final : public Logger {
   // How long lines gather when nothing presses: what a crash of the process may lose of them.
   static constexpr Duration kGather = std::chrono::milliseconds(20);
   static constexpr int kPollMs = 50;
-  // How long the end waits for a pipe that nobody reads.
+  // How long the end waits for a pipe or a terminal that nobody reads.
   static constexpr int kEndPatienceMs = 1000;
 
   // The older half of what waits gives way.
@@ -97,19 +102,21 @@ class AsyncLogger final : public Logger {
     waiting_.erase(0, size);
   }
 
-  bool IsUrgent() const { return warned_ || closing_ || waiting_.size() > waiting_bytes_max_ / 2; }
+  bool IsUrgent() const { return warned_ || reopening_ || closing_ || waiting_.size() > waiting_bytes_max_ / 2; }
 
   void Loop() {
     std::string lines;
     std::unique_lock lock(mutex_);
     for (;;) {
-      changed_.wait(lock, [this] { return !waiting_.empty() || closing_; });
-      if (waiting_.empty()) return;
+      changed_.wait(lock, [this] { return !waiting_.empty() || reopening_ || closing_; });
+      if (waiting_.empty() && !reopening_) return;
       changed_.wait_for(lock, kGather, [this] { return IsUrgent(); });
       lines.clear();
       lines.swap(waiting_);
       warned_ = false;
+      const bool reopening = std::exchange(reopening_, false);
       lock.unlock();
+      if (reopening) ReopenFile();
       Write(lines);
       lock.lock();
     }
@@ -124,7 +131,6 @@ class AsyncLogger final : public Logger {
   }
 
   void Write(std::string_view lines) {
-    if (reopening_.exchange(false)) ReopenFile();
     bool has_waited = false;
     while (!lines.empty()) {
       const ssize_t written = ::write(descriptor_, lines.data(), lines.size());
@@ -160,12 +166,12 @@ class AsyncLogger final : public Logger {
   const std::string file_;  // empty: standard error
   int descriptor_;
   std::atomic<std::uint64_t> dropped_{0};
-  std::atomic<bool> reopening_{false};
   int polls_at_end_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::string waiting_;
   bool warned_ = false;  // a warning or an error waits
+  bool reopening_ = false;
   std::atomic<bool> closing_{false};
   std::thread thread_;  // the last: it uses all the others
 };

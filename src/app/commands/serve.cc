@@ -44,8 +44,8 @@ Outcome<ExitCode> Serve(const ServerFlags& flags) {
                                       {"members", directory->store().CountMembers()}});
   PrintReady(options, *server);
   signals.Wait([&logger] {
-    (*logger)->Info("hang-up: the log file is opened again");
     (*logger)->Reopen();
+    (*logger)->Info("hang-up");
   });
   (*logger)->Info("server is stopping");
   const auto removed = RemoveEndpoints(options.data_directory);
@@ -66,7 +66,7 @@ void AddServeCommand(CLI::App& root, CommandContext& context) {
       "in\n"
       "DIR/admin.key. When it is ready it prints its addresses and writes them to DIR/endpoints.json. SIGTERM and "
       "SIGINT let it\n"
-      "finish what is under way and exit 0; a second one ends it at once. SIGHUP opens the log file again.\n"
+      "finish what is under way and exit 0; a second one ends it at once. SIGHUP opens log.file again.\n"
       "Every option: muster reference options.");
   command->callback([&context, flags] { context.action = [flags] { return Serve(*flags); }; });
 }

@@ -19,7 +19,8 @@ struct ImportLoss {
 };
 
 // Looks for a loss before an import goes on; none when the data has all. Sends the remembered batches again: lines that
-// are missing are in afterwards. `file_descriptor` is the input's; its position does not move.
+// are missing are in afterwards, and so are rejected ones whose obstacle has gone. `file_descriptor` is the input's;
+// its position does not move.
 //
 // The last batches that brought members in are enough. Batches are sent out of order, but never one that is
 // kImportAheadMax behind one that has no answer. So if a batch came after the backup, all those do that are so far
