@@ -168,6 +168,8 @@ void Checker::CheckRefusal(const Call& call, const Error& error) {
   if (error.reason == Reason::kInternal || error.reason == Reason::kInvalidArgument) {
     Fail(Name(call) + " answered " + std::string(error.code()) + ": " + error.message);
   }
+  if (error.reason == Reason::kOverloaded && calm_)
+    Fail(Name(call) + " could not finish, and only others were in its way");
   const auto is_other = [&](MemberId id) { return id != call.member_id; };
   const auto held_by_other = [&](const IdentityKey& key) { return Held(key, call.began, is_other); };
   if (error.reason == Reason::kIdentityTaken && std::ranges::none_of(call.keys, held_by_other)) {

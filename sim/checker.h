@@ -46,10 +46,12 @@ struct MemberWrite {
 //   * a call that said "nothing was written" was committed, then or later;
 //   * resolve answers a member that did not hold the identity at any moment of the call, or misses one that did all
 //   along;
-//   * IDENTITY_TAKEN without another holder;
+//   * IDENTITY_TAKEN without another holder; OVERLOADED in calm weather, where everybody can finish;
 //   * at the end, lookup rows and members do not agree, or the history does not tell how a member came to be.
 class Checker {
  public:
+  explicit Checker(bool calm) : calm_(calm) {}
+
   Moment now() const { return moment_; }
   bool Knows(MemberId id) const { return states_.contains(id); }
   std::optional<MemberId> HolderOf(const IdentityKey& key) const;
@@ -92,6 +94,7 @@ class Checker {
 
   static constexpr Moment kStill = ~Moment{0};
 
+  const bool calm_;
   Moment moment_ = 0;
   std::map<MemberId, std::vector<State>> states_;
   std::map<IdentityKey, std::vector<Holding>> holdings_;

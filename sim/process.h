@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/task.h"
+#include "base/timer.h"
 #include "checker.h"
 #include "domain/id_allocator.h"
 #include "domain/identity_catalog.h"
@@ -83,6 +84,16 @@ class Process {
   void InThisLife(Duration delay, Scheduler::Work work);
 
  private:
+  // What waits does not outlive the life it was begun in.
+  class LifeTimer final : public Timer {
+   public:
+    explicit LifeTimer(Process& process) : process_(process) {}
+    void After(Duration delay, Work work) override { process_.InThisLife(delay, std::move(work)); }
+
+   private:
+    Process& process_;
+  };
+
   void Die();
   void SweepLater();
   Task<bool> Sweep();
@@ -91,6 +102,7 @@ class Process {
   const std::uint8_t number_;
   const std::string name_;
   const SimulatedClock clock_;
+  LifeTimer timer_{*this};
   std::uint64_t life_ = 0;
   std::unique_ptr<IdAllocator> ids_;
   std::unique_ptr<SimShardStore> shards_;

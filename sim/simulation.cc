@@ -63,8 +63,8 @@ RunResult RunSeed(std::uint64_t seed, Planted bug, bool with_events) {
   SeededRandom random(Mix64(seed));
   Scheduler scheduler;
   Trace trace(scheduler, with_events);
-  Checker checker;
   const Weather weather = Weather::Draw(random);
+  Checker checker(weather.IsCalm());
   const auto count = static_cast<std::uint32_t>(1 + random.Below(4));
   Databases databases(scheduler, random, checker, bug, count);
   Population population = Populate(random);

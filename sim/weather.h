@@ -14,6 +14,8 @@ struct Weather {
   std::uint64_t pause = 0;        // the process sleeps, from milliseconds to hours
   std::uint64_t slow = 0;         // the request or its answer takes a hundred times as long
 
+  bool IsCalm() const { return lose_answer == 0 && refuse == 0 && crash == 0 && pause == 0 && slow == 0; }
+
   // From calm to storm.
   static Weather Draw(Random& random) {
     const auto one_of = [&random](std::uint64_t a, std::uint64_t b, std::uint64_t c) {

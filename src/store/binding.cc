@@ -27,7 +27,7 @@ class BindingWriter final : public MemberWriter {
       : shards_(*dependencies.shards),
         catalog_(*dependencies.catalog),
         ids_(*dependencies.ids),
-        claims_(*dependencies.shards, *dependencies.clock) {}
+        claims_(*dependencies.shards, *dependencies.clock, *dependencies.timer) {}
 
   Task<Result<Member>> Register(Member member, bool imported, WriteContext context) override;
   Task<Result<ImportedMember>> Import(Member member, WriteContext context) override;
@@ -212,7 +212,8 @@ Task<Result<Member>> BindingWriter::CommitEdit(MemberId id, const Edit& edit, co
 }  // namespace
 
 std::unique_ptr<MemberWriter> MakeBindingWriter(const BindingDependencies& dependencies) {
-  MUSTER_CHECK(dependencies.shards && dependencies.catalog && dependencies.ids && dependencies.clock);
+  MUSTER_CHECK(dependencies.shards && dependencies.catalog && dependencies.ids && dependencies.clock &&
+               dependencies.timer);
   return std::make_unique<BindingWriter>(dependencies);
 }
 

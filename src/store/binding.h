@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "domain/id_allocator.h"
 #include "domain/identity_catalog.h"
 #include "domain/ports/member_writer.h"
@@ -15,6 +16,7 @@ struct BindingDependencies {
   const IdentityCatalog* catalog = nullptr;
   IdAllocator* ids = nullptr;
   const Clock* clock = nullptr;
+  Timer* timer = nullptr;
 };
 
 // How long an operation may take from its beginning to its commit, by the clock of its member's database; an older one
@@ -36,6 +38,13 @@ inline constexpr int kAttemptsMax = 8;
 
 // How often an attempt looks at one identity that keeps changing hands. Beyond: OVERLOADED.
 inline constexpr int kReservationTriesMax = 8;
+
+// A reservation whose operation may still be under way is waited for before it is aborted: identities are reserved in
+// the order of their keys, so whoever waits keeps nobody waiting who could keep it, and the faster of two ends. A crash
+// costs the next writer this patience, and only in the first second after it: 16 looks with pauses from 1 to 100 ms.
+// This is for progress alone; an abort at any moment would be right.
+inline constexpr int kPatienceLooks = 16;
+inline constexpr Duration kPatienceMax = std::chrono::seconds(1);
 
 // The writes of the directory over sharded transactions: "one identity, one member" across shards and crashes. What a
 // write refuses, it has not written; reservations that it made before are given back, and those that a crash leaves

@@ -5,11 +5,15 @@
 #include <utility>
 
 #include "base/check.h"
+#include "domain/id_allocator.h"
 #include "store/binding.h"
 #include "store/in_database.h"
 
 namespace muster {
 namespace {
+
+constexpr Duration kPauseMin = std::chrono::milliseconds(1);
+constexpr Duration kPauseMax = std::chrono::milliseconds(100);
 
 // Rolls a transaction back whose verdict is said beside it; nobody sees the error.
 std::unexpected<Error> RollBack() { return Fail(Reason::kStateConflict, "the transaction was rolled back"); }
@@ -66,7 +70,7 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
       MUSTER_ASSIGN(const std::optional<LookupRow> row, rows.ReadLookup(key));
       Standing standing;
       if (row) {
-        MUSTER_ASSIGN(standing, Examine(rows, home, key, *row));
+        MUSTER_ASSIGN(standing, Examine(rows, home, key, *row, nullptr));
       }
       if (standing.stranger) {
         claimed = {Claimed::Verdict::kElsewhere, std::nullopt, key};
@@ -106,14 +110,41 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
 
 // What a lookup row in `database` stands for, when that can be said within this database.
 Result<ClaimProtocol::Standing> ClaimProtocol::Examine(ShardTransaction& transaction, std::uint32_t database,
-                                                       const IdentityKey& key, const LookupRow& row) const {
+                                                       const IdentityKey& key, const LookupRow& row,
+                                                       const Patience* patience) const {
+  if (shards_.DatabaseOf(row.member_id) == database) return Judge(transaction, key, row, patience);
   Standing standing;
-  if (shards_.DatabaseOf(row.member_id) != database) {
-    standing.stranger = row;
-    return standing;
+  standing.stranger = row;
+  return standing;
+}
+
+// What a lookup row stands for, in its member's database. Dangling, neither holder nor rival, when the patience is at
+// its end (or none is given) and nobody holds it.
+Result<ClaimProtocol::Standing> ClaimProtocol::Judge(ShardTransaction& transaction, const IdentityKey& key,
+                                                     const LookupRow& row, const Patience* patience) const {
+  Standing standing;
+  if (patience != nullptr && (patience->rival != row || patience->looks < kPatienceLooks)) {
+    const Timestamp begun_at = IdAllocator::TimeOf(row.operation_id.value());
+    if (shards_.Now(shards_.DatabaseOf(row.member_id)) - begun_at < kPatienceMax) {
+      MUSTER_ASSIGN(const bool undecided, IsUndecided(transaction, key, row));
+      if (undecided) {
+        standing.rival = row;
+        return standing;
+      }
+    }
   }
   MUSTER_ASSIGN(standing.holder, Settle(transaction, key, row));
   return standing;
+}
+
+// Pauses before the next look at a rival's reservation. False: it is another rival than before.
+Task<bool> ClaimProtocol::Wait(const LookupRow& rival, Patience& patience, const WriteContext& context) {
+  const bool is_same = patience.rival == rival;
+  if (!is_same) patience = {rival, 0};
+  const Duration longest = std::min<Duration>(kPauseMax, context.deadline.at() - clock_.Monotonic());
+  const Duration pause = std::min(kPauseMin * (1 << patience.looks++), longest);
+  co_await Callback<bool>([&](auto done) { timer_.After(pause, [done = std::move(done)]() mutable { done(true); }); });
+  co_return is_same;
 }
 
 Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
@@ -162,7 +193,8 @@ Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation
                                                                  const WriteContext& context) {
   const std::uint32_t database = shards_.DatabaseOf(key);
   std::optional<LookupRow> dangling;
-  for (int tries = 0; tries < kReservationTriesMax; ++tries) {
+  Patience patience;
+  for (int tries = 0; tries < kReservationTriesMax;) {
     MUSTER_CO_TRY(CheckDeadline(context));
     Standing standing;
     ShardStore::Transaction reserve = [&](ShardTransaction& rows) -> Result<void> {
@@ -170,8 +202,8 @@ Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation
       MUSTER_ASSIGN(const std::optional<LookupRow> row, Reserve(rows, key, operation.Claim()));
       if (!row) return {};
       if (row != dangling) {
-        MUSTER_ASSIGN(standing, Examine(rows, database, key, *row));
-        if (standing.holder || standing.stranger) return {};
+        MUSTER_ASSIGN(standing, Examine(rows, database, key, *row, &patience));
+        if (standing.holder || standing.stranger || standing.rival) return {};
       }
       MUSTER_ASSIGN(const bool swapped, Replace(rows, key, *row, operation.Claim()));
       MUSTER_CHECK(swapped);
@@ -179,19 +211,25 @@ Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation
     };
     Result<void> result = co_await InDatabase(shards_, database, std::move(reserve));
     MUSTER_CO_TRY(NothingWritten(std::move(result)));
-    if (!standing.stranger) co_return std::move(standing.holder);
-
-    MUSTER_CO_TRY(CheckDeadline(context));
-    const LookupRow row = *standing.stranger;
-    std::optional<Member> holder;
-    ShardStore::Transaction settle = [&](ShardTransaction& rows) -> Result<void> {
-      MUSTER_ASSIGN(holder, Settle(rows, key, row));
-      return {};
-    };
-    result = co_await InDatabase(shards_, shards_.DatabaseOf(row.member_id), std::move(settle));
-    MUSTER_CO_TRY(NothingWritten(std::move(result)));
-    if (holder) co_return std::move(holder);
-    dangling = row;
+    if (standing.stranger) {
+      MUSTER_CO_TRY(CheckDeadline(context));
+      const LookupRow row = *standing.stranger;
+      ShardStore::Transaction judge = [&](ShardTransaction& rows) -> Result<void> {
+        MUSTER_ASSIGN(standing, Judge(rows, key, row, &patience));
+        return {};
+      };
+      result = co_await InDatabase(shards_, shards_.DatabaseOf(row.member_id), std::move(judge));
+      MUSTER_CO_TRY(NothingWritten(std::move(result)));
+      if (standing.holder) co_return std::move(standing.holder);
+      if (!standing.rival) {
+        dangling = row;
+        ++tries;
+        continue;
+      }
+    }
+    if (!standing.rival) co_return std::move(standing.holder);
+    const bool is_same = co_await Wait(*standing.rival, patience, context);
+    if (!is_same) ++tries;
   }
   co_return FailContended();
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/task.h"
+#include "base/timer.h"
 #include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
 #include "store/binding_steps.h"
@@ -39,9 +40,12 @@ using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&
 //   ClaimWithin: one transaction ──kElsewhere──► ClaimAcross: for each key, in key order, ReserveAcross (Reserve, and
 //     reads all rows, commits, writes the rows     when a row is in the way Settle and Replace); then CommitAcross;
 //                                                  what is refused is released
+//
+// ClaimWithin aborts whom it finds between reserve and commit; it ends in the same transaction. ClaimAcross waits a
+// while first (kPatienceLooks): two that abort each other at each step would never end.
 class ClaimProtocol {
  public:
-  ClaimProtocol(ShardStore& shards, const Clock& clock) : shards_(shards), clock_(clock) {}
+  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer) : shards_(shards), clock_(clock), timer_(timer) {}
 
   // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kTaken or kAgain;
   // errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands, DEADLINE_EXCEEDED.
@@ -70,6 +74,12 @@ class ClaimProtocol {
   struct Standing {
     std::optional<Member> holder;       // a member that holds it
     std::optional<LookupRow> stranger;  // a row whose owner lives in another database
+    std::optional<LookupRow> rival;     // a row whose operation may still be under way
+  };
+  // How long one reservation that is in the way has been waited for.
+  struct Patience {
+    std::optional<LookupRow> rival;
+    int looks = 0;
   };
 
   Task<Result<Claimed>> ClaimWithin(const Operation& operation, const std::vector<IdentityKey>& keys,
@@ -81,11 +91,15 @@ class ClaimProtocol {
   Task<Result<std::optional<Member>>> ReserveAcross(const Operation& operation, const IdentityKey& key,
                                                     const WriteContext& context);
   Result<Standing> Examine(ShardTransaction& transaction, std::uint32_t database, const IdentityKey& key,
-                           const LookupRow& row) const;
+                           const LookupRow& row, const Patience* patience) const;
+  Result<Standing> Judge(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& row,
+                         const Patience* patience) const;
+  Task<bool> Wait(const LookupRow& rival, Patience& patience, const WriteContext& context);
   void Release(const Operation& operation, const std::vector<IdentityKey>& keys);
 
   ShardStore& shards_;
   const Clock& clock_;
+  Timer& timer_;
 };
 
 // OVERLOADED: other writers were faster too often.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "store/binding_fixture.h"
+#include "store/binding_steps.h"
 
 // The binding protocol when something fails, crashes or gets in between, at every step. Identities live in other
 // databases than their members, so that every step is a transaction of its own:
@@ -31,10 +32,11 @@ class BindingFaultTest : public ::testing::Test, public BindingWorld {
   Result<Member> OtherUnbinds(MemberId id, const IdentityKey& key) {
     return Finish(other_->Unbind(id, key, Context()));
   }
-  // A reservation whose process died.
+  // A reservation whose process died, so long ago that nobody waits for it.
   LookupRow LeaveReservation(MemberId id, const Identity& identity) {
     const LookupRow row{id, ids.NextOperationId()};
     PutLookup(identity.key, row);
+    clock.Advance(kPatienceMax);
     return row;
   }
 
@@ -43,7 +45,7 @@ class BindingFaultTest : public ::testing::Test, public BindingWorld {
  private:
   IdAllocator other_ids_{clock, 2, 0};
   const std::unique_ptr<MemberWriter> other_ =
-      MakeBindingWriter({.shards = &memory, .catalog = &catalog, .ids = &other_ids_, .clock = &clock});
+      MakeBindingWriter({.shards = &memory, .catalog = &catalog, .ids = &other_ids_, .clock = &clock, .timer = &timer});
 };
 
 // ---- a row is in the way
@@ -118,6 +120,74 @@ TEST_F(BindingFaultTest, AnIdentityThatKeepsChangingHandsIsGivenUp) {
   EXPECT_EQ(ReasonOf(Bind(member.id, key_)), Reason::kOverloaded);
   EXPECT_EQ(Find(member.id), member);
   EXPECT_EQ(FindLookup(key_.key)->member_id, dead.id) << "what is not its own it does not release";
+}
+
+// ---- a rival is under way
+
+TEST_F(BindingFaultTest, ARivalUnderWayIsWaitedFor) {
+  const Member member = Make(0, 0);
+  const Member rival = Make(1, 0);
+  const LookupRow theirs{rival.id, ids.NextOperationId()};
+  PutLookup(key_.key, theirs);
+  // Each look is two transactions. Before the third, the rival commits.
+  shards.ActBefore(4, [&] {
+    EXPECT_TRUE(contract::RunAndWait(memory, memory.DatabaseOf(rival.id), [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_TRY(rows.WriteOperation(theirs.operation_id, OperationOutcome::kCommitted));
+      MUSTER_ASSIGN(std::optional<Member> standing, rows.ReadMember(rival.id));
+      Identity identity = key_;
+      identity.bound_by = theirs.operation_id;
+      standing->identities.push_back(identity);
+      standing->version = Version(standing->version.value() + 1);
+      return rows.WriteMember(*standing, CreationOf(*standing, ChangeType::kIdentityBound, Context(), clock.Now()));
+    }));
+  });
+  const Timestamp begin = clock.Now();
+  EXPECT_EQ(ReasonOf(Bind(member.id, key_)), Reason::kIdentityTaken);
+  EXPECT_EQ(clock.Now() - begin, std::chrono::milliseconds(1 + 2));
+  EXPECT_EQ(FindOutcome(rival.id, theirs.operation_id), OperationOutcome::kCommitted);
+  Check(true);
+}
+
+TEST_F(BindingFaultTest, ARivalThatNeverCommitsIsAbortedWhenPatienceEnds) {
+  // In the identity's own database, and in another.
+  for (const std::uint32_t database : {1U, 2U}) {
+    const Member member = Make(0, database);
+    const Identity identity = IdentityAt(2, database);
+    const MemberId dead = Make(database, 0).id;
+    const LookupRow theirs{dead, ids.NextOperationId()};
+    PutLookup(identity.key, theirs);
+    const Timestamp begin = clock.Now();
+    ASSERT_TRUE(Bind(member.id, identity));
+    EXPECT_GE(clock.Now() - begin, kPatienceMax / 2);
+    EXPECT_LE(clock.Now() - begin, kPatienceMax * 3 / 2);
+    EXPECT_EQ(FindOutcome(dead, theirs.operation_id), OperationOutcome::kAborted);
+  }
+  Check(true);
+}
+
+// Its number says that it began in an hour: the clock of its process is wrong.
+TEST_F(BindingFaultTest, PatienceDoesNotRestOnTheRivalsClock) {
+  const Member member = Make(0, 0);
+  ManualClock ahead(clock.Now() + std::chrono::hours(1));
+  IdAllocator theirs(ahead, 3, 0);
+  PutLookup(key_.key, LookupRow{Make(1, 0).id, theirs.NextOperationId()});
+  const Timestamp begin = clock.Now();
+  ASSERT_TRUE(Bind(member.id, key_));
+  EXPECT_LE(clock.Now() - begin, kPatienceMax * 3 / 2);
+  Check(true);
+}
+
+TEST_F(BindingFaultTest, PatienceEndsWithTheDeadline) {
+  const Member member = Make(0, 0);
+  const LookupRow theirs{Make(1, 0).id, ids.NextOperationId()};
+  PutLookup(key_.key, theirs);
+  WriteContext context = Context();
+  context.deadline = Deadline::After(clock, std::chrono::milliseconds(20));
+  const Timestamp begin = clock.Now();
+  EXPECT_EQ(ReasonOf(Finish(writer->Bind(member.id, key_, context))), Reason::kDeadlineExceeded);
+  EXPECT_EQ(clock.Now() - begin, std::chrono::milliseconds(20));
+  EXPECT_EQ(FindLookup(key_.key), theirs);
+  EXPECT_FALSE(FindOutcome(theirs.member_id, theirs.operation_id).has_value());
 }
 
 // ---- somebody gets in between
@@ -351,6 +421,7 @@ std::vector<Scenario> Scenarios() {
       {"bind over what a crash left",
        [](BindingWorld& world) {
          world.PutLookup(world.IdentityAt(1, 1).key, LookupRow{world.IdAt(3, 9), world.ids.NextOperationId()});
+         world.clock.Advance(kPatienceMax);
          return world.writer->Bind(world.IdAt(0, 0), world.IdentityAt(1, 1), world.Context());
        }},
       {"unbind",

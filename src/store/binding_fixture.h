@@ -106,7 +106,8 @@ class BindingWorld {
         shards(memory),
         ids(clock, 1, 0),
         catalog(IdentityCatalog::Default()),
-        writer(MakeBindingWriter({.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock})) {}
+        writer(MakeBindingWriter(
+            {.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer})) {}
 
   // Runs a task that needs nobody else. Empty: the process crashed on the way.
   template <typename T>
@@ -213,6 +214,7 @@ class BindingWorld {
   }
 
   ManualClock clock;
+  ManualTimer timer{clock};
   MemoryShardStore memory;
   FaultyShardStore shards;
   IdAllocator ids;

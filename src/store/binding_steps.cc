@@ -26,6 +26,13 @@ Result<std::optional<Member>> Settle(ShardTransaction& transaction, const Identi
   return std::nullopt;
 }
 
+Result<bool> IsUndecided(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& row) {
+  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.ReadOperation(row.operation_id));
+  if (outcome) return false;
+  MUSTER_ASSIGN(const std::optional<Member> owner, transaction.ReadMember(row.member_id));
+  return !owner || FindIdentity(*owner, key) == nullptr;
+}
+
 Result<bool> Replace(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& expected,
                      const std::optional<LookupRow>& next) {
   MUSTER_ASSIGN(const std::optional<LookupRow> standing, transaction.ReadLookup(key));

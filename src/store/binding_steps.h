@@ -38,6 +38,10 @@ struct Operation {
 // row that is in the way, when there is one; nothing is written then.
 Result<std::optional<LookupRow>> Reserve(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& claim);
 
+// In the shard of the member that the lookup row names: neither has the row's operation an outcome nor does the member
+// hold the identity. It may be about to.
+Result<bool> IsUndecided(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& row);
+
 // In the shard of the member that the lookup row names. Answers that member when it holds the identity. When not, the
 // row is dangling, and from now on stays so: its operation is recorded as aborted, unless it has an outcome (COMMITTED:
 // the identity was bound by it and has been unbound since).

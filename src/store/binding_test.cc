@@ -227,7 +227,8 @@ TEST_P(BindingTest, AnAllocatedIdThatIsTakenIsReplacedByAnother) {
   for (MemberId id : first) ASSERT_TRUE(Import(contract::PlainMember(id), By(id.value())));
 
   IdAllocator again(clock, 1, 0);
-  const auto other = MakeBindingWriter({.shards = &shards, .catalog = &catalog, .ids = &again, .clock = &clock});
+  const auto other =
+      MakeBindingWriter({.shards = &shards, .catalog = &catalog, .ids = &again, .clock = &clock, .timer = &timer});
   Member wanted;
   wanted.identities = {Near(0), Far(0)};
   const Result<Member> made = Finish(other->Register(wanted, false, Context()));
@@ -243,7 +244,8 @@ TEST_P(BindingTest, AnAllocatorThatOnlyRepeatsItselfIsGivenUp) {
     ASSERT_TRUE(Import(contract::PlainMember(id), By(id.value())));
   }
   IdAllocator again(clock, 1, 0);
-  const auto other = MakeBindingWriter({.shards = &shards, .catalog = &catalog, .ids = &again, .clock = &clock});
+  const auto other =
+      MakeBindingWriter({.shards = &shards, .catalog = &catalog, .ids = &again, .clock = &clock, .timer = &timer});
   Member wanted;
   wanted.identities = {Near(0), Far(0)};
   EXPECT_EQ(ReasonOf(Finish(other->Register(wanted, false, Context()))), Reason::kOverloaded);

@@ -162,8 +162,12 @@ TEST_F(DiskFaultTest, AGroupThatMeetsAFullDiskFailsWhole) {
 TEST_F(DiskFaultTest, NobodyLosesAnIdentityToAGroupThatFailed) {
   Open();
   IdAllocator ids(harness_.system_clock, 0, 0);
-  const auto writer = MakeBindingWriter(
-      {.shards = &shards(), .catalog = &harness_.catalog, .ids = &ids, .clock = &harness_.system_clock});
+  ThreadTimer timer;
+  const auto writer = MakeBindingWriter({.shards = &shards(),
+                                         .catalog = &harness_.catalog,
+                                         .ids = &ids,
+                                         .clock = &harness_.system_clock,
+                                         .timer = &timer});
   Answers answers;
   std::promise<void> release;
   Occupy(release.get_future().share(), answers);

@@ -36,8 +36,11 @@ class ImportRangesTest : public ::testing::TestWithParam<int> {
   }
   // Registers a member under new numbers of `ids`; an import's when `line` is a number of a range.
   Member Register(IdAllocator& ids, std::uint32_t index, std::optional<std::int64_t> line = std::nullopt) {
-    const auto writer = MakeBindingWriter(
-        {.shards = &harness_.store->shards(), .catalog = &harness_.catalog, .ids = &ids, .clock = &clock_});
+    const auto writer = MakeBindingWriter({.shards = &harness_.store->shards(),
+                                           .catalog = &harness_.catalog,
+                                           .ids = &ids,
+                                           .clock = &clock_,
+                                           .timer = &timer_});
     Member member;
     Identity& identity = member.identities.emplace_back();
     identity.kind = "account";
@@ -58,6 +61,7 @@ class ImportRangesTest : public ::testing::TestWithParam<int> {
   }
 
   ManualClock clock_{Timestamp(std::chrono::seconds(1'800'000'000))};
+  ManualTimer timer_{clock_};
   testing::StoreHarness harness_;
 };
 

@@ -53,12 +53,14 @@ struct Installation {
     auto opened = SqliteStore::Open(directory, {.files = files}, dependencies);
     if (!opened) MUSTER_UNREACHABLE(opened.error().message);
     store = *std::move(opened);
-    writer = MakeBindingWriter({.shards = &store->shards(), .catalog = &catalog, .ids = &ids, .clock = &clock});
+    writer = MakeBindingWriter(
+        {.shards = &store->shards(), .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer});
   }
 
   Keyring keyring;
   KeyedHash hash;
   SystemClock clock;
+  ThreadTimer timer;
   SystemRandom random;
   MetricRegistry metrics;
   CommitFloor floor;

@@ -87,7 +87,8 @@ TEST_P(SweepTest, WhatIsTakenBetweenSettlingAndFreeingIsNotFreed) {
   const Identity identity = IdentityAt(3, 0);
   PutLookup(identity.key, LookupRow{member.id, ids.NextOperationId()});
   GrowOld();
-  const auto other = MakeBindingWriter({.shards = &memory, .catalog = &catalog, .ids = &ids, .clock = &clock});
+  const auto other =
+      MakeBindingWriter({.shards = &memory, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer});
   shards.ActBefore(1, [&] { ASSERT_TRUE(Finish(other->Bind(rival.id, identity, Context()))); });
   EXPECT_EQ(SweepAll(), 0U);
   Check(true);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/timer.h"
 #include "domain/commit_floor.h"
 #include "domain/id_allocator.h"
 #include "domain/identity_catalog.h"
@@ -54,6 +55,7 @@ class MemberDirectory {
   void MakeIds(Logger& logger);
 
   SystemClock clock_;
+  ThreadTimer timer_;
   SystemRandom random_;
   MetricRegistry metrics_;
   CommitFloor floor_;
