@@ -89,10 +89,12 @@ Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t datab
   progress.examined = entries.size();
   if (entries.size() == limit) progress.next = entries.back().key;
 
-  const Timestamp old_enough = shards.Now(database) - kOperationAgeMax;
+  const Timestamp now = shards.Now(database);
   std::map<std::uint32_t, Entries> by_owner;
   for (const ShardStore::LookupEntry& entry : entries) {
-    if (IdAllocator::TimeOf(entry.row.operation_id.value()) > old_enough) continue;
+    // A number that is far ahead of the clock says nothing about an age: the clock was wrong then, or is now.
+    const Duration age = now - IdAllocator::TimeOf(entry.row.operation_id.value());
+    if (std::chrono::abs(age) <= kOperationAgeMax) continue;
     by_owner[shards.DatabaseOf(entry.row.member_id)].push_back(entry);
   }
 

@@ -16,8 +16,8 @@ namespace muster {
 
 // One step of the sweeper: looks at up to `limit` lookup rows of one database, from above `after` on, and frees those
 // that dangle: whose owner does not list them. It takes the same path as a reservation that finds a row in its way, to
-// FREE, so it can abort an operation that is under way; it spares what is younger than kOperationAgeMax, which is
-// courtesy, not safety. What it leaves when it fails or is destroyed, a later one finds.
+// FREE, so it can abort an operation that is under way; it spares what is younger than kOperationAgeMax by its
+// number, which is courtesy, not safety. What it leaves when it fails or is destroyed, a later one finds.
 struct SweepProgress {
   IdentityKey next;            // where to go on; all zero: the end was reached
   std::uint64_t examined = 0;  // lookup rows read

@@ -51,6 +51,17 @@ TEST_P(SweepTest, FreesWhatItsOwnerDoesNotListAndNothingElse) {
   EXPECT_EQ(SweepAll(), 0U);
 }
 
+// The clock was an hour ahead when the process died, and has been set right since.
+TEST_P(SweepTest, FreesWhatWasReservedUnderAClockThatRanAhead) {
+  ManualClock ahead(clock.Now() + std::chrono::hours(1));
+  IdAllocator theirs(ahead, 3, 0);
+  const LookupRow left{Make(0, 0).id, theirs.NextOperationId()};
+  PutLookup(IdentityAt(memory.database_count() - 1, 1).key, left);
+  EXPECT_EQ(SweepAll(), 1U);
+  EXPECT_EQ(FindOutcome(left.member_id, left.operation_id), OperationOutcome::kAborted);
+  Check(true);
+}
+
 TEST_P(SweepTest, CountsWhatItLooksAtAndStopsAtTheEnd) {
   Make(0, 0, {IdentityAt(0, 1), IdentityAt(0, 2), IdentityAt(0, 3)});
   const Result<SweepProgress> first = Finish(SweepLookups(shards, 0, {}, 2));

@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace muster {
@@ -27,6 +29,17 @@ std::string ProblemCode(const HttpReply& reply) {
   simdjson::dom::element problem;
   if (parser.parse(simdjson::padded_string(reply.body)).get(problem) != simdjson::SUCCESS) return "";
   return Text(problem, "code");
+}
+
+bool ProblemBlames(const HttpReply& reply, std::string_view field) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element problem;
+  simdjson::dom::array violations;
+  if (parser.parse(simdjson::padded_string(reply.body)).get(problem) != simdjson::SUCCESS ||
+      problem["errors"].get(violations) != simdjson::SUCCESS) {
+    return false;
+  }
+  return std::ranges::any_of(violations, [&](const auto& violation) { return Text(violation, "field") == field; });
 }
 
 Failure DescribeRefusal(const HttpReply& reply) {

@@ -79,6 +79,14 @@ Outcome<BatchAnswer> BatchSender::Send(const LineBatch& batch, std::int64_t rang
   return answer;
 }
 
+// A batch without lines, which the server only takes when it gave the range.
+Outcome<bool> BatchSender::Knows(std::int64_t range_start) {
+  MUSTER_ASSIGN(const HttpReply reply, SendWithRetries({}, range_start, 0));
+  if (reply.ok()) return true;
+  if (ProblemBlames(reply, "rangeStart")) return false;
+  return std::unexpected(DescribeRefusal(reply));
+}
+
 Outcome<void> BatchSender::SendPart(const Part& part, std::int64_t range_start, std::uint64_t lines_before_range,
                                     BatchAnswer& answer) {
   MUSTER_ASSIGN(const HttpReply reply, SendWithRetries(part, range_start, lines_before_range));

@@ -49,6 +49,8 @@ class BatchSender {
 
   // `lines_before_range`: what to take from line numbers to get their place in the range.
   Outcome<BatchAnswer> Send(const LineBatch& batch, std::int64_t range_start, std::uint64_t lines_before_range);
+  // Whether the server's data knows that it gave this range of numbers.
+  Outcome<bool> Knows(std::int64_t range_start);
 
  private:
   struct Part {

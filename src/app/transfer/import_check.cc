@@ -2,23 +2,27 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ranges>
+#include <utility>
 
-#include "app/client/problem.h"
 #include "app/files.h"
 
 namespace muster {
 namespace {
 
-constexpr int kBadRequest = 400;
-
-// A batch without lines, which the server only takes when it gave the range.
-Outcome<bool> KnowsRange(ImportService& service, std::int64_t start) {
-  MUSTER_ASSIGN(const HttpReply reply, service.Send(start, 1, ""));
-  if (reply.ok()) return true;
-  if (reply.status == kBadRequest) return false;
-  return std::unexpected(DescribeRefusal(reply));
+// Empties the lines of `batch` that have these numbers.
+void LeaveOut(const std::vector<std::uint64_t>& numbers, LineBatch& batch) {
+  std::string text;
+  std::string_view rest = batch.text;
+  for (std::uint64_t line = batch.first_line; !rest.empty(); ++line) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    if (!std::ranges::binary_search(numbers, line)) text += rest.substr(0, end);
+    text += rest.substr(end, 1);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  batch.text = std::move(text);
 }
 
 Outcome<LineBatch> ReadAgain(const ImportedBatch& batch, int file_descriptor, const std::string& name) {
@@ -40,17 +44,17 @@ Outcome<LineBatch> ReadAgain(const ImportedBatch& batch, int file_descriptor, co
 }  // namespace
 
 Outcome<std::optional<ImportLoss>> FindImportLoss(const ImportState& state, int file_descriptor,
-                                                  const std::string& name, ImportService& service,
-                                                  BatchSender& sender) {
+                                                  const std::string& name, BatchSender& sender) {
   for (std::size_t index = 0; index < state.range_starts.size(); ++index) {
-    MUSTER_ASSIGN(const bool knows, KnowsRange(service, state.range_starts[index]));
+    MUSTER_ASSIGN(const bool knows, sender.Knows(state.range_starts[index]));
     if (!knows) {
       return ImportLoss{.ranges_known = index, .what = "the server's data does not know the numbers of this import"};
     }
   }
   // The newest is the one that is missing first.
   for (const ImportedBatch& earlier : std::views::reverse(state.last_batches)) {
-    MUSTER_ASSIGN(const LineBatch batch, ReadAgain(earlier, file_descriptor, name));
+    MUSTER_ASSIGN(LineBatch batch, ReadAgain(earlier, file_descriptor, name));
+    LeaveOut(earlier.rejected, batch);
     const std::uint64_t range = (batch.first_line - 1) / state.lines_a_range;
     MUSTER_ASSIGN(const BatchAnswer answer,
                   sender.Send(batch, state.range_starts.at(range), range * state.lines_a_range));

@@ -6,7 +6,6 @@
 
 #include "app/cli/exit_code.h"
 #include "app/transfer/batch_sender.h"
-#include "app/transfer/import_service.h"
 #include "app/transfer/import_state.h"
 
 namespace muster {
@@ -18,15 +17,15 @@ struct ImportLoss {
   std::string what;              // "the server's data …"
 };
 
-// Looks for a loss before an import goes on; none when the data has all. Sends the remembered batches again: lines that
-// are missing are in afterwards, and so are rejected ones whose obstacle has gone. `file_descriptor` is the input's;
-// its position does not move.
+// Looks for a loss before an import goes on; none when the data has all. Sends the remembered batches again, without
+// the lines that were rejected: those that are missing are in afterwards. `file_descriptor` is the input's; its
+// position does not move.
 //
 // The last batches that brought members in are enough. Batches are sent out of order, but never one that is
 // kImportAheadMax behind one that has no answer. So if a batch came after the backup, all those do that are so far
 // behind it, and the last one is either such a one or near enough to be remembered itself. (An answer that is lost, and
 // had lines written that were missing, hides them; it would have to happen to every one of the remembered batches.)
 Outcome<std::optional<ImportLoss>> FindImportLoss(const ImportState& state, int file_descriptor,
-                                                  const std::string& name, ImportService& service, BatchSender& sender);
+                                                  const std::string& name, BatchSender& sender);
 
 }  // namespace muster

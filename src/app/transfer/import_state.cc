@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::size_t kStateBytesMax = std::size_t{16} << 20;
 constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
-constexpr std::int64_t kFormat = 3;  // 1 hashed the ends of the input only, 2 remembered no batches
+constexpr std::int64_t kFormat =
+    4;  // 1 hashed the ends of the input only, 2 remembered no batches, 3 none of their rejects
 
 // Fills `chunk` from `offset` on, but for the end of the file; answers how much there was.
 Outcome<std::size_t> ReadAt(int file_descriptor, std::uint64_t offset, std::string& chunk, const std::string& name) {
@@ -49,6 +50,13 @@ bool ReadNumberField(const simdjson::dom::element& root, const char* key, Number
   return root[key].get(value) == simdjson::SUCCESS && ReadNumber(value, number);
 }
 
+template <typename Number>
+bool ReadNumbers(const simdjson::dom::element& root, const char* key, std::vector<Number>& numbers) {
+  simdjson::dom::array array;
+  if (root[key].get(array) != simdjson::SUCCESS) return false;
+  return std::ranges::all_of(array, [&](const auto& value) { return ReadNumber(value, numbers.emplace_back()); });
+}
+
 bool ReadText(const simdjson::dom::element& root, const char* key, std::string& text) {
   std::string_view value;
   if (root[key].get(value) != simdjson::SUCCESS) return false;
@@ -63,7 +71,7 @@ bool ReadBatches(const simdjson::dom::element& root, std::vector<ImportedBatch>&
     ImportedBatch& batch = batches.emplace_back();
     if (!ReadNumberField(element, "offset", batch.offset) || !ReadNumberField(element, "bytes", batch.bytes) ||
         !ReadNumberField(element, "firstLine", batch.first_line) || !ReadNumberField(element, "lines", batch.lines) ||
-        !ReadNumberField(element, "imported", batch.imported)) {
+        !ReadNumberField(element, "imported", batch.imported) || !ReadNumbers(element, "rejected", batch.rejected)) {
       return false;
     }
   }
@@ -82,18 +90,14 @@ bool IsConsistent(const ImportState& state) {
 bool ParseState(const std::string& text, ImportState& state) {
   simdjson::dom::parser parser;
   simdjson::dom::element root;
-  simdjson::dom::array ranges;
   std::int64_t format = 0;
   if (parser.parse(simdjson::padded_string(text)).get(root) != simdjson::SUCCESS ||
-      root["format"].get(format) != simdjson::SUCCESS || format != kFormat ||
-      root["rangeStarts"].get(ranges) != simdjson::SUCCESS) {
+      root["format"].get(format) != simdjson::SUCCESS || format != kFormat) {
     return false;
   }
-  for (const simdjson::dom::element range : ranges) {
-    if (!ReadNumber(range, state.range_starts.emplace_back())) return false;
-  }
-  return ReadNumberField(root, "inputSize", state.input.size) && ReadText(root, "inputHash", state.input.hash) &&
-         ReadText(root, "installation", state.installation) && ReadText(root, "rejectsFile", state.rejects_file) &&
+  return ReadNumbers(root, "rangeStarts", state.range_starts) && ReadNumberField(root, "inputSize", state.input.size) &&
+         ReadText(root, "inputHash", state.input.hash) && ReadText(root, "installation", state.installation) &&
+         ReadText(root, "rejectsFile", state.rejects_file) &&
          ReadNumberField(root, "linesARange", state.lines_a_range) && ReadNumberField(root, "offset", state.offset) &&
          ReadNumberField(root, "lines", state.lines) && ReadNumberField(root, "imported", state.imported) &&
          ReadNumberField(root, "rejected", state.rejected) &&
@@ -173,6 +177,9 @@ Outcome<void> SaveImportState(const std::string& path, const ImportState& state)
     number("firstLine", batch.first_line);
     number("lines", batch.lines);
     number("imported", batch.imported);
+    json.Key("rejected").BeginArray();
+    for (const std::uint64_t line : batch.rejected) json.Number64(static_cast<std::int64_t>(line));
+    json.EndArray();
     json.EndObject();
   }
   json.EndArray();

@@ -31,6 +31,7 @@ struct ImportedBatch {
   std::uint64_t first_line = 1;
   std::uint64_t lines = 0;
   std::uint64_t imported = 0;
+  std::vector<std::uint64_t> rejected = {};  // line numbers, ascending
   friend bool operator==(const ImportedBatch&, const ImportedBatch&) = default;
 };
 

@@ -28,18 +28,19 @@ class ImportStateTest : public ::testing::Test {
 };
 
 TEST_F(ImportStateTest, WhatWasSavedIsLoaded) {
-  const ImportState state{.input = {.size = 1ULL << 40, .hash = "ab12"},
-                          .installation = "i\"1",
-                          .rejects_file = "/tmp/r \\ x",
-                          .range_starts = {1, INT64_MAX},
-                          .lines_a_range = 1 << 20,
-                          .offset = 7,
-                          .lines = 6,
-                          .imported = 5,
-                          .rejected = 1,
-                          .rejects_bytes = 99,
-                          .last_batches = {{.offset = 3, .bytes = 4, .first_line = 5, .lines = 2, .imported = 1},
-                                           {.offset = 7, .first_line = 1 << 20}}};
+  const ImportState state{
+      .input = {.size = 1ULL << 40, .hash = "ab12"},
+      .installation = "i\"1",
+      .rejects_file = "/tmp/r \\ x",
+      .range_starts = {1, INT64_MAX},
+      .lines_a_range = 1 << 20,
+      .offset = 7,
+      .lines = 6,
+      .imported = 5,
+      .rejected = 1,
+      .rejects_bytes = 99,
+      .last_batches = {{.offset = 3, .bytes = 4, .first_line = 5, .lines = 2, .imported = 1, .rejected = {6}},
+                       {.offset = 7, .first_line = 1 << 20}}};
   ASSERT_TRUE(SaveImportState(ImportStatePath(path_), state));
   EXPECT_EQ(ImportStatePath(path_), path_ + ".muster-import");
   EXPECT_EQ(LoadImportState(ImportStatePath(path_)).value(), state);

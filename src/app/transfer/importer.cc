@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <map>
@@ -171,7 +172,7 @@ class ImportRun {
   // A restored backup is the same installation, and may be from before what was answered.
   Outcome<void> CheckForLoss(const std::string& start_over) {
     BatchSender sender(*service_, options_.retry, interruption_);
-    MUSTER_ASSIGN(const auto loss, FindImportLoss(state_, input_->descriptor(), input_->name(), *service_, sender));
+    MUSTER_ASSIGN(const auto loss, FindImportLoss(state_, input_->descriptor(), input_->name(), sender));
     if (!loss) return {};
     const std::string what = loss->what + ": it was restored from a backup from before";
     if (loss->ranges_known == 0) {
@@ -253,11 +254,15 @@ class ImportRun {
 
   // Keeps the answer until all before it are there; then the prefix grows.
   Outcome<void> Take(Job job, BatchAnswer answer) {
+    std::vector<std::uint64_t> rejected;
+    for (const Reject& reject : answer.rejects) rejected.push_back(reject.line);
+    std::ranges::sort(rejected);
     answered_.emplace(job.sequence, Answered{.batch = {.offset = job.batch.end_offset - job.batch.text.size(),
                                                        .bytes = job.batch.text.size(),
                                                        .first_line = job.batch.first_line,
                                                        .lines = job.batch.lines,
-                                                       .imported = answer.imported},
+                                                       .imported = answer.imported,
+                                                       .rejected = std::move(rejected)},
                                              .end_offset = job.batch.end_offset,
                                              .answer = std::move(answer)});
     for (auto next = answered_.begin(); next != answered_.end() && next->first == prefix_; next = answered_.begin()) {

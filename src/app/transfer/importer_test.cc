@@ -17,6 +17,7 @@ namespace muster {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -30,6 +31,7 @@ struct FakeServer {
   std::int64_t next_range = kRange;
   std::set<std::int64_t> ranges;                // that were given
   std::map<std::int64_t, std::string> members;  // operation → line
+  std::set<std::string> good;                   // bad ones that are not rejected any more
   std::uint64_t body_bytes_max = 1 << 20;
   std::uint64_t batches = 0;
   // What the n-th batch (from 1) gets instead of an answer: a status; 0 for no answer at all. With `after` the batch is
@@ -46,14 +48,18 @@ struct FakeServer {
     std::uint64_t already_in = 0;
     std::uint64_t rejected = 0;
     if (!ranges.contains(range)) {
-      return {.status = 400, .headers = {}, .body = R"({"code":"INVALID_ARGUMENT","detail":"not given"})"};
+      return {
+          .status = 400,
+          .headers = {},
+          .body =
+              R"({"code":"INVALID_ARGUMENT","detail":"not given","errors":[{"field":"rangeStart","description":"not given"}]})"};
     }
     for (std::uint64_t line = first_line; !text.empty(); ++line) {
       const std::size_t end = std::min(text.find('\n'), text.size());
       const std::string content(text.substr(0, end));
       text.remove_prefix(std::min(end + 1, text.size()));
       if (content.empty()) continue;
-      if (content.starts_with("bad")) {
+      if (content.starts_with("bad") && !good.contains(content)) {
         ++rejected;
         results += (results.empty() ? "" : ",") + std::string("{\"line\":") + std::to_string(line) +
                    R"(,"code":"IDENTITY_TAKEN","detail":"taken"})";
@@ -320,6 +326,54 @@ TEST_F(ImporterTest, ALossIsToldFromLinesThatWereRejected) {
   const auto noticed = Run();
   ASSERT_FALSE(noticed);
   EXPECT_THAT(noticed.error().message, HasSubstr("lacks 1 of the 3 members that were in of lines 1 to 3"));
+}
+
+TEST_F(ImporterTest, WhatWasRejectedStaysSoWhenTheObstacleHasGone) {
+  WriteInput(MakeLines(60));
+  server_.fault = [](std::uint64_t batch) {
+    return batch > 8 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
+  };
+  options_.connections = 1;
+  ASSERT_FALSE(Run());
+  const std::multiset<std::string> first = server_.Lines();
+  ASSERT_THAT(Rejects(), HasSubstr("bad 7"));
+  server_.good = {"bad 7", "bad 14"};
+  server_.fault = [](std::uint64_t batch) {
+    return batch > 50 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
+  };
+  ASSERT_TRUE(Run());
+  EXPECT_THAT(server_.Lines(), Not(Contains("bad 7")));
+  EXPECT_THAT(server_.Lines(), Not(Contains("bad 14")));
+  EXPECT_THAT(Rejects(), AllOf(HasSubstr("bad 7"), HasSubstr("bad 14")));
+}
+
+// A server that is just coming up answers 503 for a moment.
+TEST_F(ImporterTest, TheLookForALossIsTriedAgain) {
+  WriteInput(MakeLines(60));
+  server_.fault = [](std::uint64_t batch) {
+    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
+  };
+  ASSERT_FALSE(Run());
+  const std::uint64_t before = server_.batches;
+  server_.fault = [before](std::uint64_t batch) {
+    return batch <= before + 2 ? std::optional(FakeServer::Fault{.status = batch == before + 1 ? 503 : 0})
+                               : std::nullopt;
+  };
+  EXPECT_TRUE(Run());
+}
+
+TEST_F(ImporterTest, ARefusalOfAnotherKindIsNoLoss) {
+  WriteInput(MakeLines(60));
+  server_.fault = [](std::uint64_t batch) {
+    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
+  };
+  ASSERT_FALSE(Run());
+  server_.fault = [](std::uint64_t) { return FakeServer::Fault{.status = 400}; };
+  const auto refused = Run();
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, Not(HasSubstr("backup")));
+  server_.fault = [](std::uint64_t) { return std::nullopt; };
+  EXPECT_TRUE(Run());
 }
 
 TEST_F(ImporterTest, RefusalsEndItAtOnce) {
