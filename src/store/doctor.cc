@@ -15,6 +15,7 @@
 #include "base/encoding.h"
 #include "store/data_directory.h"
 #include "store/doctor_history.h"
+#include "store/doctor_numbers.h"
 #include "store/doctor_report.h"
 #include "store/file_snapshot.h"
 #include "store/member_codec.h"
@@ -158,6 +159,7 @@ void Examiner::Examine() {
     Check(file, CheckMembers(index));
     Check(file, CheckHistory(file));
     Check(file, CheckChanges(file));
+    Check(file, CheckNumbers(file.database, file.path, report_));
   }
   if (matched_lookups_ != counts.lookups) {
     for (std::size_t index = 0; index < files_.size(); ++index) Check(*files_[index], CheckLookups(index));

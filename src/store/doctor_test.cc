@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/encoding.h"
+#include "domain/id_allocator.h"
 #include "domain/ports/shard_store_contract.h"
 #include "domain/synthetic_members.h"
 #include "store/data_directory.h"
@@ -25,6 +26,7 @@
 namespace muster {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -282,6 +284,37 @@ TEST_P(DoctorTest, FindsARowOfHistoryThatCannotBeRead) {
   EXPECT_THAT(Codes(), ElementsAre("HISTORY_UNREADABLE", "HISTORY_UNREADABLE"));
   Sql(FileOf(MemberId(7)), "UPDATE history SET type = 99 WHERE member_id = 7 AND version = 2");
   EXPECT_THAT(Codes(), ::testing::Contains("HISTORY_UNREADABLE").Times(3));
+}
+
+TEST_P(DoctorTest, FindsNumbersThatCannotBe) {
+  Sql(0, "UPDATE change SET number = 9223372036854775807 WHERE position = 1");
+  EXPECT_THAT(Codes(), ElementsAre("NUMBER_WRONG"));
+  Sql(0, "UPDATE change SET number = -1 WHERE position = 1");
+  EXPECT_THAT(Codes(), ElementsAre("NUMBER_WRONG"));
+  Sql(0, "UPDATE change SET number = (SELECT number FROM change WHERE position = 2) + 1 WHERE position = 1");
+  EXPECT_THAT(Codes(), Contains("NUMBER_WRONG"));
+}
+
+TEST_P(DoctorTest, FindsRangesThatCannotBe) {
+  const std::int64_t first = *IdAllocator::FirstOfRange(harness_.system_clock.Now(), 0, 0, 100);
+  const auto insert = [&](std::int64_t from, std::int64_t lines) {
+    Sql(0,
+        "INSERT INTO import_range(first, lines) VALUES(" + std::to_string(from) + ", " + std::to_string(lines) + ")");
+  };
+  insert(first, 100);
+  EXPECT_THAT(Codes(), IsEmpty());
+  insert(first + 1, 100);
+  EXPECT_THAT(Codes(), ElementsAre("IMPORT_RANGE_WRONG"));
+  Sql(0, "DELETE FROM import_range");
+  insert(first, 0);
+  EXPECT_THAT(Codes(), ElementsAre("IMPORT_RANGE_WRONG"));
+}
+
+TEST_P(DoctorTest, FindsAnOutcomeThatIsNone) {
+  Sql(0, "INSERT INTO operation(id, outcome, time) VALUES(1, 1, 1), (2, 2, 1)");
+  EXPECT_THAT(Codes(), IsEmpty());
+  Sql(0, "UPDATE operation SET outcome = 3 WHERE id = 2");
+  EXPECT_THAT(Codes(), ElementsAre("OUTCOME_UNREADABLE"));
 }
 
 TEST_P(DoctorTest, FindsThatTheFirstChangesAreGone) {

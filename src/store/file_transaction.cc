@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "domain/id_allocator.h"
+#include "store/numbers.h"
 
 namespace muster {
 namespace {
@@ -17,9 +18,6 @@ std::string_view AsBytes(const IdentityKey& key) {
 
 // As `PRAGMA synchronous` tells it: every commit is flushed before it is visible.
 constexpr std::int64_t kSynchronousFull = 2;
-
-// 2200-01-01: numbers of later times are not of this file's making.
-constexpr Timestamp kTimeMax{std::chrono::seconds(7'258'118'400)};
 
 std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
 
@@ -98,7 +96,7 @@ Result<void> FileTransaction::ReadCounters() {
     break;
   }
   newest.Reset();
-  if (committed_.number < 0 || IdAllocator::TimeOf(committed_.number) > kTimeMax) {
+  if (!IsPlausibleNumber(committed_.number)) {
     return Fail(Reason::kInternal, database_.path() +
                                        ": its newest number is of a year after 2200: the file is damaged, or was "
                                        "written under such a clock; run `muster doctor`, or restore all files from one "
@@ -225,8 +223,7 @@ Result<std::int64_t> FileTransaction::ReserveRange(std::uint64_t lines, std::uin
   const std::int64_t first_before = found ? select_range_.Integer(0) : 0;
   const std::int64_t lines_before = found ? select_range_.Integer(1) : 0;
   select_range_.Reset();
-  if (found && (first_before < 0 || !IdAllocator::IsOfRange(first_before) || lines_before < 1 ||
-                lines_before > std::int64_t{1} << 32 || IdAllocator::TimeOf(first_before) > kTimeMax)) {
+  if (found && !IsPlausibleRange(first_before, lines_before)) {
     return Fail(Reason::kInternal, database_.path() +
                                        ": its newest import_range is none: the file is damaged; run `muster doctor`, "
                                        "and restore all files from one backup");
