@@ -130,7 +130,13 @@ class AsyncLogger final : public Logger {
     return true;
   }
 
-  void Write(std::string_view lines) {
+  void Write(std::string& lines) {
+    if (std::exchange(is_torn_, false)) lines.insert(0, 1, '\n');
+    WriteOut(lines);
+  }
+
+  void WriteOut(std::string_view lines) {
+    const std::size_t size = lines.size();
     bool has_waited = false;
     while (!lines.empty()) {
       const ssize_t written = ::write(descriptor_, lines.data(), lines.size());
@@ -142,6 +148,7 @@ class AsyncLogger final : public Logger {
       }
       if (written <= 0) {
         dropped_.fetch_add(CountLines(lines), std::memory_order_relaxed);
+        is_torn_ = lines.size() < size && lines.data()[-1] != '\n';
         return;
       }
       has_waited = false;
@@ -157,6 +164,7 @@ class AsyncLogger final : public Logger {
       return;
     }
     ::close(std::exchange(descriptor_, descriptor));
+    is_torn_ = false;
   }
 
   const LogFormat format_;
@@ -167,6 +175,7 @@ class AsyncLogger final : public Logger {
   int descriptor_;
   std::atomic<std::uint64_t> dropped_{0};
   int polls_at_end_ = 0;
+  bool is_torn_ = false;  // the last line was not written to its end
   std::mutex mutex_;
   std::condition_variable changed_;
   std::string waiting_;

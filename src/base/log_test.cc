@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -178,6 +180,27 @@ TEST_F(LogTest, AFullDiskIsCountedAndSurvived) {
   MetricRegistry metrics;
   ExposeLogMetrics(*logger, metrics);
   EXPECT_THAT(metrics.Expose(), HasSubstr("muster_log_lines_dropped_total 5\n"));
+}
+
+// The disk is full in the middle of a line, and then is not any more.
+TEST_F(LogTest, ALineThatWasTornEndsBeforeTheNext) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit unlimited{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+  auto logger = Make();
+  const rlimit full{.rlim_cur = 10, .rlim_max = unlimited.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  logger->Warning("torn");
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (logger->dropped() < 1 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+  logger->Warning("whole");
+  logger.reset();
+  ::signal(SIGXFSZ, SIG_DFL);
+  const std::vector<std::string> lines = Lines();
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0].size(), 10U);
+  EXPECT_THAT(lines[1], HasSubstr("level=warning event=whole"));
 }
 
 TEST_F(LogTest, AFileThatCannotBeOpenedIsAnErrorThatSaysWhy) {

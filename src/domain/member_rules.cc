@@ -30,7 +30,7 @@ Result<void> CheckWritable(const Member& member) {
     case MemberState::kFrozen:
       return FailState(member.state, "unfreeze it first (update state to ACTIVE)");
     case MemberState::kMerged:
-      return FailState(member.state, "use the member it was merged into, or unmerge it first");
+      return FailState(member.state, "use the member it was merged into");
     case MemberState::kClosed:
       return FailState(member.state, "that is final; register a new member");
   }

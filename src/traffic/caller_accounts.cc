@@ -44,7 +44,7 @@ Result<void> CheckPurpose(std::string_view purpose) {
 
 Result<void> CheckKeyLifetime(Duration lifetime) {
   if (lifetime < Duration::zero() || lifetime > kKeyLifetimeMax) {
-    return FailField("keyLifetime", "must be 0 (never expires) to 3660 days");
+    return FailField("keyLifetime", "must be at most 3660 days; leave it out for a key that does not end");
   }
   return {};
 }

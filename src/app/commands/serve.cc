@@ -7,6 +7,7 @@
 #include "app/cli/messages.h"
 #include "app/commands/commands.h"
 #include "app/commands/server_flags.h"
+#include "app/files.h"
 #include "app/output/table.h"
 #include "app/server/member_directory.h"
 #include "app/server/process.h"
@@ -17,11 +18,15 @@ namespace muster {
 namespace {
 
 void PrintReady(const ServerOptions& options, const Server& server) {
-  PrintData("muster " + std::string(GetBuildInfo().version) + " is ready\n" +
-            RenderFields(DescribeTerminal(STDOUT_FILENO), {{"  http", "http://" + server.http_address()},
-                                                           {"  admin", "http://" + server.admin_address()},
-                                                           {"  data", options.data_directory},
-                                                           {"  key", options.data_directory + "/admin.key"}}));
+  const std::string key = options.data_directory + "/admin.key";
+  PrintData(
+      "muster " + std::string(GetBuildInfo().version) + " is ready\n" +
+      RenderFields(
+          DescribeTerminal(STDOUT_FILENO),
+          {{"  http", "http://" + server.http_address()},
+           {"  admin", "http://" + server.admin_address()},
+           {"  data", options.data_directory},
+           {"  key", FileExists(key) ? key : "not here: use the copy that was kept, or `muster keys replace-admin`"}}));
   std::fflush(stdout);
 }
 

@@ -20,18 +20,18 @@ void AddServerFlags(CLI::App& command, ServerFlags& flags) {
 }
 
 Outcome<void> ApplySources(const ServerFlags& flags, OptionRegistry& registry) {
-  if (!flags.config_file.empty()) {
-    if (const auto loaded = LoadToml(flags.config_file, registry); !loaded) return Fails(loaded.error());
+  if (flags.config_file) {
+    if (const auto loaded = LoadToml(*flags.config_file, registry); !loaded) return Fails(loaded.error());
   }
   if (const auto loaded = LoadEnvironment(environ, registry); !loaded) return Fails(loaded.error());
-  const std::tuple<const char*, const char*, const std::string*> options[] = {
+  const std::tuple<const char*, const char*, const std::optional<std::string>*> options[] = {
       {"data.directory", "--data", &flags.data_directory},
       {"http.listen", "--http", &flags.http_listen},
       {"admin.listen", "--admin", &flags.admin_listen},
       {"http.threads", "--threads", &flags.threads}};
   for (const auto& [name, flag, value] : options) {
-    if (value->empty()) continue;
-    if (const auto set = registry.Set(name, *value, flag); !set) {
+    if (!*value) continue;
+    if (const auto set = registry.Set(name, **value, flag); !set) {
       return Fails(ExitCode::kUsage, set.error().message);
     }
   }

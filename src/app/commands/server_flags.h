@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "app/cli/command_context.h"
@@ -7,13 +8,13 @@
 
 namespace muster {
 
-// What `serve`, `config` and the like take; empty: not given.
+// What `serve`, `config` and the like take, as far as it was given.
 struct ServerFlags {
-  std::string config_file;
-  std::string data_directory;
-  std::string http_listen;
-  std::string admin_listen;
-  std::string threads;
+  std::optional<std::string> config_file;
+  std::optional<std::string> data_directory;
+  std::optional<std::string> http_listen;
+  std::optional<std::string> admin_listen;
+  std::optional<std::string> threads;
 };
 void AddServerFlags(CLI::App& command, ServerFlags& flags);
 

@@ -188,6 +188,10 @@ Result<void> CheckServerOptions(const ServerOptions& options, const OptionRegist
   if (auto checked = CheckRouteExpression(options.routes_read); !checked) {
     return Fail(At(registry, "routes.read", std::move(checked).error()));
   }
+  if (options.data_directory.empty()) {
+    return Fail(At(registry, "data.directory",
+                   {.reason = Reason::kInvalidArgument, .message = "data.directory is empty: name a directory"}));
+  }
   MUSTER_TRY(CheckAddresses(options, registry));
   if (auto checked = CheckLogFile(options.log_file); !checked) {
     return Fail(At(registry, "log.file", std::move(checked).error()));
