@@ -328,6 +328,32 @@ TEST_F(HttpServerLimitsTest, WhoReadsNothingMakesRoomForOthers) {
   EXPECT_EQ(reader.Receive()->status, 200) << "a connection that holds nothing stays";
 }
 
+// They send a byte of the next request now and then: that is not reading.
+TEST_F(HttpServerLimitsTest, WhoSendsAndReadsNothingMakesRoomForOthers) {
+  options_.buffer_bytes_max = 16 << 20;
+  options_.write_timeout_ms = options_.idle_timeout_ms = options_.header_timeout_ms = 3'000'000;
+  Start();
+  std::vector<std::unique_ptr<HttpTestClient>> silent;
+  for (int i = 0; i < 2; ++i) {
+    silent.push_back(std::make_unique<HttpTestClient>(server_->address(), 4096));
+    silent.back()->Send(Get("/big?4000000"));
+  }
+  Await([&] { return handled().size() == 2; }, "nothing is answered");
+  HttpTestClient other = Connect();
+  const auto status = [&] {
+    other.Send(Get("/big?8000000"));
+    return other.Receive()->status;
+  };
+  ASSERT_EQ(status(), 503);
+  AwaitInTime(
+      [&] {
+        for (const auto& client : silent) client->SendSome("G");
+        return status() == 200;
+      },
+      "who sends a byte now and then takes all room");
+  EXPECT_GT(Metric("muster_http_connections_shed_total"), 0);
+}
+
 TEST_F(HttpServerLimitsTest, WhoReadsLargeAnswersSlowlyKeepsThemWhileThereIsRoom) {
   options_.buffer_bytes_max = 16 << 20;
   options_.write_timeout_ms = options_.idle_timeout_ms = 3'000'000;
