@@ -1,19 +1,13 @@
 #pragma once
 
-#include <array>
-#include <atomic>
-#include <condition_variable>
 #include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "api/api_dependencies.h"
+#include "api/call_ledger.h"
 #include "api/http.h"
 #include "api/request_headers.h"
 #include "api/rpc.h"
@@ -22,35 +16,21 @@
 
 namespace muster {
 
-// One request between its arrival and its answer.
-struct Call {
+// One HTTP request between its arrival and its answer.
+struct Call : CallFacts {
   std::optional<HttpExchange> exchange;
-  Rpc rpc = Rpc::kNone;
-  Instant begin{};
-  Deadline deadline;
-  std::shared_ptr<const Caller> caller;
-  MemberId member;  // that it is about, for the log
-  std::string request_id;
-  std::string trace_parent;    // empty when the caller sent none
-  std::string if_none_match;   // of Calls::KeepCondition
-  std::size_t held_bytes = 0;  // of Calls::Hold
+  std::string if_none_match;  // of Calls::KeepCondition
 };
 
-// The calls of one loop: begins them (request id, trace, deadline, who calls), ends them with an answer (headers,
+// The HTTP calls of one loop: begins them (request id, trace, deadline, who calls), ends them with an answer (headers,
 // problem, metrics, access log), and bounds how many there are. Objects are used again, so that a call costs no
-// allocation.
-//
-// Used on the loop's thread, except that a write comes back on any thread and is posted to the loop. The destructor
-// waits for writes that have not come back; their answers are then lost, never their effects.
+// allocation. Threads and the end: as CallLedger's.
 class Calls {
  public:
-  static constexpr std::size_t kCallsMax = 65'536;
-  static constexpr std::size_t kHeldBytesMax = std::size_t{64} << 20;  // of what Hold accounts for
+  static constexpr std::size_t kCallsMax = CallPool<Call>::kCallsMax;
+  static constexpr std::size_t kHeldBytesMax = CallLedger::kHeldBytesMax;
 
-  Calls(EventLoop& loop, const ApiDependencies& dependencies);
-  ~Calls();
-  Calls(const Calls&) = delete;
-  Calls& operator=(const Calls&) = delete;
+  Calls(EventLoop& loop, const ApiDependencies& dependencies) : ledger_(loop, dependencies, "http") {}
 
   // Takes a request up. Null when there are kCallsMax already: it is answered OVERLOADED.
   Call* Begin(Rpc rpc, const RequestHeaders& headers, HttpExchange exchange);
@@ -58,10 +38,8 @@ class Calls {
   // INVALID_ARGUMENT.
   Result<void> Admit(Call& call, const RequestHeaders& headers, Scope scope);
   Result<void> Admit(Call& call, const RequestHeaders& headers);
-  static Result<void> RequireScope(const Call& call, Scope scope);
-  // Accounts for what the call keeps in memory until it is answered. OVERLOADED when that would exceed kHeldBytesMax
-  // over all calls.
-  Result<void> Hold(Call& call, std::size_t bytes);
+  static Result<void> RequireScope(const Call& call, Scope scope) { return CallLedger::RequireScope(call, scope); }
+  Result<void> Hold(Call& call, std::size_t bytes) { return ledger_.Hold(call, bytes); }
 
   // Copies the If-None-Match of a read, which is held (Hold) while it is under way.
   Result<void> KeepCondition(Call& call, std::string_view if_none_match);
@@ -80,49 +58,23 @@ class Calls {
   // What is answered while the server holds as much as it may (HttpRequest::crowded).
   void FailCrowded(Call& call);
 
-  // Runs a write and calls `then(call, result)` on the loop when it has come back.
+  // As CallLedger's.
   template <typename T, typename Then>
   void Run(Call& call, Task<T> task, Then then) {
-    Leave();
-    Spawn(std::move(task), [this, &call, then = std::move(then)](T result) mutable {
-      loop_.Post(
-          [&call, then = std::move(then), result = std::move(result)]() mutable { then(call, std::move(result)); });
-      Return();
-    });
+    ledger_.Run(call, std::move(task), std::move(then));
   }
-  // For work that goes to other threads by other ways than Run: one Return for each Leave, from any thread, as the last
-  // act.
-  void Leave();
-  void Return();
-  EventLoop& loop() { return loop_; }
+  void Leave() { ledger_.Leave(); }
+  void Return() { ledger_.Return(); }
+  EventLoop& loop() { return ledger_.loop(); }
+  CallLedger& ledger() { return ledger_; }
 
  private:
-  void AppendRequestId(std::string& out);
   void End(Call& call, int status, std::optional<Reason> reason);
-  void Record(const Call& call, int status, std::optional<Reason> reason);
-  Counter& CounterOf(Rpc rpc, std::optional<Reason> reason);
 
-  EventLoop& loop_;
-  const Clock& clock_;
-  CallerDirectory& callers_;
-  Logger& logger_;
-  MetricRegistry& metrics_;
-
-  std::vector<std::unique_ptr<Call>> calls_;
-  std::vector<Call*> idle_;
-  std::size_t held_bytes_ = 0;
-  std::string request_id_prefix_;
-  std::uint64_t request_count_ = 0;
+  CallPool<Call> pool_;
   std::string head_;
   std::string body_;
-
-  // By rpc and reason (the last: OK); made when first needed.
-  std::array<std::array<Counter*, kReasonCount + 1>, kRpcCount> counters_{};
-  std::array<Histogram*, kRpcCount> histograms_{};
-
-  std::mutex away_mutex_;
-  std::condition_variable all_back_;
-  std::size_t away_ = 0;
+  CallLedger ledger_;  // goes first: it waits for writes that refer to calls
 };
 
 }  // namespace muster

@@ -1,36 +1,23 @@
 #include "api/http_server.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <unistd.h>
 
-#include <condition_variable>
-#include <mutex>
-#include <system_error>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "api/http_listen.h"
 #include "api/http_loop.h"
 #include "api/http_metrics.h"
+#include "api/loop_threads.h"
 
 namespace muster {
 namespace {
 
-std::int64_t UsableCpus() {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
-  return std::max(1, CPU_COUNT(&cpus));
-}
-
 class Server final : public HttpServer {
  public:
   Server(const HttpServerOptions& options, MetricRegistry& registry, std::string_view name)
-      : options_(options), name_(name), metrics_(registry, name) {}
+      : options_(options), metrics_(registry, name), loops_(std::string(name)) {}
 
-  ~Server() override { Drain(); }
+  ~Server() override { loops_.Drain(); }
 
   // A loop owns its socket from here on, also when one of the steps fails.
   Result<void> Add(int listening_socket, const HandlerFactory& handlers, const Clock& clock, Logger& logger) {
@@ -39,9 +26,8 @@ class Server final : public HttpServer {
       close(listening_socket);
       return Fail(std::move(events).error());
     }
-    loops_.push_back(
-        std::make_unique<HttpLoop>(*std::move(events), listening_socket, options_, metrics_, clock, logger));
-    HttpLoop& loop = *loops_.back();
+    HttpLoop& loop =
+        loops_.Add(std::make_unique<HttpLoop>(*std::move(events), listening_socket, options_, metrics_, clock, logger));
     MUSTER_ASSIGN(std::unique_ptr<HttpHandler> handler, handlers(loop.events()));
     loop.SetHandler(std::move(handler));
     return loop.Start();
@@ -49,49 +35,16 @@ class Server final : public HttpServer {
 
   Result<void> RunThreads(std::string address) {
     address_ = std::move(address);
-    for (std::size_t i = 0; i < loops_.size(); ++i) {
-      try {
-        threads_.emplace_back([loop = loops_[i].get()] { loop->Run(); });
-      } catch (const std::system_error& error) {
-        return Fail(Reason::kOverloaded, std::string("cannot start a thread: ") + error.what() +
-                                             "; raise the limit of processes (ulimit -u) or lower " + name_ +
-                                             ".threads");
-      }
-      pthread_setname_np(threads_.back().native_handle(), (name_ + "-" + std::to_string(i)).substr(0, 15).c_str());
-    }
-    return {};
+    return loops_.Run();
   }
 
   std::string address() const override { return address_; }
-
-  void Drain() override {
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::size_t busy = threads_.size();
-    for (std::size_t i = 0; i < threads_.size(); ++i) {
-      loops_[i]->Drain([&] {
-        std::lock_guard lock(mutex);
-        --busy;
-        changed.notify_one();
-      });
-    }
-    {
-      std::unique_lock lock(mutex);
-      changed.wait(lock, [&] { return busy == 0; });
-    }
-    for (std::size_t i = 0; i < threads_.size(); ++i) {
-      loops_[i]->Stop();
-      threads_[i].join();
-    }
-    threads_.clear();
-  }
+  void Drain() override { loops_.Drain(); }
 
  private:
   const HttpServerOptions options_;
-  const std::string name_;
   HttpMetrics metrics_;
-  std::vector<std::unique_ptr<HttpLoop>> loops_;
-  std::vector<std::thread> threads_;  // one for each of the first loops
+  LoopThreads<HttpLoop> loops_;
   std::string address_;
 };
 

@@ -20,6 +20,7 @@ MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> read
       token_hash_(dependencies.keyring->hash_key()),
       json_(*dependencies.catalog, dependencies.keyring->hash_key()),
       calls_(loop, dependencies),
+      batches_(calls_.ledger(), [this](Batch& batch) { AnswerBatch(batch); }),
       reader_(std::move(reader)) {}
 
 void MemberHandler::Handle(const HttpRequest& request, HttpExchange exchange) {

@@ -1,6 +1,7 @@
 #include "api/member_fields.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/encoding.h"
@@ -101,6 +102,47 @@ void ReadMemberField(int field, JsonValue value, const FieldPath& path, Member& 
     default:
       MUSTER_UNREACHABLE("a member field without a case");
   }
+}
+
+std::uint64_t FieldsOfMask(const std::vector<std::string>* mask) {
+  if (mask == nullptr) return kUpdatableFields;
+  std::uint64_t fields = 0;
+  for (const std::string& name : *mask) {
+    fields |= name == kWholeMask ? kUpdatableFields : FieldBit(FieldOfName(name));
+  }
+  return fields;
+}
+
+void SettlePatch(MemberPatch& patch, const std::vector<std::string>* mask, std::uint64_t wanted, std::uint64_t sent,
+                 std::uint64_t given, JsonFaults& faults) {
+  static constexpr FieldPath kRoot;
+  // A replacement of the whole member without a state is not about its state, which cannot be cleared.
+  if (mask != nullptr && mask->front() == kWholeMask && (given & FieldBit(kStateField)) == 0) {
+    wanted &= ~FieldBit(kStateField);
+  }
+  const std::uint64_t changed = mask != nullptr ? wanted : sent & wanted;
+  if ((changed & FieldBit(kStateField)) != 0) {
+    if ((given & FieldBit(kStateField)) == 0) {
+      faults.Add(kRoot.Field("state"), "cannot be cleared; give ACTIVE or FROZEN");
+    } else if (patch.values.state != MemberState::kActive && patch.values.state != MemberState::kFrozen) {
+      faults.Add(kRoot.Field("state"), "can be set to ACTIVE or FROZEN only; :close closes a member");
+    }
+  }
+  for (std::size_t i = 0; i < kMemberFields.size(); ++i) {
+    if ((changed & FieldBit(static_cast<int>(i))) != 0) patch.fields.emplace_back(kMemberFields[i]);
+  }
+}
+
+bool Identify(const IdentityCatalog& catalog, KeyedHash& hash, Identity& identity, std::string_view value,
+              const FieldPath& path, JsonFaults& faults) {
+  auto normalised = catalog.Normalise(identity.kind, identity.platform, value, "");
+  if (!normalised) {
+    faults.AddError(path, std::move(normalised).error());
+    return false;
+  }
+  identity.key = hash.KeyOf(identity.kind, identity.platform, *normalised);
+  identity.value = Pii<std::string>(*std::move(normalised));
+  return true;
 }
 
 bool ReadText(JsonValue value, const FieldPath& path, JsonFaults& faults, std::string& text) {

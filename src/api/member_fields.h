@@ -12,8 +12,11 @@
 #include "api/json_reader.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "domain/identity_catalog.h"
+#include "domain/keyring.h"
 #include "domain/member.h"
 #include "domain/member_rules.h"
+#include "domain/ports/member_writer.h"
 
 namespace muster {
 
@@ -67,6 +70,17 @@ std::string DescribeImmutable(int field);
 // which stays as it is. INVALID_ARGUMENT: empty, unknown, repeated, a part of a field, a field that updates cannot
 // change.
 Result<std::vector<std::string>> ParseUpdateMask(std::string_view text);
+
+// The fields that a mask of ParseUpdateMask names; kUpdatableFields without one (null).
+std::uint64_t FieldsOfMask(const std::vector<std::string>* mask);
+// Settles which fields a patch changes: those `wanted` by its mask, or without one (null) those that were sent and are
+// `wanted`; `given` are those that have a value. Faults: a state that cannot be set.
+void SettlePatch(MemberPatch& patch, const std::vector<std::string>* mask, std::uint64_t wanted, std::uint64_t sent,
+                 std::uint64_t given, JsonFaults& faults);
+
+// Normalises `value` into `identity`, whose kind and platform are set, and sets its key. False: a fault was added.
+bool Identify(const IdentityCatalog& catalog, KeyedHash& hash, Identity& identity, std::string_view value,
+              const FieldPath& path, JsonFaults& faults);
 
 // Reads any field except kIdentitiesField into `member`.
 void ReadMemberField(int field, JsonValue value, const FieldPath& path, Member& member, JsonFaults& faults);

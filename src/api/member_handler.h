@@ -10,6 +10,7 @@
 
 #include "api/api_dependencies.h"
 #include "api/calls.h"
+#include "api/member_batch.h"
 #include "api/member_json.h"
 #include "api/probes.h"
 #include "api/query.h"
@@ -21,8 +22,6 @@ namespace muster {
 // How many changes a page of a history has at most, and when the caller does not say.
 inline constexpr std::int64_t kHistoryPageMax = 100;
 inline constexpr std::int64_t kHistoryPageDefault = 50;
-// How large the members in the answer to one batch may be together.
-inline constexpr std::size_t kBatchAnswerBytesMax = std::size_t{16} << 20;
 
 // The HttpHandler of member_api.h. One verb a method; a verb that returns an error has not answered, all others have or
 // will. Reads are in member_reads.cc, batches in member_batches.cc, writes in member_writes.cc.
@@ -39,26 +38,7 @@ class MemberHandler final : public HttpHandler {
     const HttpRequest& request;
     const RequestHeaders& headers;
   };
-  // The keys of one batch and what was found for them; used again. Members are held (HttpExchange::Hold) as they come,
-  // or dropped once the batch cannot be answered.
-  struct Batch {
-    MemberHandler* handler = nullptr;
-    Call* call = nullptr;
-    Reason missing = Reason::kMemberNotFound;
-    std::vector<Result<MemberAnswer>> answers;
-    std::size_t outstanding = 0;
-    std::size_t bytes = 0;         // of the members so far
-    std::size_t held_bytes = 0;    // bytes, and something for those to come
-    std::optional<Error> refusal;  // why it cannot be answered
-
-    // The reply for the key at `index`; two words, so that it is kept in the callback itself.
-    auto ReplyAt(std::size_t index) {
-      return [this, index](Result<MemberAnswer> answer) {
-        handler->TakeReply(*this, index, std::move(answer));
-        handler->FinishOne(*this);
-      };
-    }
-  };
+  using Batch = MemberBatches<Call>::Batch;
   using Write = std::move_only_function<Task<Result<Member>>(WriteContext)>;
 
   Result<void> Dispatch(Call& call, const Input& input);
@@ -72,9 +52,6 @@ class MemberHandler final : public HttpHandler {
 
   Result<void> BatchGet(Call& call, const Input& input);
   Result<void> BatchResolve(Call& call, const Input& input);
-  Result<Batch*> StartBatch(Call& call, Reason missing, std::size_t size);
-  static void TakeReply(Batch& batch, std::size_t index, Result<MemberAnswer> answer);
-  void FinishOne(Batch& batch);
   void AnswerBatch(Batch& batch);
 
   Result<void> Register(Call& call, const Input& input);
@@ -103,8 +80,7 @@ class MemberHandler final : public HttpHandler {
   QueryParameters query_;
   std::string path_;  // of a request whose path had escapes
   Calls calls_;
-  std::vector<std::unique_ptr<Batch>> batches_;
-  std::vector<Batch*> idle_batches_;
+  MemberBatches<Call> batches_;
   std::unique_ptr<MemberReader> reader_;  // goes first: replies that it still holds refer to the rest
 };
 

@@ -19,13 +19,6 @@ constexpr FieldPath kRoot;
 
 }  // namespace
 
-namespace {
-
-// Of a time that the body leaves out; no text stands for it.
-constexpr Timestamp kNoTime = Timestamp::min();
-
-}  // namespace
-
 void CompleteTimes(Member& member, Timestamp now) {
   if (member.create_time == kNoTime) member.create_time = now;
   if (member.update_time == kNoTime) member.update_time = std::max(now, member.create_time);
@@ -34,18 +27,18 @@ void CompleteTimes(Member& member, Timestamp now) {
   }
 }
 
+Result<void> CheckOwnPast(const MemberBody& body, const Caller& caller) {
+  if ((!body.has_id && !body.has_past) || caller.Has(Scope::kMembersImport)) return {};
+  return Fail(Reason::kPermissionDenied,
+              "id, state, version, times and mergedInto are the server's to set; leave them out, or use a caller with "
+              "the scope members.import");
+}
+
 MemberJson::MemberJson(const IdentityCatalog& catalog, const SecretKey& hash_key)
     : catalog_(catalog), hash_(hash_key) {}
 
 bool MemberJson::Identify(Identity& identity, std::string_view value, const FieldPath& path, JsonFaults& faults) {
-  auto normalised = catalog_.Normalise(identity.kind, identity.platform, value, "");
-  if (!normalised) {
-    faults.AddError(path, std::move(normalised).error());
-    return false;
-  }
-  identity.key = hash_.KeyOf(identity.kind, identity.platform, *normalised);
-  identity.value = Pii<std::string>(*std::move(normalised));
-  return true;
+  return muster::Identify(catalog_, hash_, identity, value, path, faults);
 }
 
 bool MemberJson::ReadIdentityFields(JsonValue json, const FieldPath& path, Identity& identity, std::string_view& value,
@@ -140,14 +133,7 @@ Result<MemberBody> MemberJson::ReadMemberValue(JsonValue value) {
 Result<MemberPatch> MemberJson::ReadPatch(std::string_view json, const std::vector<std::string>* mask,
                                           bool null_clears) {
   MUSTER_ASSIGN(const JsonValue value, reader_.Parse(json));
-  std::uint64_t wanted = kUpdatableFields;
-  if (mask != nullptr) {
-    wanted = 0;
-    for (const std::string& name : *mask) {
-      wanted |= name == kWholeMask ? kUpdatableFields : FieldBit(FieldOfName(name));
-    }
-  }
-
+  const std::uint64_t wanted = FieldsOfMask(mask);
   Result<MemberPatch> patch(std::in_place);
   JsonFaults faults;
   JsonObject object(value, kRoot, kMemberFields, faults);
@@ -161,22 +147,8 @@ Result<MemberPatch> MemberJson::ReadPatch(std::string_view json, const std::vect
     }
   }
   const std::uint64_t given = object.seen() & ~object.nulls();
-  // A replacement of the whole member without a state is not about its state, which cannot be cleared.
-  if (mask != nullptr && mask->front() == kWholeMask && (given & FieldBit(kStateField)) == 0) {
-    wanted &= ~FieldBit(kStateField);
-  }
-  const std::uint64_t changed = mask != nullptr ? wanted : (null_clears ? object.seen() : given) & wanted;
-  if ((changed & FieldBit(kStateField)) != 0) {
-    if ((given & FieldBit(kStateField)) == 0) {
-      faults.Add(kRoot.Field("state"), "cannot be cleared; give ACTIVE or FROZEN");
-    } else if (patch->values.state != MemberState::kActive && patch->values.state != MemberState::kFrozen) {
-      faults.Add(kRoot.Field("state"), "can be set to ACTIVE or FROZEN only; :close closes a member");
-    }
-  }
+  SettlePatch(*patch, mask, wanted, null_clears ? object.seen() : given, given, faults);
   if (faults.any()) return Fail(faults.Take());
-  for (std::size_t i = 0; i < kMemberFields.size(); ++i) {
-    if ((changed & FieldBit(static_cast<int>(i))) != 0) patch->fields.emplace_back(kMemberFields[i]);
-  }
   return patch;
 }
 

@@ -12,6 +12,7 @@
 #include "domain/keyring.h"
 #include "domain/member.h"
 #include "domain/ports/member_writer.h"
+#include "traffic/callers.h"
 
 namespace muster {
 
@@ -26,8 +27,14 @@ struct MemberBody {
   bool has_past = false;  // version, state, createTime, updateTime, mergedInto, or an identity's state or bindTime
 };
 
+// Of a time that the body leaves out; no text stands for it.
+inline constexpr Timestamp kNoTime = Timestamp::min();
+
 // Sets the times that a body of ReadMember left out: to `now`, and to the member's creation for an identity.
 void CompleteTimes(Member& member, Timestamp now);
+
+// PERMISSION_DENIED when the body has what `caller` may not give.
+Result<void> CheckOwnPast(const MemberBody& body, const Caller& caller);
 
 // Reads the bodies of the member API: proto3's JSON mapping, read strictly. INVALID_ARGUMENT with a violation for each
 // fault (JsonFaults), whose paths are those of the body and whose texts never repeat a value: a wrong type, an unknown

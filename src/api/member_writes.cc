@@ -39,12 +39,7 @@ Result<void> MemberHandler::AdmitWrite(Call& call, const Input& input, std::span
 Result<void> MemberHandler::Register(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
   MUSTER_ASSIGN(MemberBody body, json_.ReadMember(input.request.body));
-  if ((body.has_id || body.has_past) && !call.caller->Has(Scope::kMembersImport)) {
-    return Fail(
-        Reason::kPermissionDenied,
-        "id, state, version, times and mergedInto are the server's to set; leave them out, or use a caller with "
-        "the scope members.import");
-  }
+  MUSTER_TRY(CheckOwnPast(body, *call.caller));
   CompleteTimes(body.member, clock_.Now());
   RunWrite(call, std::nullopt,
            [this, member = std::move(body.member), imported = body.has_past](WriteContext context) mutable {

@@ -37,7 +37,10 @@ constexpr std::array<RpcRow, kRpcCount> kRpcs = {{{"None"},
                                                   {"GetRoutes"},
                                                   {"ReserveImport", true},
                                                   {"ImportMembers", true},
-                                                  {"ExportMembers"}}};
+                                                  {"ExportMembers"},
+                                                  {"CheckHealth"},
+                                                  {"WatchHealth"},
+                                                  {"Reflect"}}};
 
 // What a path answers to each method. GET serves HEAD as well.
 struct Methods {
@@ -139,6 +142,32 @@ Route RouteAdminPath(HttpMethod method, std::string_view path) {
   route.caller = path.substr(0, end);
   ChooseFixed(kCallerSuffixes, method, path.substr(end), route);
   return route;
+}
+
+GrpcRoute RouteGrpcPath(std::string_view path) {
+  struct Row {
+    std::string_view path;
+    GrpcRoute route;
+  };
+  static constexpr std::array<Row, 14> kRows = {
+      {{"/muster.v1.MemberService/GetMember", {Rpc::kGetMember}},
+       {"/muster.v1.MemberService/ResolveMember", {Rpc::kResolveMember}},
+       {"/muster.v1.MemberService/BatchGetMembers", {Rpc::kBatchGetMembers}},
+       {"/muster.v1.MemberService/BatchResolveMembers", {Rpc::kBatchResolveMembers}},
+       {"/muster.v1.MemberService/RegisterMember", {Rpc::kRegisterMember}},
+       {"/muster.v1.MemberService/UpdateMember", {Rpc::kUpdateMember}},
+       {"/muster.v1.MemberService/BindIdentity", {Rpc::kBindIdentity}},
+       {"/muster.v1.MemberService/UnbindIdentity", {Rpc::kUnbindIdentity}},
+       {"/muster.v1.MemberService/CloseMember", {Rpc::kCloseMember}},
+       {"/muster.v1.MemberService/ListMemberHistory", {Rpc::kListMemberHistory}},
+       {"/muster.v1.MemberService/GetServer", {Rpc::kGetServer}},
+       {"/grpc.health.v1.Health/Check", {Rpc::kCheckHealth}},
+       {"/grpc.health.v1.Health/Watch", {Rpc::kWatchHealth, true}},
+       {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", {Rpc::kReflect, true}}}};
+  // The two versions of reflection differ in their names only.
+  if (path == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo") return {Rpc::kReflect, true};
+  const auto found = std::ranges::find(kRows, path, &Row::path);
+  return found == kRows.end() ? GrpcRoute{} : found->route;
 }
 
 Error RefusalOf(const Route& route) {

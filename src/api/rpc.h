@@ -37,8 +37,11 @@ enum class Rpc : std::uint8_t {
   kReserveImport,
   kImportMembers,
   kExportMembers,
+  kCheckHealth,
+  kWatchHealth,
+  kReflect,
 };
-inline constexpr std::size_t kRpcCount = static_cast<std::size_t>(Rpc::kExportMembers) + 1;
+inline constexpr std::size_t kRpcCount = static_cast<std::size_t>(Rpc::kReflect) + 1;
 std::string_view RpcName(Rpc rpc);
 // Whether it changes something.
 bool IsWrite(Rpc rpc);
@@ -55,6 +58,13 @@ struct Route {
 // `path` has its percent-escapes decoded. An id that is not a positive 63-bit integer is INVALID_ARGUMENT.
 Route RouteMemberPath(HttpMethod method, std::string_view path);
 Route RouteAdminPath(HttpMethod method, std::string_view path);
+
+// Where the path of a gRPC call leads.
+struct GrpcRoute {
+  Rpc rpc = Rpc::kNone;
+  bool is_streaming = false;  // on either side
+};
+GrpcRoute RouteGrpcPath(std::string_view path);
 
 // The error of a route without an rpc.
 Error RefusalOf(const Route& route);

@@ -41,6 +41,8 @@ class MemberDocument {
   std::string_view json() const;
   // Appends the JSON object with personal values masked.
   void AppendMasked(std::string& out) const;
+  // Where the personal values lie in it, in their order.
+  std::span<const Span> spans() const;
 
   // What the block takes from the allocator, in bytes.
   std::size_t AllocatedBytes() const;
@@ -49,8 +51,6 @@ class MemberDocument {
   friend class MemberDocumentRef;
   friend class MemberDocumentBuilder;
   MemberDocument() = default;
-
-  std::span<const Span> spans() const;
 
   mutable std::atomic<std::uint32_t> references_{1};
   std::uint32_t json_size_ = 0;

@@ -7,6 +7,7 @@
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
 #include "domain/member_document.h"
+#include "domain/member_protobuf.h"
 #include "domain/synthetic_members.h"
 #include "muster/v1/member.pb.h"
 
@@ -71,6 +72,33 @@ void AppendMasked(benchmark::State& state) {
   }
 }
 BENCHMARK(AppendMasked);
+
+// Of a cached document, in clear (0) and masked (1).
+void DocumentToProtobuf(benchmark::State& state) {
+  std::vector<MemberDocumentRef> documents;
+  for (const Member& member : Members()) documents.push_back(MakeMemberDocument(member));
+  std::string out;
+  std::size_t next = 0;
+  for (auto _ : state) {
+    out.clear();
+    AppendMemberProtobuf(out, *documents[next++ % kMembers], state.range(0) == 1);
+    benchmark::DoNotOptimize(out.data());
+  }
+}
+BENCHMARK(DocumentToProtobuf)->Arg(0)->Arg(1);
+
+void MessageToProtobuf(benchmark::State& state) {
+  v1::Member message;
+  const Member member = Members().front();
+  if (!google::protobuf::util::JsonStringToMessage(std::string(MakeMemberDocument(member)->json()), &message).ok())
+    state.SkipWithError("not the message's JSON");
+  std::string out;
+  for (auto _ : state) {
+    out.clear();
+    benchmark::DoNotOptimize(message.AppendToString(&out));
+  }
+}
+BENCHMARK(MessageToProtobuf);
 
 void KeyOfPhone(benchmark::State& state) {
   KeyedHash hash{SecretKey{}};

@@ -17,7 +17,7 @@ import time
 import urllib.request
 
 import members
-from servers import Muster, Nginx, pin
+from servers import GrpcReference, Muster, Nginx, pin
 
 # Short and many: what disturbs a machine lasts longer than a slice, and then disturbs a whole pair.
 SLICES = 25
@@ -41,8 +41,8 @@ class Bench:
         print(f"  {name:<22} {value:>10.2f} {unit:<5} {'below' if below else 'floor'} {floor:<8} {'met' if met else 'MISSED'}",
               flush=True)
 
-    def load(self, port: int, **flags) -> dict:
-        command = [self.build / "src/bench/http_load", "--port", port, "--seconds", SLICE_SECONDS]
+    def load(self, port: int, program="http_load", **flags) -> dict:
+        command = [self.build / "src/bench" / program, "--port", port, "--seconds", SLICE_SECONDS]
         for name, value in flags.items():
             command += ["--" + name.replace("_", "-"), value]
         done = subprocess.run(pin(LOAD_CORE, command), check=True, capture_output=True, text=True)
@@ -80,6 +80,7 @@ def reads(bench: Bench, data: pathlib.Path):
                 if near["entries"] < bench.member_count:
                     raise SystemExit(f"bench: only {near['entries']:.0f} members are in the near cache")
                 bench.record(name, ratio, floor, {**detail, "body_bytes": len(sample), "near": near})
+        grpc_hit(bench, server)
     without = {"MUSTER_CACHE__NEAR__ENABLED": "false"}
     with Muster(bench.binary, data, core=SERVER_CORE, threads=1, environment=without) as server:
         with Nginx(bench.work / "nginx", sample, core=SERVER_CORE) as nginx:
@@ -89,6 +90,19 @@ def reads(bench: Bench, data: pathlib.Path):
                 lambda: bench.checked_rate(bench.load(nginx.port, mode="plain", connections=64)))
             bench.record("http_miss", ratio, 0.45, {**detail, "body_bytes": len(sample)})
 
+
+
+def grpc_hit(bench: Bench, server: Muster):
+    import grpc  # python3-grpcio
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        get = channel.unary_unary("/muster.v1.MemberService/GetMember")
+        message = get(b"\x08\x01", metadata=[("authorization", f"Bearer {server.key}")], timeout=60)
+    flags = {"program": "grpc_load", "connections": 4, "streams": 16}
+    with GrpcReference(bench.build / "src/bench/grpc_reference", bench.work / "grpc", message, core=SERVER_CORE) as reference:
+        ratio, detail = bench.pairs(
+            lambda: bench.checked_rate(bench.load(server.grpc_port, members=bench.member_count, key_file=server.key_file, **flags)),
+            lambda: bench.checked_rate(bench.load(reference.port, **flags)))
+    bench.record("grpc_hit", ratio, 3.0, {**detail, "message_bytes": len(message)})
 
 
 def registers(bench: Bench):

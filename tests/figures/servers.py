@@ -34,7 +34,7 @@ class Muster:
     def __init__(self, binary, data: pathlib.Path, core=None, threads=0, environment=None):
         self.endpoints = data / "endpoints.json"
         self.key_file = data / "admin.key"
-        command = [binary, "serve", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+        command = [binary, "serve", "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
         if threads:
             command += ["--threads", threads]
         self.process = subprocess.Popen(pin(core, command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -44,6 +44,7 @@ class Muster:
         self.url = "http://" + addresses["http"]
         self.admin_url = "http://" + addresses["admin"]
         self.port = int(addresses["http"].rsplit(":", 1)[1])
+        self.grpc_port = int(addresses["grpc"].rsplit(":", 1)[1])
         self.key = self.key_file.read_text().strip()
 
     def __enter__(self):
@@ -72,6 +73,23 @@ class Muster:
     def near_cache(self) -> dict:
         metrics = self.request(self.admin_url + "/metrics").decode()
         return {name: float(value) for name, value in re.findall(r"^muster_cache_(\w+) ([0-9.e+]+)$", metrics, re.M)}
+
+
+class GrpcReference:
+    """A grpc++ callback server that answers every call with the same bytes."""
+
+    def __init__(self, binary, directory: pathlib.Path, message: bytes, core: int):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "message").write_bytes(message)
+        self.process = subprocess.Popen(pin(core, [binary, directory / "message"]), stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
 
 
 class Nginx:

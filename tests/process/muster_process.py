@@ -82,10 +82,10 @@ class Scratch:
 class Server:
     """One `muster serve` process over a data directory; started again as often as a test likes."""
 
-    def __init__(self, data, *flags, http="127.0.0.1:0", admin="127.0.0.1:0", extra_environment=None, prepare=None):
+    def __init__(self, data, *flags, http="127.0.0.1:0", grpc="127.0.0.1:0", admin="127.0.0.1:0", extra_environment=None, prepare=None):
         self.data = pathlib.Path(data)
         self.flags = flags
-        self.http_flag, self.admin_flag = http, admin
+        self.http_flag, self.grpc_flag, self.admin_flag = http, grpc, admin
         self.extra_environment = extra_environment or {}
         self.prepare = prepare  # runs in the child before the program: resource limits
         self.log_path = self.data.with_name(self.data.name + ".log")
@@ -113,8 +113,8 @@ class Server:
         endpoints.unlink(missing_ok=True)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [binary(), "serve", "--data", str(self.data), "--http", self.http_flag, "--admin", self.admin_flag,
-                 *map(str, self.flags)],
+                [binary(), "serve", "--data", str(self.data), "--http", self.http_flag, "--grpc", self.grpc_flag,
+                 "--admin", self.admin_flag, *map(str, self.flags)],
                 env=environment(self.extra_environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=self._in_child)
         return self
@@ -140,6 +140,10 @@ class Server:
     @property
     def http(self):
         return self.endpoints["http"]
+
+    @property
+    def grpc(self):
+        return self.endpoints["grpc"]
 
     @property
     def admin(self):

@@ -157,5 +157,5 @@ limit_per_platform = true
     # Another scope of a kind in use would lose its identities.
     path.write_text(path.read_text().replace('name = "badge"\nscope = "platform"', 'name = "badge"\nscope = "global"')
                     .replace("limit_per_platform = true\n", ""))
-    done = run("serve", "--config", path, "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+    done = run("serve", "--config", path, "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0")
     assert done.returncode == 1 and "badge" in done.stderr, done

@@ -21,7 +21,7 @@ def demo():
         output = os.path.join(directory, "out")
         with open(output, "w") as file:
             process = subprocess.Popen(
-                [binary(), "demo", "--members", str(MEMBERS), "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+                [binary(), "demo", "--members", str(MEMBERS), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
                 stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment({"TMPDIR": directory}))
 
         def banner():
@@ -78,31 +78,31 @@ def short_demo(scratch, *arguments):
 
 
 def test_the_load_shows_what_it_does(scratch):
-    done = short_demo(scratch, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+    done = short_demo(scratch, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0")
     assert done.returncode == 0, done
     figures = re.search(r"^ *([\d,]+) requests/s", done.stderr, re.MULTILINE)
     assert figures and int(figures[1].replace(",", "")) > 0, done
 
 
-@pytest.mark.parametrize("taken", [{"http"}, {"admin"}, {"http", "admin"}], ids="+".join)
+@pytest.mark.parametrize("taken", [{"http"}, {"grpc"}, {"admin"}, {"http", "grpc", "admin"}], ids="+".join)
 def test_taken_ports_are_replaced_by_free_ones(scratch, taken):
-    with socket.socket() as http, socket.socket() as admin:
-        sockets = {"http": http, "admin": admin}
+    with socket.socket() as http, socket.socket() as grpc, socket.socket() as admin:
+        sockets = {"http": http, "grpc": grpc, "admin": admin}
         for one in sockets.values():
             one.bind(("127.0.0.1", 0))
         addresses = {name: f"127.0.0.1:{one.getsockname()[1]}" for name, one in sockets.items()}
         for name, one in sockets.items():
             one.listen() if name in taken else one.close()
-        done = short_demo(scratch, "--http", addresses["http"], "--admin", addresses["admin"])
+        done = short_demo(scratch, "--http", addresses["http"], "--grpc", addresses["grpc"], "--admin", addresses["admin"])
         assert done.returncode == 0 and "in use" in done.stderr, done
         for name in taken:
             assert addresses[name] not in done.stdout, done
         assert re.search(r"http://127\.0\.0\.1:\d+", done.stdout), done
 
 
-@pytest.mark.parametrize("flag", ["--http", "--admin"])
+@pytest.mark.parametrize("flag", ["--http", "--grpc", "--admin"])
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999"])
 def test_a_malformed_address_is_a_mistake(scratch, flag, address):
-    free = {"--http": "127.0.0.1:0", "--admin": "127.0.0.1:0", flag: address}
+    free = {"--http": "127.0.0.1:0", "--grpc": "127.0.0.1:0", "--admin": "127.0.0.1:0", flag: address}
     done = short_demo(scratch, *[word for pair in free.items() for word in pair])
     assert done.returncode == 2 and f"{flag} {address}" in done.stderr and done.stdout == "", done

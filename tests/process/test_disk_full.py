@@ -67,7 +67,7 @@ def test_a_disk_that_fills_up(small_disk):
 def test_a_start_on_a_full_disk(small_disk):
     data = small_disk / "data"
     leave(small_disk, 0)
-    done = run("serve", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+    done = run("serve", "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0")
     assert done.returncode == 1 and done.stderr.strip(), done
     assert "full" in done.stderr or "space" in done.stderr, done.stderr
     (small_disk / "filler").unlink()

@@ -13,7 +13,7 @@ import people
 from member_client import assert_problem
 from muster_process import Server, doctor, run, wait_for
 
-LOOPBACK = ("--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+LOOPBACK = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 
 
 def refused(*arguments, **options):
@@ -45,15 +45,16 @@ def assert_kept(server, acknowledged):
 def test_a_port_that_is_in_use(scratch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for flag, other in (("--http", "--admin"), ("--admin", "--http")):
-            said = refused("--data", scratch / "data", flag, f"127.0.0.1:{port}", other, "127.0.0.1:0")
+        for flag in ("--http", "--grpc", "--admin"):
+            addresses = {"--http": "127.0.0.1:0", "--grpc": "127.0.0.1:0", "--admin": "127.0.0.1:0", flag: f"127.0.0.1:{port}"}
+            said = refused("--data", scratch / "data", *[word for pair in addresses.items() for word in pair])
             assert str(port) in said and "in use" in said and len(said.splitlines()) == 1, said
     assert not (scratch / "data" / "endpoints.json").exists()
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7:0", "127.0.0.1", "127.0.0.1:99999", "nowhere.invalid:0", ":", "127.0.0.1:x"])
 def test_an_address_that_is_not_ours(scratch, address):
-    done = run("serve", "--data", scratch / "data", "--http", address, "--admin", "127.0.0.1:0")
+    done = run("serve", "--data", scratch / "data", "--http", address, "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0")
     assert done.returncode in (1, 2) and address.split(":")[0] in done.stderr, done
 
 
@@ -378,7 +379,7 @@ def test_lost_data_files_are_not_taken_for_a_new_directory(scratch):
         assert client.register(displayName="somebody").status == 201
     for path in data.glob("muster-*"):
         path.unlink()
-    refused = run("serve", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+    refused = run("serve", "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0")
     assert refused.returncode == 1
     assert "gone" in refused.stderr and "backup" in refused.stderr, refused.stderr
     assert not list(data.glob("muster-*"))

@@ -32,6 +32,7 @@ struct DemoFlags {
   std::uint64_t members = 100'000;
   std::string duration;
   std::string http_listen = "127.0.0.1:7400";
+  std::string grpc_listen = "127.0.0.1:7401";
   std::string admin_listen = "127.0.0.1:7402";
   bool no_load = false;
 };
@@ -41,6 +42,7 @@ ServerOptions OptionsOf(const DemoFlags& flags, const std::string& directory) {
   options.data_directory = directory;
   options.sqlite.durable = false;  // nothing of it outlives the process
   options.http.listen = flags.http_listen;
+  options.grpc.listen = flags.grpc_listen;
   options.admin.listen = flags.admin_listen;
   options.log_level = "warning";
   return options;
@@ -48,7 +50,8 @@ ServerOptions OptionsOf(const DemoFlags& flags, const std::string& directory) {
 
 // The server calls its addresses by options of `serve`; here they come from flags.
 std::string WithFlags(std::string message) {
-  for (const auto& [option, flag] : {std::pair("http.listen", "--http"), std::pair("admin.listen", "--admin")}) {
+  for (const auto& [option, flag] :
+       {std::pair("http.listen", "--http"), std::pair("grpc.listen", "--grpc"), std::pair("admin.listen", "--admin")}) {
     for (std::size_t at = message.find(option); at != std::string::npos; at = message.find(option, at)) {
       message.replace(at, std::string_view(option).size(), flag);
     }
@@ -74,9 +77,9 @@ Outcome<Running> StartAnywhere(ServerOptions options, Logger& logger) {
       return Fails(reason == Reason::kInvalidArgument ? ExitCode::kUsage : ExitCode::kFailure,
                    WithFlags(server.error().message));
     }
-    PrintNote(options.http.listen + " or " + options.admin.listen +
+    PrintNote(options.http.listen + ", " + options.grpc.listen + " or " + options.admin.listen +
               " is in use by another process; taking free ports.");
-    options.http.listen = options.admin.listen = "127.0.0.1:0";
+    options.http.listen = options.grpc.listen = options.admin.listen = "127.0.0.1:0";
   }
 }
 
@@ -146,6 +149,7 @@ Outcome<ExitCode> Demo(const DemoFlags& flags) {
   MUSTER_ASSIGN(const std::string key, MakeDemoKey(directory->callers()));
   const std::string url = "http://" + server->http_address();
   PrintData(RenderBanner(DescribeTerminal(STDOUT_FILENO), {.http_url = url,
+                                                           .grpc_address = server->grpc_address(),
                                                            .admin_url = "http://" + server->admin_address(),
                                                            .key = key,
                                                            .admin_key_file = place.path() + "/admin.key",
@@ -182,6 +186,8 @@ void AddDemoCommand(CLI::App& root, CommandContext& context) {
   command->add_option("--duration", flags->duration, "End after this time [at SIGINT or SIGTERM]")->type_name("TIME");
   command->add_flag("--no-load", flags->no_load, "No load, only the server");
   command->add_option("--http", flags->http_listen, "Where callers are served [127.0.0.1:7400, or a free port]")
+      ->type_name("HOST:PORT");
+  command->add_option("--grpc", flags->grpc_listen, "The same over gRPC [127.0.0.1:7401, or a free port]")
       ->type_name("HOST:PORT");
   command
       ->add_option("--admin", flags->admin_listen, "Where administrators are served [127.0.0.1:7402, or a free port]")

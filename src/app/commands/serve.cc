@@ -24,6 +24,7 @@ void PrintReady(const ServerOptions& options, const Server& server) {
       RenderFields(
           DescribeTerminal(STDOUT_FILENO),
           {{"  http", "http://" + server.http_address()},
+           {"  grpc", server.grpc_address()},
            {"  admin", "http://" + server.admin_address()},
            {"  data", options.data_directory},
            {"  key", FileExists(key) ? key : "not here: use the copy that was kept, or `muster keys replace-admin`"}}));
@@ -44,6 +45,7 @@ Outcome<ExitCode> Serve(const ServerFlags& flags) {
   MUSTER_TRY(WriteEndpoints(options.data_directory, *server));
   (*logger)->Info("server is ready", {{"version", GetBuildInfo().version},
                                       {"http", server->http_address()},
+                                      {"grpc", server->grpc_address()},
                                       {"admin", server->admin_address()},
                                       {"data", options.data_directory},
                                       {"members", directory->store().CountMembers()}});

@@ -13,6 +13,7 @@ struct ServerFlags {
   std::optional<std::string> config_file;
   std::optional<std::string> data_directory;
   std::optional<std::string> http_listen;
+  std::optional<std::string> grpc_listen;
   std::optional<std::string> admin_listen;
   std::optional<std::string> threads;
 };

@@ -11,11 +11,16 @@ std::string RenderBanner(const Terminal& terminal, const BannerFacts& facts) {
     return std::string("  curl -s ") + (body.empty() ? "" : "-X POST ") + "\"" + facts.http_url + path + "\"" +
            authorization + (body.empty() ? "" : " -H \"Content-Type: application/json\" -d '" + body + "'") + "\n";
   };
+  const auto grpcurl = [&](const char* method, const std::string& message) {
+    return "  grpcurl -plaintext -H \"authorization: Bearer " + facts.key + "\" -d '" + message + "' " +
+           facts.grpc_address + " muster.v1.MemberService/" + method + "\n";
+  };
   const std::string member = "/v1/members/" + facts.member_id;
   std::string out = "\n" + Styled(terminal, Style::kBold, "muster demo") + ": " + WithThousands(facts.members) +
                     " synthetic members in a temporary directory, gone when this ends.\n" +
                     Styled(terminal, Style::kYellow, "Not for production.") + "\n\n";
   out += "  callers         " + facts.http_url + "\n";
+  out += "  over gRPC       " + facts.grpc_address + "\n";
   out += "  administrators  " + facts.admin_url + "\n";
   out += "  metrics         " + facts.http_url + "/metrics\n";
   out += "  caller key      " + facts.key + "\n";
@@ -28,6 +33,9 @@ std::string RenderBanner(const Terminal& terminal, const BannerFacts& facts) {
       curl("/v1/members",
            R"({"displayName":"Li Lei","city":"Suzhou","identities":[{"kind":"email","value":"li.lei@demo.example"}]})");
   out += curl(member + ":bind", R"({"identity":{"kind":"account","platform":"shop","value":"lilei-2024"}})");
+  out += title("the same over gRPC");
+  out += grpcurl("GetMember", R"({"id":")" + facts.member_id + R"("})");
+  out += grpcurl("ResolveMember", R"({"kind":"phone","value":")" + facts.phone + R"("})");
   out += title("what happened to it, and how reads find their way");
   out += curl(member + "/history", "");
   out += "  " + facts.program + " routes --server " + facts.http_url + " --key-file " + facts.admin_key_file + "\n\n";

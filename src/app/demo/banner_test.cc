@@ -12,6 +12,7 @@ using ::testing::HasSubstr;
 
 TEST(BannerTest, LinesStandAlone) {
   const std::string banner = RenderBanner({}, {.http_url = "http://127.0.0.1:7400",
+                                               .grpc_address = "127.0.0.1:7401",
                                                .admin_url = "http://127.0.0.1:7402",
                                                .key = "mk_key",
                                                .admin_key_file = "/tmp/x/admin.key",
@@ -26,12 +27,14 @@ TEST(BannerTest, LinesStandAlone) {
   EXPECT_THAT(banner,
               HasSubstr("members:resolve?kind=phone&value=+8613800000001\" -H \"Authorization: Bearer mk_key\"\n"));
   EXPECT_THAT(banner, HasSubstr("/bin/muster routes --server http://127.0.0.1:7400 --key-file /tmp/x/admin.key\n"));
+  EXPECT_THAT(banner, HasSubstr("  grpcurl -plaintext -H \"authorization: Bearer mk_key\" -d '{\"id\":\"42\"}' "
+                                "127.0.0.1:7401 muster.v1.MemberService/GetMember\n"));
   std::size_t curls = 0;
   for (std::size_t at = banner.find("curl "); at != std::string::npos; at = banner.find("curl ", at + 1)) {
     ++curls;
     EXPECT_LT(banner.find("Bearer mk_key", at), banner.find('\n', at));
   }
-  EXPECT_EQ(curls, 5U);
+  EXPECT_EQ(curls, 7U);
 }
 
 TEST(DemoLoadTest, DescribesAWindow) {

@@ -1,6 +1,7 @@
 #include "app/server/server.h"
 
 #include "api/admin_api.h"
+#include "api/grpc_api.h"
 #include "api/member_api.h"
 #include "app/files.h"
 #include "app/version.h"
@@ -51,6 +52,13 @@ Result<void> Server::Listen(const ServerOptions& options) {
     std::lock_guard lock(info_mutex_);
     admin_address_ = admin_->address();
   }
+  const GrpcServer::HandlerFactory make_grpc_api = [this,
+                                                    api](EventLoop& loop) -> Result<std::unique_ptr<GrpcHandler>> {
+    MUSTER_ASSIGN(auto tree, directory_.routes().Grow(loop));
+    return MakeGrpcApi(loop, std::move(tree), api);
+  };
+  MUSTER_ASSIGN(grpc_,
+                GrpcServer::Start(options.grpc, make_grpc_api, directory_.clock(), logger_, directory_.metrics()));
   const HttpServer::HandlerFactory make_member_api = [this,
                                                       api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
     MUSTER_ASSIGN(auto tree, directory_.routes().Grow(loop));
@@ -72,8 +80,10 @@ std::vector<ReadinessCheck> Server::CheckReadiness() const {
 void Server::Stop() {
   draining_ = true;
   if (http_) http_->Drain();
+  if (grpc_) grpc_->Drain();
   if (admin_) admin_->Drain();
   admin_.reset();
+  grpc_.reset();
   http_.reset();
 }
 
@@ -88,6 +98,7 @@ Outcome<void> WriteEndpoints(const std::string& data_directory, const Server& se
   JsonWriter json(text);
   json.BeginObject();
   json.Key("http").String(server.http_address());
+  json.Key("grpc").String(server.grpc_address());
   json.Key("admin").String(server.admin_address());
   json.EndObject();
   return WriteFileDurably(EndpointsPath(data_directory), text + "\n", 0600);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/api_dependencies.h"
+#include "api/grpc_server.h"
 #include "api/http_server.h"
 #include "app/cli/exit_code.h"
 #include "app/server/member_directory.h"
@@ -14,10 +15,10 @@
 
 namespace muster {
 
-// A directory with its two ports: the callers' and the administrators'.
+// A directory with its ports: the callers', over HTTP and over gRPC, and the administrators'.
 class Server {
  public:
-  // Listens on both. When it returns, both answer. Errors are those of HttpServer::Start: they name the port and what
+  // Listens on all. When it returns, all answer. Errors are those of HttpServer::Start: they name the port and what
   // to do, and STATE_CONFLICT is a port in use. All arguments outlive it. A directory has one server in its life, also
   // when that one did not start: its metrics and route trees remember it.
   static Result<std::unique_ptr<Server>> Start(const ServerOptions& options, MemberDirectory& directory,
@@ -25,6 +26,7 @@ class Server {
   ~Server();  // stops
 
   std::string http_address() const { return http_->address(); }
+  std::string grpc_address() const { return grpc_->address(); }
   std::string admin_address() const { return admin_->address(); }
 
   // Not ready any more, accepts nothing, answers what is under way, ends. Idempotent.
@@ -40,8 +42,9 @@ class Server {
   std::atomic<bool> draining_ = false;
   std::mutex info_mutex_;
   std::string admin_address_;  // guarded by info_mutex_
-  // The admin port shows the route trees, which live in the handlers of the other: it goes first.
+  // The admin port shows the route trees, which live in the handlers of the others: it goes first.
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> admin_;
 };
 

@@ -68,6 +68,7 @@ void ServerOptions::Declare(OptionRegistry& registry) {
       "The secrets that identities are hashed and personal values are sealed with; empty: keyring in the data "
       "directory. Keep a copy: without it the data cannot be read.");
   http.Declare(registry, "http");
+  grpc.Declare(registry);
   admin.Declare(registry, "admin");
   sqlite.Declare(registry);
   sweeper.Declare(registry);
@@ -152,17 +153,27 @@ Result<void> CheckCatalog(const ServerOptions& options, const OptionRegistry& re
 }
 
 Result<void> CheckAddresses(const ServerOptions& options, const OptionRegistry& registry) {
-  for (const auto& [name, listen] :
-       {std::pair("http.listen", &options.http.listen), std::pair("admin.listen", &options.admin.listen)}) {
+  const std::array<std::pair<const char*, const std::string*>, 3> addresses = {
+      {{"http.listen", &options.http.listen},
+       {"grpc.listen", &options.grpc.listen},
+       {"admin.listen", &options.admin.listen}}};
+  for (const auto& [name, listen] : addresses) {
     if (auto checked = CheckListenAddress(*listen, name); !checked) {
       return Fail(At(registry, name, std::move(checked).error()));
     }
   }
-  if (!ListenAddressesCollide(options.http.listen, options.admin.listen)) return {};
-  return Fail(At(registry, "http.listen",
-                 {.reason = Reason::kInvalidArgument,
-                  .message = "http.listen " + options.http.listen + " and admin.listen " + options.admin.listen +
-                             " want the same port: give each one of its own"}));
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    const auto& [name, listen] = addresses[i];
+    for (std::size_t j = i + 1; j < addresses.size(); ++j) {
+      const auto& [other_name, other] = addresses[j];
+      if (!ListenAddressesCollide(*listen, *other)) continue;
+      return Fail(At(registry, name,
+                     {.reason = Reason::kInvalidArgument,
+                      .message = std::string(name) + " " + *listen + " and " + other_name + " " + *other +
+                                 " want the same port: give each one of its own"}));
+    }
+  }
+  return {};
 }
 
 Result<void> CheckLogFile(const std::string& path) {

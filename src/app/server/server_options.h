@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "api/grpc_server.h"
 #include "api/http_server.h"
 #include "app/cli/exit_code.h"
 #include "base/log.h"
@@ -31,6 +32,7 @@ struct ServerOptions {
   std::string data_directory;
   std::string keyring_file;  // empty: `keyring` in the data directory
   HttpServerOptions http;
+  GrpcServerOptions grpc;
   HttpServerOptions admin;
   SqliteOptions sqlite;
   SweeperOptions sweeper;

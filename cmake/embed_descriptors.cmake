@@ -1,0 +1,25 @@
+# cmake -DINPUT=… -DOUTPUT=… -P embed_descriptors.cmake: the bytes of a FileDescriptorSet as the source of
+# proto/descriptors.h.
+file(READ ${INPUT} bytes HEX)
+string(REGEX REPLACE "([0-9a-f][0-9a-f])" "\\\\x\\1" bytes "${bytes}")
+# Lines of 32 bytes, each a literal of its own.
+set(line "")
+foreach(count RANGE 31)
+  string(APPEND line "....")
+endforeach()
+string(REGEX REPLACE "(${line})" "    \"\\1\"\n" bytes "${bytes}")
+string(REGEX REPLACE "\n(\\\\[^\n]+)$" "\n    \"\\1\"\n" bytes "${bytes}")
+file(WRITE ${OUTPUT} "#include \"proto/descriptors.h\"
+
+namespace muster {
+namespace {
+
+constexpr char kBytes[] =
+${bytes};
+
+}  // namespace
+
+std::string_view ServiceDescriptors() { return {kBytes, sizeof kBytes - 1}; }
+
+}  // namespace muster
+")

@@ -1,0 +1,83 @@
+#include "api/grpc_api.h"
+
+#include <utility>
+
+#include "api/grpc_handler.h"
+#include "api/grpc_reflection.h"
+
+namespace muster {
+
+std::unique_ptr<GrpcHandler> MakeGrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader,
+                                         const ApiDependencies& dependencies) {
+  return std::make_unique<GrpcApi>(loop, std::move(reader), dependencies);
+}
+
+GrpcApi::GrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies)
+    : writer_(*dependencies.writer),
+      archive_(*dependencies.archive),
+      clock_(*dependencies.clock),
+      server_(dependencies.server),
+      token_hash_(dependencies.keyring->hash_key()),
+      proto_(*dependencies.catalog, dependencies.keyring->hash_key()),
+      calls_(loop, dependencies),
+      health_(calls_, dependencies.readiness, *dependencies.clock),
+      batches_(calls_.ledger(), [this](Batch& batch) { AnswerBatch(batch); }),
+      reader_(std::move(reader)) {}
+
+bool GrpcApi::IsStreaming(std::string_view path) const { return RouteGrpcPath(path).is_streaming; }
+
+void GrpcApi::Handle(const GrpcRequest& request, GrpcExchange exchange) {
+  GrpcCall* const call = calls_.Begin(RouteGrpcPath(request.path).rpc, request.metadata, std::move(exchange));
+  if (call == nullptr) return;
+  if (call->rpc != Rpc::kCheckHealth && request.crowded) {
+    return calls_.Fail(*call,
+                       {.reason = Reason::kOverloaded,
+                        .message = "the server holds as many requests and answers as it may; send it again after a "
+                                   "moment"});
+  }
+  if (auto begun = Dispatch(*call, request); !begun) calls_.Fail(*call, begun.error());
+}
+
+Result<void> GrpcApi::Dispatch(GrpcCall& call, const GrpcRequest& request) {
+  switch (call.rpc) {
+    case Rpc::kGetMember:
+      return Get(call, request);
+    case Rpc::kResolveMember:
+      return Resolve(call, request);
+    case Rpc::kBatchGetMembers:
+      return BatchGet(call, request);
+    case Rpc::kBatchResolveMembers:
+      return BatchResolve(call, request);
+    case Rpc::kListMemberHistory:
+      return ListHistory(call, request);
+    case Rpc::kGetServer:
+      return GetServer(call, request);
+    case Rpc::kRegisterMember:
+      return Register(call, request);
+    case Rpc::kUpdateMember:
+      return Update(call, request);
+    case Rpc::kBindIdentity:
+      return Bind(call, request);
+    case Rpc::kUnbindIdentity:
+      return Unbind(call, request);
+    case Rpc::kCloseMember:
+      return Close(call, request);
+    case Rpc::kCheckHealth:
+      return CheckHealth(call, request);
+    default:
+      return Fail(Reason::kNotImplemented,
+                  "this server has no such method; `grpcurl HOST:PORT list` shows its services");
+  }
+}
+
+std::unique_ptr<GrpcSource> GrpcApi::Open(const GrpcRequest& request, GrpcStream& stream) {
+  if (RouteGrpcPath(request.path).rpc == Rpc::kWatchHealth) return health_.Watch(request, stream);
+  return OpenReflection(calls_, request, stream);
+}
+
+void GrpcApi::Reject(const Error& error, const GrpcRequest& known, GrpcExchange exchange) {
+  GrpcCall* const call = calls_.Begin(RouteGrpcPath(known.path).rpc, known.metadata, std::move(exchange));
+  if (call != nullptr) calls_.Fail(*call, error);
+}
+
+}  // namespace muster

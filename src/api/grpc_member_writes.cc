@@ -1,0 +1,91 @@
+#include <utility>
+
+#include "api/grpc_handler.h"
+#include "domain/member_document.h"
+#include "domain/member_protobuf.h"
+
+namespace muster {
+
+namespace {
+
+// What a write under way takes beside its message, about.
+constexpr std::size_t kWriteOverheadBytes = 4096;
+
+}  // namespace
+
+Result<void> GrpcApi::AdmitWrite(GrpcCall& call, const GrpcRequest& request) {
+  MUSTER_TRY(calls_.Admit(call, request.metadata, Scope::kMembersWrite));
+  return calls_.ledger().Hold(call, request.message.size() + kWriteOverheadBytes);
+}
+
+Result<void> GrpcApi::Register(GrpcCall& call, const GrpcRequest& request) {
+  MUSTER_TRY(AdmitWrite(call, request));
+  MUSTER_ASSIGN(MemberBody body, proto_.ReadRegister(request.message));
+  MUSTER_TRY(CheckOwnPast(body, *call.caller));
+  CompleteTimes(body.member, clock_.Now());
+  RunWrite(call, std::nullopt,
+           [this, member = std::move(body.member), imported = body.has_past](WriteContext context) mutable {
+             return writer_.Register(std::move(member), imported, std::move(context));
+           });
+  return {};
+}
+
+Result<void> GrpcApi::Update(GrpcCall& call, const GrpcRequest& request) {
+  MUSTER_TRY(AdmitWrite(call, request));
+  MUSTER_ASSIGN(WriteRequest asked, proto_.ReadUpdate(request.message));
+  call.member = asked.id;
+  RunWrite(call, asked.expected_version,
+           [this, id = asked.id, patch = std::move(asked.patch)](WriteContext context) mutable {
+             return writer_.Update(id, std::move(patch), std::move(context));
+           });
+  return {};
+}
+
+Result<void> GrpcApi::Bind(GrpcCall& call, const GrpcRequest& request) {
+  MUSTER_TRY(AdmitWrite(call, request));
+  MUSTER_ASSIGN(WriteRequest asked, proto_.ReadBind(request.message));
+  call.member = asked.id;
+  RunWrite(call, asked.expected_version,
+           [this, id = asked.id, identity = std::move(asked.identity)](WriteContext context) mutable {
+             return writer_.Bind(id, std::move(identity), std::move(context));
+           });
+  return {};
+}
+
+Result<void> GrpcApi::Unbind(GrpcCall& call, const GrpcRequest& request) {
+  MUSTER_TRY(AdmitWrite(call, request));
+  MUSTER_ASSIGN(const WriteRequest asked, proto_.ReadUnbind(request.message));
+  call.member = asked.id;
+  RunWrite(call, asked.expected_version, [this, id = asked.id, key = asked.identity.key](WriteContext context) {
+    return writer_.Unbind(id, key, std::move(context));
+  });
+  return {};
+}
+
+Result<void> GrpcApi::Close(GrpcCall& call, const GrpcRequest& request) {
+  MUSTER_TRY(AdmitWrite(call, request));
+  MUSTER_ASSIGN(const WriteRequest asked, proto_.ReadClose(request.message));
+  call.member = asked.id;
+  RunWrite(call, asked.expected_version,
+           [this, id = asked.id](WriteContext context) { return writer_.Close(id, std::move(context)); });
+  return {};
+}
+
+void GrpcApi::RunWrite(GrpcCall& call, std::optional<Version> expected, Write write) {
+  WriteContext context{.caller = call.caller->name,
+                       .request_id = call.request_id,
+                       .deadline = call.deadline,
+                       .expected_version = expected};
+  calls_.ledger().Run(call, write(std::move(context)),
+                      [this](GrpcCall& done, const Result<Member>& member) { AnswerWrite(done, member); });
+}
+
+void GrpcApi::AnswerWrite(GrpcCall& call, const Result<Member>& member) {
+  if (!member) return calls_.Fail(call, member.error());
+  call.member = member->id;
+  std::string& message = calls_.StartMessage();
+  AppendMemberProtobuf(message, *MakeMemberDocument(*member), !call.caller->Has(Scope::kPersonalRead));
+  calls_.Answer(call, message);
+}
+
+}  // namespace muster

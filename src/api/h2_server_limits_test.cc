@@ -1,0 +1,298 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/h2_server_test_base.h"
+
+// Clients that send too much, too little, or read nothing; and how a server ends.
+
+namespace muster {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Client = H2TestClient;
+
+constexpr std::uint32_t kCalm = 0xb;
+constexpr std::uint32_t kCancel = 0x8;
+
+class H2LimitsTest : public H2ServerTest {
+ protected:
+  // Sends `frame` until the server ends the connection; answers how many it took.
+  std::size_t Flood(Client& client, const std::function<std::string(std::uint32_t)>& frame, std::size_t most) {
+    for (std::uint32_t i = 0; i < most; ++i) {
+      if (!client.Send(frame(i))) return i;
+    }
+    return most;
+  }
+  static void ExpectCalmed(Client& client) {
+    const auto goaway = client.NextOf(Client::kGoAway);
+    ASSERT_TRUE(goaway);
+    EXPECT_EQ(goaway->Number(4), kCalm);
+  }
+};
+
+TEST_F(H2LimitsTest, PingFloodsEndTheConnection) {
+  Start();
+  Client client(server_->address());
+  Flood(client, [](std::uint32_t) { return Client::FrameOf(Client::kPing, 0, 0, "12345678"); }, 3000);
+  ExpectCalmed(client);
+}
+
+TEST_F(H2LimitsTest, SettingsFloodsEndTheConnection) {
+  Start();
+  Client client(server_->address());
+  Flood(client, [](std::uint32_t) { return Client::FrameOf(Client::kSettings, 0, 0, {}); }, 3000);
+  ExpectCalmed(client);
+}
+
+TEST_F(H2LimitsTest, EmptyDataFloodsEndTheConnection) {
+  Start();
+  Client client(server_->address());
+  const std::uint32_t stream = client.Open("/echo");
+  Flood(client, [&](std::uint32_t) { return Client::FrameOf(Client::kData, 0, stream, {}); }, 3000);
+  ExpectCalmed(client);
+}
+
+TEST_F(H2LimitsTest, RapidResetsEndTheConnection) {
+  Start();
+  Client client(server_->address());
+  const std::string block = Client::Block(Client::HeadOf("/echo"));
+  const std::string message = Client::Message("x");
+  Flood(
+      client,
+      [&](std::uint32_t i) {
+        const std::uint32_t stream = 2 * i + 1;
+        return Client::FrameOf(Client::kHeaders, Client::kEndHeaders, stream, block) +
+               Client::FrameOf(Client::kData, Client::kEndStream, stream, message) +
+               Client::FrameOf(Client::kReset, 0, stream, Client::Number(kCancel));
+      },
+      20'000);
+  ExpectCalmed(client);
+  EXPECT_LT(handled(), 2500U);
+}
+
+TEST_F(H2LimitsTest, ContinuationFloodsEndTheConnection) {
+  Start();
+  Client client(server_->address());
+  client.SendFrame(Client::kHeaders, 0, 1, Client::Block(Client::HeadOf("/echo")));
+  Flood(client, [](std::uint32_t) { return Client::FrameOf(Client::kContinuation, 0, 1, {}); }, 3000);
+  EXPECT_TRUE(client.NextOf(Client::kGoAway));
+  EXPECT_TRUE(client.AwaitEnd());
+}
+
+TEST_F(H2LimitsTest, AHeaderListThatNeverEndsEndsTheConnection) {
+  Start();
+  Client client(server_->address());
+  client.SendFrame(Client::kHeaders, 0, 1, Client::Block(Client::HeadOf("/echo")));
+  const std::string fields = Client::Block({{"x-long", std::string(16'000, 'x')}});
+  Flood(client, [&](std::uint32_t) { return Client::FrameOf(Client::kContinuation, 0, 1, fields); }, 1000);
+  EXPECT_TRUE(client.NextOf(Client::kGoAway));
+  EXPECT_TRUE(client.AwaitEnd());
+}
+
+TEST_F(H2LimitsTest, WhoWorksMayPingAndCancel) {
+  Start();
+  Client client(server_->address());
+  for (int i = 0; i < 3000; ++i) {
+    client.SendFrame(Client::kPing, 0, 0, "12345678");
+    ASSERT_EQ(client.Await(client.Call("/echo", "x")).status(), "0") << i;
+  }
+}
+
+TEST_F(H2LimitsTest, LongMetadataIsRefusedAndTheConnectionLives) {
+  Start();
+  Client client(server_->address());
+  const auto outcome = client.Await(client.Call("/echo", "x", {{"x-long", std::string(16'200, 'x')}}));
+  EXPECT_EQ(outcome.status(), std::to_string(DescribeReason(Reason::kHeadersTooLarge).grpc_code));
+  EXPECT_EQ(client.Await(client.Call("/echo", "x")).status(), "0");
+  EXPECT_EQ(handled(), 1U);
+}
+
+TEST_F(H2LimitsTest, ALargeMessageIsRefusedBeforeItIsThere) {
+  options_.message_bytes_max = 1000;
+  Start();
+  Client client(server_->address());
+  const std::uint32_t stream = client.Open("/echo");
+  client.SendFrame(Client::kData, 0, stream, Client::Message(std::string(1001, 'x')).substr(0, 5));
+  const auto outcome = client.Await(stream);
+  EXPECT_EQ(outcome.status(), std::to_string(DescribeReason(Reason::kBodyTooLarge).grpc_code));
+  EXPECT_THAT(outcome.trailers.at("grpc-message"), HasSubstr("larger than 1000 bytes"));
+  EXPECT_EQ(client.Await(client.Call("/echo", std::string(1000, 'x'))).status(), "0");
+}
+
+TEST_F(H2LimitsTest, StreamsBeyondTheBoundAreRefused) {
+  options_.streams_max = 4;
+  Start();
+  Client client(server_->address());
+  ASSERT_TRUE(client.NextOf(Client::kSettings));
+  client.SendFrame(Client::kSettings, Client::kAck, 0);
+  for (int i = 0; i < 4; ++i) client.Call("/hold", "x");
+  Await([&] { return held() == 4; }, "four calls are held");
+  client.Call("/hold", "x");
+  const auto goaway = client.NextOf(Client::kGoAway);
+  EXPECT_TRUE(goaway) << "the client was told the bound";
+  EXPECT_EQ(held(), 4U);
+}
+
+TEST_F(H2LimitsTest, ConnectionsBeyondTheBoundAreClosed) {
+  options_.connections_max = 1;
+  Start();
+  Client first(server_->address());
+  EXPECT_EQ(first.Await(first.Call("/echo", "x")).status(), "0");
+  Client second(server_->address());
+  EXPECT_TRUE(second.AwaitEnd());
+  EXPECT_EQ(Metric("muster_http_connections_refused_total{server=\"grpc\"}"), 1);
+  EXPECT_EQ(first.Await(first.Call("/echo", "x")).status(), "0");
+}
+
+TEST_F(H2LimitsTest, WhoDoesNotGreetIsClosed) {
+  Start();
+  Client client(server_->address(), {}, false);
+  Await([&] { return OpenConnections() == 1; }, "it is open");
+  client.Send("PRI * HTTP");
+  AwaitInTime([&] { return OpenConnections() == 0; }, "it is closed");
+}
+
+TEST_F(H2LimitsTest, WhoSpeaksAnotherProtocolIsClosed) {
+  Start();
+  Client client(server_->address(), {}, false);
+  client.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(client.AwaitEnd());
+}
+
+TEST_F(H2LimitsTest, AHeaderBlockHasToEnd) {
+  Start();
+  Client client(server_->address());
+  client.SendFrame(Client::kHeaders, 0, 1, Client::Block(Client::HeadOf("/echo")));
+  Await([&] { return Metric("muster_http_received_bytes_total{") > 100; }, "it is read");
+  AwaitInTime([&] { return OpenConnections() == 0; }, "it is closed");
+}
+
+TEST_F(H2LimitsTest, ARequestThatDoesNotEndHasTheDefaultDeadline) {
+  Start();
+  Client client(server_->address());
+  const std::uint32_t stream = client.Open("/echo");
+  client.SendFrame(Client::kData, 0, stream, Client::Message("begun").substr(0, 7));
+  const std::jthread time([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) AdvanceClock(std::chrono::milliseconds(100));
+  });
+  EXPECT_EQ(client.Await(stream).status(), "4");
+}
+
+TEST_F(H2LimitsTest, AnIdleConnectionIsAskedToLeave) {
+  Start();
+  Client client(server_->address());
+  EXPECT_EQ(client.Await(client.Call("/echo", "x")).status(), "0");
+  const std::jthread time([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) AdvanceClock(std::chrono::seconds(1));
+  });
+  auto goaway = client.NextOf(Client::kGoAway);
+  ASSERT_TRUE(goaway);
+  EXPECT_EQ(goaway->Number(0), 0x7fffffffU);
+  goaway = client.NextOf(Client::kGoAway);
+  ASSERT_TRUE(goaway);
+  EXPECT_EQ(goaway->Number(0), 1U);
+  EXPECT_EQ(goaway->Number(4), 0U);
+  EXPECT_TRUE(client.AwaitEnd());
+}
+
+TEST_F(H2LimitsTest, ASourceStopsAtItsBoundUntilItsClientReads) {
+  Start();
+  Client client(server_->address(), Client::Setting(4, 100));
+  const std::uint32_t stream = client.Open("/flood");
+  client.SendFrame(Client::kData, 0, stream, Client::Message("go"));
+  const auto flooded = [&] {
+    const std::lock_guard lock(mutex_);
+    return flooded_;
+  };
+  Await([&] { return flooded() > 0; }, "it begins");
+  EXPECT_EQ(client.Await(client.Call("/echo", "")).status(), "0") << "others go on";
+  const std::size_t before = flooded();
+  EXPECT_LE(before, GrpcStream::kUnsentBytesMax / 1000 + 1);
+  client.Allow(stream, 50'000);
+  Await([&] { return flooded() > before; }, "it goes on");
+  EXPECT_LE(flooded(), before + 51);
+}
+
+TEST_F(H2LimitsTest, AStreamThatIsNotReadIsReset) {
+  Start();
+  Client client(server_->address(), Client::Setting(4, 100));
+  const std::uint32_t stream = client.Open("/flood");
+  client.SendFrame(Client::kData, 0, stream, Client::Message("go"));
+  const std::uint32_t unary = client.Call("/size", "1000");
+  Await([&] { return handled() == 1 && sources() == 1; }, "both are answered");
+  AwaitInTime([&] { return sources() == 0; }, "the source is gone");
+  EXPECT_EQ(client.Await(stream).reset, kCancel);
+  EXPECT_EQ(client.Await(unary).reset, kCancel);
+  EXPECT_EQ(client.Await(client.Call("/echo", "")).status(), "0");
+}
+
+TEST_F(H2LimitsTest, AClientThatReadsNothingIsClosed) {
+  Start();
+  Client client(server_->address(), Client::Setting(4, 0x7fffffff), true, 4096);
+  client.SendFrame(Client::kWindowUpdate, 0, 0, Client::Number(0x7f000000));
+  for (int i = 0; i < 100; ++i) client.Call("/size", "200000");
+  Await([&] { return handled() > 0; }, "it begins");
+  AwaitInTime([&] { return OpenConnections() == 0; }, "it is closed");
+  EXPECT_LT(handled(), 100U) << "calls wait while answers are unsent";
+}
+
+TEST_F(H2LimitsTest, WhatIsHeldIsBoundedOverAllConnections) {
+  options_.buffer_bytes_max = 1 << 20;
+  options_.message_bytes_max = 256 << 10;
+  Start();
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 30; ++i) {
+    clients.push_back(std::make_unique<Client>(server_->address()));
+    const std::uint32_t stream = clients.back()->Open("/echo");
+    const std::string framed = Client::Message(std::string(200'000, 'x'));
+    for (std::size_t at = 0; at < 60'000; at += 15'000) {
+      clients.back()->SendFrame(Client::kData, 0, stream, std::string_view(framed).substr(at, 15'000));
+    }
+  }
+  const auto outcome = clients.back()->Await(1);
+  EXPECT_EQ(outcome.status(), "8");
+  EXPECT_EQ(handled(), 0U);
+}
+
+TEST_F(H2LimitsTest, DrainingAnswersWhatIsUnderWayAndSaysGoodBye) {
+  Start();
+  Client client(server_->address());
+  const std::uint32_t held_call = client.Call("/hold", "x");
+  const std::uint32_t stream = client.Open("/stream");
+  Await([&] { return held() == 1 && sources() == 1; }, "both are under way");
+  std::jthread drain([this] { server_->Drain(); });
+  auto goaway = client.NextOf(Client::kGoAway);
+  ASSERT_TRUE(goaway);
+  EXPECT_EQ(goaway->Number(0), 0x7fffffffU);
+  const auto ping = client.NextOf(Client::kPing);
+  ASSERT_TRUE(ping);
+  EXPECT_EQ(client.Await(stream).status(), "14");
+  // Sent before the client knew: it is served.
+  const std::uint32_t late = client.Call("/echo", "late");
+  client.SendFrame(Client::kPing, Client::kAck, 0, ping->payload);
+  EXPECT_THAT(client.Await(late).messages, ElementsAre("late"));
+  ReleaseAll();
+  EXPECT_THAT(client.Await(held_call).messages, ElementsAre("released"));
+  EXPECT_TRUE(client.AwaitEnd());
+  // The client does not close: the server lingers for a while.
+  const std::jthread time([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) AdvanceClock(std::chrono::seconds(1));
+  });
+  drain.join();
+}
+
+TEST_F(H2LimitsTest, DrainingEndsWithoutClientsHelp) {
+  Start();
+  Client client(server_->address());
+  client.Call("/hold", "x");
+  Await([&] { return held() == 1; }, "it is under way");
+  const std::jthread time([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) AdvanceClock(std::chrono::seconds(1));
+  });
+  server_->Drain();
+  EXPECT_EQ(OpenConnections(), 0);
+}
+
+}  // namespace
+}  // namespace muster

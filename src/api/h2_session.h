@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string_view>
+
+struct nghttp2_session;
+
+namespace muster {
+
+class H2Connection;
+class H2Stream;
+
+// One field of a header block to be sent. What varies from call to call is kept out of the compression table.
+struct H2Header {
+  std::string_view name;
+  std::string_view value;
+  bool varies = false;
+};
+
+// nghttp2's side of a connection: framing, HPACK, flow control, states of streams. It reports to the connection's
+// On… methods from within Receive and Gather.
+class H2Session {
+ public:
+  enum class ErrorCode : std::uint32_t {
+    kNone = 0x0,
+    kProtocol = 0x1,
+    kInternal = 0x2,
+    kStreamClosed = 0x5,
+    kCancel = 0x8,
+    kCalm = 0xb
+  };
+
+  // Greets.
+  H2Session(H2Connection& connection, std::uint32_t streams_max, std::uint32_t header_bytes_max);
+  ~H2Session();
+  H2Session(const H2Session&) = delete;
+  H2Session& operator=(const H2Session&) = delete;
+
+  // False: what came is not HTTP/2, or beyond repair.
+  [[nodiscard]] bool Receive(std::string_view bytes);
+  // The next frames to be sent; valid until the next call of anything. Empty: none. `failed`: the session is over.
+  std::string_view Gather(bool& failed);
+  bool is_over() const;  // wants neither to read nor to send
+
+  // `is_only`: without messages, the end of the stream.
+  void SubmitHead(H2Stream& stream, std::span<const H2Header> headers, bool is_only);
+  void SubmitTrailers(std::int32_t stream, std::span<const H2Header> headers);
+  void SubmitReset(std::int32_t stream, ErrorCode code);
+  // There is output again.
+  void Resume(std::int32_t stream);
+
+  // The two steps of a graceful end: "no more, please", with a ping whose answer shows that it was read, and then which
+  // stream was the last.
+  void AnnounceEnd();
+  void ConfirmEnd();
+  // The end for a client that misbehaves.
+  void Terminate(ErrorCode code);
+
+ private:
+  friend struct H2Callbacks;
+
+  nghttp2_session* session_ = nullptr;
+};
+
+}  // namespace muster

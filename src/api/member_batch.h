@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "api/call_ledger.h"
+#include "domain/ports/member_reader.h"
+
+namespace muster {
+
+// How large the members in the answer to one batch may be together, as JSON.
+inline constexpr std::size_t kBatchAnswerBytesMax = std::size_t{16} << 20;
+
+// The reads of many keys that one call asks for, and what was found for them; used again. `C` is a call of one
+// protocol, with an `exchange` that holds. Members are held as they come, or dropped once the batch cannot be answered.
+// One loop.
+template <typename C>
+class MemberBatches {
+ public:
+  struct Batch {
+    MemberBatches* owner = nullptr;
+    C* call = nullptr;
+    Reason missing = Reason::kMemberNotFound;
+    std::vector<Result<MemberAnswer>> answers;
+    std::size_t outstanding = 0;
+    std::size_t bytes = 0;         // of the members so far
+    std::size_t held_bytes = 0;    // bytes, and something for those to come
+    std::optional<Error> refusal;  // why it cannot be answered
+
+    // The reply for the key at `index`; two words, so that it is kept in the callback itself.
+    auto ReplyAt(std::size_t index) {
+      return [this, index](Result<MemberAnswer> answer) {
+        TakeReply(*this, index, std::move(answer));
+        owner->FinishOne(*this);
+      };
+    }
+    // Of a key that nothing was found for.
+    Error Missing() const {
+      return {
+          .reason = missing,
+          .message = missing == Reason::kMemberNotFound ? "no member has this id" : "no member holds this identity"};
+    }
+  };
+
+  // `finish` answers the batch's call, with its answers or its refusal.
+  MemberBatches(CallLedger& ledger, std::function<void(Batch&)> finish) : ledger_(ledger), finish_(std::move(finish)) {}
+
+  // OVERLOADED. Counts one outstanding more than there are keys, so that replies which come during the calls do not
+  // finish it too early; the starter's own FinishOne takes that one away.
+  Result<Batch*> Start(C& call, Reason missing, std::size_t size) {
+    MUSTER_TRY(ledger_.Hold(call, size * kKeyBytes));
+    MUSTER_TRY(call.exchange->Hold(kHoldBytes));
+    if (idle_.empty()) {
+      batches_.push_back(std::make_unique<Batch>());
+      idle_.push_back(batches_.back().get());
+    }
+    Batch& batch = *idle_.back();
+    idle_.pop_back();
+    batch.owner = this;
+    batch.call = &call;
+    batch.missing = missing;
+    batch.answers.resize(size);
+    batch.outstanding = size + 1;
+    batch.bytes = 0;
+    batch.held_bytes = kHoldBytes;
+    batch.refusal.reset();
+    return &batch;
+  }
+
+  void FinishOne(Batch& batch) {
+    if (--batch.outstanding > 0) return;
+    finish_(batch);
+    batch.answers.clear();
+    idle_.push_back(&batch);
+  }
+
+ private:
+  // What one key of a batch under way takes, about: its answer, and the reader's part.
+  static constexpr std::size_t kKeyBytes = 256;
+  // In such steps room is asked for the members of a batch.
+  static constexpr std::size_t kHoldBytes = std::size_t{64} << 10;
+
+  static void TakeReply(Batch& batch, std::size_t index, Result<MemberAnswer> answer) {
+    if (batch.refusal) return;
+    if (answer && answer->member) {
+      batch.bytes += answer->member->json().size();
+      if (batch.bytes > kBatchAnswerBytesMax) {
+        batch.refusal = Error{.reason = Reason::kInvalidArgument,
+                              .message = "the answer would be larger than 16 MiB; ask for fewer members"};
+      } else if (batch.bytes > batch.held_bytes) {
+        batch.held_bytes = batch.bytes + kHoldBytes;
+        if (Result<void> held = batch.call->exchange->Hold(batch.held_bytes); !held) {
+          batch.refusal = std::move(held).error();
+        }
+      }
+      if (batch.refusal) return batch.answers.clear();
+    }
+    batch.answers[index] = std::move(answer);
+  }
+
+  CallLedger& ledger_;
+  const std::function<void(Batch&)> finish_;
+  std::vector<std::unique_ptr<Batch>> batches_;
+  std::vector<Batch*> idle_;
+};
+
+}  // namespace muster
