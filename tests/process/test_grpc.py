@@ -16,8 +16,8 @@ grpc = pytest.importorskip("grpc", reason="python3-grpcio is not installed")
 pytest.importorskip("google.protobuf", reason="python3-protobuf is not installed")
 
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
-FILES = ("muster/v1/member_service.proto", "muster/v1/member.proto", "muster/v1/change.proto", "muster/http/v1/http.proto",
-         "google/rpc/error_details.proto", "grpc/health/v1/health.proto")
+PROTO_FILES = ("muster/v1/member_service.proto", "muster/v1/member.proto", "muster/v1/change.proto", "muster/http/v1/http.proto",
+               "google/rpc/error_details.proto", "grpc/health/v1/health.proto")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def messages():
         pytest.skip("protoc is not installed")
     with tempfile.TemporaryDirectory(prefix="muster-process-") as folder:
         descriptors = pathlib.Path(folder) / "set"
-        subprocess.run(["protoc", f"--proto_path={PROTO}", "--include_imports", f"--descriptor_set_out={descriptors}", *FILES],
+        subprocess.run(["protoc", f"--proto_path={PROTO}", "--include_imports", f"--descriptor_set_out={descriptors}", *PROTO_FILES],
                        check=True)
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
         parsed = descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes())
