@@ -17,7 +17,7 @@ const std::vector<ReasonDescription>& AllReasons() {
       {Reason::kMemberExists, "MEMBER_EXISTS", 409, 6, false, "The member exists already"},
       {Reason::kIdentityTaken, "IDENTITY_TAKEN", 409, 6, false, "Another member holds this identity"},
       {Reason::kStateConflict, "STATE_CONFLICT", 409, 9, false, "The member's state does not allow this"},
-      {Reason::kLimitExceeded, "LIMIT_EXCEEDED", 409, 9, false, "The member holds as many as it may"},
+      {Reason::kLimitExceeded, "LIMIT_EXCEEDED", 409, 9, false, "A limit is reached"},
       {Reason::kVersionMismatch, "VERSION_MISMATCH", 412, 10, false, "The member has changed"},
       {Reason::kBodyTooLarge, "BODY_TOO_LARGE", 413, 3, false, "The body is too large"},
       {Reason::kUriTooLong, "URI_TOO_LONG", 414, 3, false, "The request target is too long"},
