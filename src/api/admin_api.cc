@@ -70,9 +70,10 @@ Result<void> AdminHandler::Admit(Call& call, const Input& input, Scope scope, st
 
 Result<void> AdminHandler::GetRoutes(Call& call, const Input& input) {
   MUSTER_TRY(Admit(call, input, Scope::kAdmin));
+  MUSTER_ASSIGN(const RouteDescription routes, admin_.routes());
   std::string& body = calls_.StartBody();
   JsonWriter json(body);
-  WriteRoutes(json, admin_.routes());
+  WriteRoutes(json, routes);
   calls_.StartHead(call);
   calls_.Answer(call, 200, "application/json", body);
   return {};

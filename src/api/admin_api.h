@@ -14,7 +14,7 @@ namespace muster {
 struct AdminApiDependencies {
   ImportRanges* ranges = nullptr;
   // The live route trees of all loops as one (MergeDescriptions). Called on the admin loop: thread-safe.
-  std::function<RouteDescription()> routes;
+  std::function<Result<RouteDescription>()> routes;
 };
 
 // The operators' HTTP interface, on a port of its own. Scope `admin`, except import and export: `members.import`.

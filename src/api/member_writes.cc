@@ -38,6 +38,9 @@ Result<void> MemberHandler::AdmitWrite(Call& call, const Input& input, std::span
 
 Result<void> MemberHandler::Register(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
+  if (input.request.Header("If-Match").data() != nullptr) {
+    return FailField("If-Match", "is for members that exist; leave it out of a registration");
+  }
   MUSTER_ASSIGN(MemberBody body, json_.ReadMember(input.request.body));
   if ((body.has_id || body.has_past) && !call.caller->Has(Scope::kMembersImport)) {
     return Fail(

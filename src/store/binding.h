@@ -39,12 +39,13 @@ inline constexpr int kAttemptsMax = 8;
 // How often an attempt looks at one identity that keeps changing hands. Beyond: OVERLOADED.
 inline constexpr int kReservationTriesMax = 8;
 
-// A reservation whose operation may still be under way is waited for before it is aborted: identities are reserved in
-// the order of their keys, so whoever waits keeps nobody waiting who could keep it, and the faster of two ends. A crash
-// costs the next writer this patience, and only in the first second after it: 16 looks with pauses from 1 to 100 ms.
-// This is for progress alone; an abort at any moment would be right.
-inline constexpr int kPatienceLooks = 16;
-inline constexpr Duration kPatienceMax = std::chrono::seconds(1);
+// A reservation whose operation may still be under way is waited for before it is aborted. Identities are reserved in
+// the order of their keys, so nobody waits in a circle, and the older of two waits less long than the younger: the
+// oldest of all is aborted by nobody as long as it takes less than the longer patience. A crash costs the next writer
+// this patience, and only in the first seconds after it. This is for progress alone; an abort at any moment would be
+// right.
+inline constexpr Duration kPatienceWithYounger = std::chrono::seconds(1);
+inline constexpr Duration kPatienceWithOlder = std::chrono::seconds(3);
 
 // The writes of the directory over sharded transactions: "one identity, one member" across shards and crashes. What a
 // write refuses, it has not written; reservations that it made before are given back, and those that a crash leaves

@@ -14,6 +14,7 @@ namespace {
 
 constexpr Duration kPauseMin = std::chrono::milliseconds(1);
 constexpr Duration kPauseMax = std::chrono::milliseconds(100);
+constexpr int kPauseDoublings = 7;
 
 // Rolls a transaction back whose verdict is said beside it; nobody sees the error.
 std::unexpected<Error> RollBack() { return Fail(Reason::kStateConflict, "the transaction was rolled back"); }
@@ -123,48 +124,54 @@ Result<ClaimProtocol::Standing> ClaimProtocol::Examine(ShardTransaction& transac
 Result<ClaimProtocol::Standing> ClaimProtocol::Judge(ShardTransaction& transaction, const IdentityKey& key,
                                                      const LookupRow& row, const Patience* patience) const {
   Standing standing;
-  if (patience != nullptr && (patience->rival != row || patience->looks < kPatienceLooks)) {
-    const Timestamp begun_at = IdAllocator::TimeOf(row.operation_id.value());
-    if (shards_.Now(shards_.DatabaseOf(row.member_id)) - begun_at < kPatienceMax) {
-      MUSTER_ASSIGN(const bool undecided, IsUndecided(transaction, key, row));
-      if (undecided) {
-        standing.rival = row;
-        return standing;
-      }
+  if (patience != nullptr && MayWait(row, *patience)) {
+    MUSTER_ASSIGN(const bool undecided, IsUndecided(transaction, key, row));
+    if (undecided) {
+      standing.rival = row;
+      return standing;
     }
   }
   MUSTER_ASSIGN(standing.holder, Settle(transaction, key, row));
   return standing;
 }
 
-// Pauses before the next look at a rival's reservation. False: it is another rival than before.
+// By its number a rival may have begun long ago, or be ahead of the clock; how long it has been seen counts, too.
+bool ClaimProtocol::MayWait(const LookupRow& rival, const Patience& patience) const {
+  const bool is_older = rival.operation_id < patience.operation_id;
+  const Duration longest = is_older ? kPatienceWithOlder : kPatienceWithYounger;
+  const Timestamp begun_at = IdAllocator::TimeOf(rival.operation_id.value());
+  if (shards_.Now(shards_.DatabaseOf(rival.member_id)) - begun_at >= longest) return false;
+  return patience.rival != rival || clock_.Monotonic() - patience.since < longest;
+}
+
+// Pauses before the next look at a rival's reservation.
 Task<bool> ClaimProtocol::Wait(const LookupRow& rival, Patience& patience, const WriteContext& context) {
-  const bool is_same = patience.rival == rival;
-  if (!is_same) patience = {rival, 0};
-  const Duration longest = std::min<Duration>(kPauseMax, context.deadline.at() - clock_.Monotonic());
-  const Duration pause = std::min(kPauseMin * (1 << patience.looks++), longest);
-  co_await Callback<bool>([&](auto done) { timer_.After(pause, [done = std::move(done)]() mutable { done(true); }); });
-  co_return is_same;
+  const Instant now = clock_.Monotonic();
+  if (patience.rival != rival) patience = {patience.operation_id, rival, now, 0};
+  const Duration left = std::max(Duration(0), context.deadline.at() - now);
+  const Duration pause = std::min({kPauseMin * (1 << std::min(patience.looks++, kPauseDoublings)), kPauseMax, left});
+  co_return co_await Callback<bool>(
+      [&](auto done) { timer_.After(pause, [done = std::move(done)]() mutable { done(true); }); });
 }
 
 Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
                                                  const CommitStep& commit, const WriteContext& context) {
   std::vector<IdentityKey> reserved;
   std::vector<IdentityKey> held;
-  for (const IdentityKey& key : keys) {
-    Result<std::optional<Member>> holder = co_await ReserveAcross(operation, key, context);
-    if (!holder) {
-      reserved.push_back(key);  // perhaps
+  for (std::size_t index = 0; index < keys.size(); ++index) {
+    Result<Claimed> reservation = co_await ReserveAcross(operation, std::span(keys).subspan(index), context);
+    if (!reservation) {
+      reserved.push_back(keys[index]);  // perhaps
       Release(operation, reserved);
-      co_return Fail(std::move(holder).error());
+      co_return reservation;
     }
-    if (!*holder) {
-      reserved.push_back(key);
-    } else if ((*holder)->id == operation.member_id) {
-      held.push_back(key);
+    if (reservation->verdict == Claimed::Verdict::kNone) {
+      reserved.push_back(keys[index]);
+    } else if (reservation->member->id == operation.member_id) {
+      held.push_back(keys[index]);
     } else {
       Release(operation, reserved);
-      co_return Claimed{Claimed::Verdict::kTaken, std::move(*holder), key};
+      co_return reservation;
     }
   }
 
@@ -188,13 +195,18 @@ Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, con
   co_return claimed;
 }
 
-// Takes the lookup row of one identity for the operation. Answers the member that holds it, if one does.
-Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation& operation, const IdentityKey& key,
-                                                                 const WriteContext& context) {
+// Takes the lookup row of the first of `keys` for the operation: kNone. Or kTaken: the member that holds it, if one
+// does. While it waits for a rival it also looks at the other keys, once: if another member holds one of them, there is
+// nothing to wait for.
+Task<Result<Claimed>> ClaimProtocol::ReserveAcross(const Operation& operation, std::span<const IdentityKey> keys,
+                                                   const WriteContext& context) {
+  const IdentityKey key = keys.front();
   const std::uint32_t database = shards_.DatabaseOf(key);
+  const Deadline age_limit = Deadline::After(clock_, kOperationAgeMax);
   std::optional<LookupRow> dangling;
-  Patience patience;
-  for (int tries = 0; tries < kReservationTriesMax;) {
+  Patience patience{.operation_id = operation.id};
+  bool has_looked_ahead = false;
+  for (int tries = 0; tries < kReservationTriesMax && !age_limit.Passed(clock_);) {
     MUSTER_CO_TRY(CheckDeadline(context));
     Standing standing;
     ShardStore::Transaction reserve = [&](ShardTransaction& rows) -> Result<void> {
@@ -220,18 +232,48 @@ Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation
       };
       result = co_await InDatabase(shards_, shards_.DatabaseOf(row.member_id), std::move(judge));
       MUSTER_CO_TRY(NothingWritten(std::move(result)));
-      if (standing.holder) co_return std::move(standing.holder);
-      if (!standing.rival) {
+      if (!standing.holder && !standing.rival) {
         dangling = row;
         ++tries;
         continue;
       }
     }
-    if (!standing.rival) co_return std::move(standing.holder);
-    const bool is_same = co_await Wait(*standing.rival, patience, context);
-    if (!is_same) ++tries;
+    if (standing.holder) co_return Claimed{Claimed::Verdict::kTaken, std::move(standing.holder), key};
+    if (!standing.rival) co_return Claimed{};
+    if (!std::exchange(has_looked_ahead, true)) {
+      Result<Claimed> taken = co_await FindTaken(operation, keys.subspan(1), context);
+      if (!taken || taken->verdict == Claimed::Verdict::kTaken) co_return taken;
+    }
+    co_await Wait(*standing.rival, patience, context);
   }
   co_return FailContended();
+}
+
+// kTaken when another member holds one of `keys` now, else kNone.
+Task<Result<Claimed>> ClaimProtocol::FindTaken(const Operation& operation, std::span<const IdentityKey> keys,
+                                               const WriteContext& context) {
+  for (const IdentityKey& key : keys) {
+    MUSTER_CO_TRY(CheckDeadline(context));
+    std::optional<LookupRow> row;
+    ShardStore::Transaction look = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(row, rows.ReadLookup(key));
+      return {};
+    };
+    Result<void> result = co_await InDatabase(shards_, shards_.DatabaseOf(key), std::move(look));
+    MUSTER_CO_TRY(NothingWritten(std::move(result)));
+    if (!row || row->member_id == operation.member_id) continue;
+    std::optional<Member> owner;
+    ShardStore::Transaction read = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(owner, rows.ReadMember(row->member_id));
+      return {};
+    };
+    result = co_await InDatabase(shards_, shards_.DatabaseOf(row->member_id), std::move(read));
+    MUSTER_CO_TRY(NothingWritten(std::move(result)));
+    if (owner && FindIdentity(*owner, key) != nullptr) {
+      co_return Claimed{Claimed::Verdict::kTaken, std::move(owner), key};
+    }
+  }
+  co_return Claimed{};
 }
 
 Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, const std::vector<IdentityKey>& held,

@@ -36,8 +36,9 @@ class FileTransaction final : public ShardTransaction {
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
 
-  // Deletes up to `limit` outcomes that were recorded before `before`; answers how many. Looks only at operations that
-  // also began before it, which are a range of the table: an operation begins before its outcome is recorded.
+  // Of the `limit` outcomes with the lowest ids deletes those that were recorded before `before`; answers how many. Ids
+  // follow the time, so these are the oldest; as long as they were recorded under a clock that ran ahead, newer ones
+  // stay.
   Result<std::uint64_t> ForgetOperations(Timestamp before, std::int64_t limit);
   // Of the first file: gives the next `lines` numbers to an import; answers the first. LIMIT_EXCEEDED.
   Result<std::int64_t> ReserveRange(std::uint64_t lines, std::uint16_t first_sequence);

@@ -51,7 +51,7 @@ ExitCode ExitCodeOf(Reason reason) {
     case Reason::kNotFound:
       return ExitCode::kNotFound;
     case Reason::kInternal:
-      return ExitCode::kUnavailable;
+      return ExitCode::kFailure;
     default:
       return DescribeReason(reason).retryable ? ExitCode::kUnavailable : ExitCode::kRefused;
   }

@@ -37,6 +37,8 @@ class Server {
 
   MemberDirectory& directory_;
   Logger& logger_;
+  // Both ports answer. Before, and when one of them could not listen, there are no route trees to show.
+  std::atomic<bool> serving_ = false;
   std::atomic<bool> draining_ = false;
   std::mutex info_mutex_;
   std::string admin_address_;  // guarded by info_mutex_
