@@ -66,6 +66,11 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
   ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
     claimed = {};
     MUSTER_TRY(CheckDeadline(context));
+    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+    if (answer) {
+      claimed = {Claimed::Verdict::kReplayed, std::move(answer), {}};
+      return RollBack();
+    }
     std::vector<IdentityKey> free;
     for (const IdentityKey& key : keys) {
       MUSTER_ASSIGN(const std::optional<LookupRow> row, rows.ReadLookup(key));
@@ -95,6 +100,7 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
         MUSTER_TRY(rows.WriteLookup(key, row));
       }
     }
+    MUSTER_TRY(KeepAnswer(rows, context, *member));
     claimed = {Claimed::Verdict::kCommitted, std::move(member), {}};
     return {};
   };
@@ -156,6 +162,9 @@ Task<bool> ClaimProtocol::Wait(const LookupRow& rival, Patience& patience, const
 
 Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
                                                  const CommitStep& commit, const WriteContext& context) {
+  // Before, and again in the commit and when an identity turns out to be held: the same request may be under way twice.
+  Result<Claimed> before = co_await FindAnswerAcross(operation, context);
+  if (!before || before->verdict == Claimed::Verdict::kReplayed) co_return before;
   std::vector<IdentityKey> reserved;
   std::vector<IdentityKey> held;
   for (std::size_t index = 0; index < keys.size(); ++index) {
@@ -171,6 +180,8 @@ Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, con
       held.push_back(keys[index]);
     } else {
       Release(operation, reserved);
+      Result<Claimed> meanwhile = co_await FindAnswerAcross(operation, context);
+      if (!meanwhile || meanwhile->verdict == Claimed::Verdict::kReplayed) co_return meanwhile;
       co_return reservation;
     }
   }
@@ -193,6 +204,21 @@ Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, con
   }
   SwapInBackground(swaps);
   co_return claimed;
+}
+
+// kReplayed when the request has been answered before, else kNone.
+Task<Result<Claimed>> ClaimProtocol::FindAnswerAcross(const Operation& operation, const WriteContext& context) {
+  if (!context.idempotency) co_return Claimed{};
+  MUSTER_CO_TRY(CheckDeadline(context));
+  std::optional<Member> answer;
+  ShardStore::Transaction look = [&](ShardTransaction& rows) -> Result<void> {
+    MUSTER_ASSIGN(answer, FindAnswer(rows, context));
+    return {};
+  };
+  Result<void> result = co_await InDatabase(shards_, shards_.DatabaseOf(operation.member_id), std::move(look));
+  MUSTER_CO_TRY(NothingWritten(std::move(result)));
+  if (!answer) co_return Claimed{};
+  co_return Claimed{Claimed::Verdict::kReplayed, std::move(answer), {}};
 }
 
 // Takes the lookup row of the first of `keys` for the operation: kNone. Or kTaken: the member that holds it, if one
@@ -284,6 +310,11 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
   ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
     claimed = {};
     MUSTER_TRY(CheckDeadline(context));
+    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+    if (answer) {
+      claimed = {Claimed::Verdict::kReplayed, std::move(answer), {}};
+      return RollBack();
+    }
     MUSTER_ASSIGN(const bool may_commit, MayCommit(rows, shards_, operation));
     bool still_held = true;
     if (!held.empty()) {
@@ -302,11 +333,13 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
       return RollBack();
     }
     MUSTER_TRY(rows.WriteOperation(operation.id, OperationOutcome::kCommitted));
+    MUSTER_TRY(KeepAnswer(rows, context, *member));
     claimed = {Claimed::Verdict::kCommitted, std::move(member), {}};
     return {};
   };
   Result<void> result = co_await InDatabase(shards_, home, std::move(transaction));
-  if (!result && claimed.verdict != Claimed::Verdict::kAgain) co_return Fail(std::move(result).error());
+  const bool is_refusal = claimed.verdict == Claimed::Verdict::kAgain || claimed.verdict == Claimed::Verdict::kReplayed;
+  if (!result && !is_refusal) co_return Fail(std::move(result).error());
   co_return claimed;
 }
 

@@ -21,6 +21,7 @@ struct Claimed {
     kCommitted,  // `member` is as committed
     kTaken,      // `member` holds `key`
     kElsewhere,  // `key` is held by a member of another database: one transaction does not do
+    kReplayed,   // the request has been answered before: `member` is that answer
     kAgain,      // aborted or too old, or the commit step asks for it: a new operation may succeed
   };
   Verdict verdict = Verdict::kNone;
@@ -48,9 +49,9 @@ class ClaimProtocol {
  public:
   ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer) : shards_(shards), clock_(clock), timer_(timer) {}
 
-  // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kTaken or kAgain;
-  // errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands, DEADLINE_EXCEEDED.
-  // Except after OUTCOME_UNKNOWN, nothing is left but what was committed.
+  // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kReplayed, kTaken or
+  // kAgain; errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands,
+  // DEADLINE_EXCEEDED. Except after OUTCOME_UNKNOWN, nothing is left but what was committed.
   Task<Result<Claimed>> Claim(const Operation& operation, const std::vector<IdentityKey>& keys,
                               const CommitStep& commit, const WriteContext& context);
 
@@ -91,6 +92,7 @@ class ClaimProtocol {
                                     const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> CommitAcross(const Operation& operation, const std::vector<IdentityKey>& held,
                                      const CommitStep& commit, const WriteContext& context);
+  Task<Result<Claimed>> FindAnswerAcross(const Operation& operation, const WriteContext& context);
   Task<Result<Claimed>> ReserveAcross(const Operation& operation, std::span<const IdentityKey> keys,
                                       const WriteContext& context);
   Task<Result<Claimed>> FindTaken(const Operation& operation, std::span<const IdentityKey> keys,

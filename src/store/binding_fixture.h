@@ -57,6 +57,10 @@ class FaultyShardStore final : public ShardStore {
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
     inner_.ForgetOperations(database, before, std::move(done));
   }
+  void ForgetAnswers(std::uint32_t database, Timestamp before,
+                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
+    inner_.ForgetAnswers(database, before, std::move(done));
+  }
 
   void Run(std::uint32_t database, Transaction transaction, Done done) override {
     if (crashed_) return;

@@ -73,6 +73,7 @@ Result<void> FileTransaction::Prepare() {
                                                   "ON CONFLICT(name) DO UPDATE SET value = value + 1"));
   MUSTER_ASSIGN(select_range_, database_.Prepare("SELECT first, lines FROM import_range ORDER BY first DESC LIMIT 1"));
   MUSTER_ASSIGN(insert_range_, database_.Prepare("INSERT INTO import_range(first, lines) VALUES(?1, ?2)"));
+  MUSTER_TRY(records_.Prepare(database_));
   return ReadCounters();
 }
 
@@ -102,6 +103,7 @@ Result<void> FileTransaction::ReadCounters() {
                                        "written under such a clock; run `muster doctor`, or restore all files from one "
                                        "backup");
   }
+  MUSTER_ASSIGN(committed_.answers, records_.CountAnswers(database_));
   counters_ = committed_;
   return {};
 }
@@ -209,6 +211,39 @@ Result<void> FileTransaction::WriteOperation(OperationId id, OperationOutcome ou
                   .Bind(2, static_cast<std::int64_t>(outcome))
                   .Bind(3, Micros(clock_.Now()))
                   .Run());
+}
+
+Result<std::optional<KeptAnswer>> FileTransaction::ReadAnswer(const RequestHash& key) {
+  return Note(records_.ReadAnswer(key, codec_));
+}
+
+Result<void> FileTransaction::WriteAnswer(const RequestHash& key, const KeptAnswer& answer) {
+  MUSTER_CHECK(Owns(answer.member.id));
+  if (counters_.answers >= kAnswersMax) {
+    return Fail(Reason::kOverloaded,
+                "too many answers are kept for Idempotency-Keys already; send fewer requests with one a day");
+  }
+  wrote_ = true;
+  ++counters_.answers;
+  return Note(records_.WriteAnswer(key, answer, clock_.Now(), codec_));
+}
+
+Result<std::uint64_t> FileTransaction::ForgetAnswers(Timestamp before, std::int64_t limit) {
+  MUSTER_ASSIGN(const std::int64_t forgotten, Note(records_.ForgetAnswers(before, limit, database_)));
+  counters_.answers -= forgotten;
+  wrote_ = wrote_ || forgotten > 0;
+  return static_cast<std::uint64_t>(forgotten);
+}
+
+Result<std::optional<MergeRecord>> FileTransaction::ReadMerge(MemberId target, MemberId source) {
+  MUSTER_CHECK(Owns(target));
+  return Note(records_.ReadMerge(target, source));
+}
+
+Result<void> FileTransaction::WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) {
+  MUSTER_CHECK(Owns(target));
+  wrote_ = true;
+  return Note(records_.WriteMerge(target, source, record, clock_.Now()));
 }
 
 Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, std::int64_t limit) {

@@ -90,17 +90,14 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
 
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
-    MUSTER_CHECK(database < writers_.size());
-    auto forgotten = std::make_shared<std::uint64_t>(0);
-    writers_[database]->Run(
-        [forgotten, before](FileTransaction& file) -> Result<void> {
-          MUSTER_ASSIGN(*forgotten, file.ForgetOperations(before, kForgetMax));
-          return {};
-        },
-        [forgotten, done = std::move(done)](Result<void> result) mutable {
-          if (!result) return done(std::unexpected(std::move(result).error()));
-          done(*forgotten);
-        });
+    RunForgetting(database, std::move(done),
+                  [before](FileTransaction& file) { return file.ForgetOperations(before, kForgetMax); });
+  }
+
+  void ForgetAnswers(std::uint32_t database, Timestamp before,
+                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
+    RunForgetting(database, std::move(done),
+                  [before](FileTransaction& file) { return file.ForgetAnswers(before, kForgetMax); });
   }
 
   void Reserve(std::uint64_t lines, Given given) override {
@@ -120,6 +117,21 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
   Result<std::uint64_t> CountLines(std::int64_t first) override { return archive_->CountRangeLines(first); }
 
  private:
+  template <typename Forget>
+  void RunForgetting(std::uint32_t database, std::move_only_function<void(Result<std::uint64_t>)> done, Forget forget) {
+    MUSTER_CHECK(database < writers_.size());
+    auto forgotten = std::make_shared<std::uint64_t>(0);
+    writers_[database]->Run(
+        [forgotten, forget](FileTransaction& file) -> Result<void> {
+          MUSTER_ASSIGN(*forgotten, forget(file));
+          return {};
+        },
+        [forgotten, done = std::move(done)](Result<void> result) mutable {
+          if (!result) return done(std::unexpected(std::move(result).error()));
+          done(*forgotten);
+        });
+  }
+
   const DirectoryLock lock_;
   const std::vector<std::string> paths_;
   const SqliteOptions options_;
