@@ -17,6 +17,8 @@
 
 namespace muster {
 
+class KeysUnderWay;
+
 // What GET /v1/server answers.
 struct ServerInfo {
   std::string version;      // "0.1.0"
@@ -45,6 +47,7 @@ struct ApiDependencies {
   Random* random = nullptr;
   Logger* logger = nullptr;
   MetricRegistry* metrics = nullptr;
+  KeysUnderWay* keys_under_way = nullptr;
   std::function<std::vector<ReadinessCheck>()> readiness;  // cheap: it runs on a loop
   std::function<ServerInfo()> server;
 };

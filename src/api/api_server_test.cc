@@ -59,6 +59,7 @@ class ApiServerTest : public ::testing::Test {
             .random = &harness_.random,
             .logger = &NullLogger(),
             .metrics = harness_.metrics.get(),
+            .keys_under_way = &keys_under_way_,
             .readiness = [] { return std::vector<ReadinessCheck>{{"store", true, ""}}; },
             .server = [] { return ServerInfo{.version = "test"}; }};
   }
@@ -72,6 +73,7 @@ class ApiServerTest : public ::testing::Test {
 
   SystemClock clock_;
   ThreadTimer timer_;
+  KeysUnderWay keys_under_way_;
   testing::StoreHarness harness_;
   IdAllocator ids_{clock_, 0, 0};
   std::unique_ptr<MemberWriter> writer_;

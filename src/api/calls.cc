@@ -42,7 +42,8 @@ Calls::Calls(EventLoop& loop, const ApiDependencies& dependencies)
       clock_(*dependencies.clock),
       callers_(*dependencies.callers),
       logger_(*dependencies.logger),
-      metrics_(*dependencies.metrics) {
+      metrics_(*dependencies.metrics),
+      keys_under_way_(*dependencies.keys_under_way) {
   std::array<std::uint8_t, 8> prefix;
   dependencies.random->Fill(prefix);
   request_id_prefix_ = ToHex(prefix) + "-";
@@ -135,6 +136,13 @@ Result<void> Calls::RequireScope(const Call& call, Scope scope) {
                                                      "; use a caller that has it, or have one made with it");
 }
 
+Result<void> Calls::EnterIdempotency(Call& call, const Idempotency& idempotency) {
+  MUSTER_TRY(keys_under_way_.Enter(idempotency.key));
+  call.idempotency = idempotency;
+  call.idempotency->replayed = &call.replayed;
+  return {};
+}
+
 Result<void> Calls::Hold(Call& call, std::size_t bytes) {
   if (held_bytes_ + bytes > kHeldBytesMax) {
     return muster::Fail(Reason::kOverloaded, "too much is under way; send it again after a moment");
@@ -201,6 +209,9 @@ void Calls::End(Call& call, int status, std::optional<Reason> reason) {
   Record(call, status, reason);
   held_bytes_ -= call.held_bytes;
   call.held_bytes = 0;
+  if (call.idempotency) keys_under_way_.Leave(call.idempotency->key);
+  call.idempotency.reset();
+  call.replayed = false;
   Empty(call.if_none_match, kRetainedConditionBytesMax);
   call.exchange.reset();
   call.caller.reset();

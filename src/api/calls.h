@@ -15,6 +15,7 @@
 
 #include "api/api_dependencies.h"
 #include "api/http.h"
+#include "api/idempotency.h"
 #include "api/request_headers.h"
 #include "api/rpc.h"
 #include "base/event_loop.h"
@@ -31,9 +32,11 @@ struct Call {
   std::shared_ptr<const Caller> caller;
   MemberId member;  // that it is about, for the log
   std::string request_id;
-  std::string trace_parent;    // empty when the caller sent none
-  std::string if_none_match;   // of Calls::KeepCondition
-  std::size_t held_bytes = 0;  // of Calls::Hold
+  std::string trace_parent;                // empty when the caller sent none
+  std::string if_none_match;               // of Calls::KeepCondition
+  std::size_t held_bytes = 0;              // of Calls::Hold
+  std::optional<Idempotency> idempotency;  // of Calls::EnterIdempotency
+  bool replayed = false;                   // the answer is that of an earlier request with the same key
 };
 
 // The calls of one loop: begins them (request id, trace, deadline, who calls), ends them with an answer (headers,
@@ -62,6 +65,9 @@ class Calls {
   // Accounts for what the call keeps in memory until it is answered. OVERLOADED when that would exceed kHeldBytesMax
   // over all calls.
   Result<void> Hold(Call& call, std::size_t bytes);
+
+  // Remembers that the call's request may come again, and keeps others with the same key out until it is answered.
+  Result<void> EnterIdempotency(Call& call, const Idempotency& idempotency);
 
   // Copies the If-None-Match of a read, which is held (Hold) while it is under way.
   Result<void> KeepCondition(Call& call, std::string_view if_none_match);
@@ -107,6 +113,7 @@ class Calls {
   CallerDirectory& callers_;
   Logger& logger_;
   MetricRegistry& metrics_;
+  KeysUnderWay& keys_under_way_;
 
   std::vector<std::unique_ptr<Call>> calls_;
   std::vector<Call*> idle_;

@@ -93,6 +93,7 @@ struct Bench {
                              .random = &random,
                              .logger = &NullLogger(),
                              .metrics = &metrics,
+                             .keys_under_way = &keys_under_way,
                              .readiness = [] { return std::vector<ReadinessCheck>(); },
                              .server = [] { return ServerInfo(); }});
   }
@@ -120,6 +121,7 @@ struct Bench {
   Keyring keyring = Keyring::Generate(random);
   IdentityCatalog catalog = IdentityCatalog::Default();
   MetricRegistry metrics;
+  KeysUnderWay keys_under_way;
   OneCaller topology;
   std::unique_ptr<CallerDirectory> callers = MakeCallerDirectory(topology, keyring, clock, random);
   testing::FakeArchive archive;

@@ -85,6 +85,7 @@ class MemberHandler final : public HttpHandler {
   // What every write begins with: scope, an empty query unless `known` parameters, the body's type, room for it.
   Result<void> AdmitWrite(Call& call, const Input& input, std::span<const std::string_view> known,
                           std::initializer_list<std::string_view> content_types);
+  Result<void> EnterIdempotency(Call& call, const Input& input);
   // Runs `write` when the member's version is one that `condition` allows.
   Result<void> WriteIf(Call& call, VersionCondition condition, Write write);
   void RunWrite(Call& call, std::optional<Version> expected, Write write);
@@ -101,7 +102,8 @@ class MemberHandler final : public HttpHandler {
   KeyedHash token_hash_;
   MemberJson json_;
   QueryParameters query_;
-  std::string path_;  // of a request whose path had escapes
+  std::string idempotency_key_;  // that had escapes
+  std::string path_;             // of a request whose path had escapes
   Calls calls_;
   std::vector<std::unique_ptr<Batch>> batches_;
   std::vector<Batch*> idle_batches_;

@@ -27,6 +27,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
       .random = &directory_.random(),
       .logger = &logger_,
       .metrics = &directory_.metrics(),
+      .keys_under_way = &keys_under_way_,
       .readiness = [this] { return CheckReadiness(); },
       .server =
           [this, epoch = document->epoch.value()] {
