@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "domain/id_allocator.h"
 #include "store/binding.h"
 #include "store/in_database.h"
 
@@ -18,6 +17,22 @@ constexpr int kPauseDoublings = 7;
 
 // Rolls a transaction back whose verdict is said beside it; nobody sees the error.
 std::unexpected<Error> RollBack() { return Fail(Reason::kStateConflict, "the transaction was rolled back"); }
+
+// A transaction whose writes go nowhere.
+class Rehearsal final : public ShardTransaction {
+ public:
+  explicit Rehearsal(ShardTransaction& rows) : rows_(rows) {}
+
+  Result<std::optional<Member>> ReadMember(MemberId id) override { return rows_.ReadMember(id); }
+  Result<void> WriteMember(const Member& /*member*/, const Change& /*change*/) override { return {}; }
+  Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override { return rows_.ReadLookup(key); }
+  Result<void> WriteLookup(const IdentityKey& /*key*/, const std::optional<LookupRow>& /*row*/) override { return {}; }
+  Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override { return rows_.ReadOperation(id); }
+  Result<void> WriteOperation(OperationId /*id*/, OperationOutcome /*outcome*/) override { return {}; }
+
+ private:
+  ShardTransaction& rows_;
+};
 
 // The row that belongs to what `member` lists under `key`; empty when it does not list it.
 std::optional<LookupRow> RowOf(const Member& member, const IdentityKey& key) {
@@ -141,12 +156,10 @@ Result<ClaimProtocol::Standing> ClaimProtocol::Judge(ShardTransaction& transacti
   return standing;
 }
 
-// By its number a rival may have begun long ago, or be ahead of the clock; how long it has been seen counts, too.
 bool ClaimProtocol::MayWait(const LookupRow& rival, const Patience& patience) const {
+  if (rival.operation_id <= ended_up_to_) return false;
   const bool is_older = rival.operation_id < patience.operation_id;
   const Duration longest = is_older ? kPatienceWithOlder : kPatienceWithYounger;
-  const Timestamp begun_at = IdAllocator::TimeOf(rival.operation_id.value());
-  if (shards_.Now(shards_.DatabaseOf(rival.member_id)) - begun_at >= longest) return false;
   return patience.rival != rival || clock_.Monotonic() - patience.since < longest;
 }
 
@@ -168,7 +181,7 @@ Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, con
   std::vector<IdentityKey> reserved;
   std::vector<IdentityKey> held;
   for (std::size_t index = 0; index < keys.size(); ++index) {
-    Result<Claimed> reservation = co_await ReserveAcross(operation, std::span(keys).subspan(index), context);
+    Result<Claimed> reservation = co_await ReserveAcross(operation, std::span(keys).subspan(index), commit, context);
     if (!reservation) {
       reserved.push_back(keys[index]);  // perhaps
       Release(operation, reserved);
@@ -222,10 +235,10 @@ Task<Result<Claimed>> ClaimProtocol::FindAnswerAcross(const Operation& operation
 }
 
 // Takes the lookup row of the first of `keys` for the operation: kNone. Or kTaken: the member that holds it, if one
-// does. While it waits for a rival it also looks at the other keys, once: if another member holds one of them, there is
-// nothing to wait for.
+// does. Before it waits for a rival it looks once whether there is anything to wait for: at the other keys, which
+// another member may hold, and at the member itself, which may not allow the commit.
 Task<Result<Claimed>> ClaimProtocol::ReserveAcross(const Operation& operation, std::span<const IdentityKey> keys,
-                                                   const WriteContext& context) {
+                                                   const CommitStep& commit, const WriteContext& context) {
   const IdentityKey key = keys.front();
   const std::uint32_t database = shards_.DatabaseOf(key);
   const Deadline age_limit = Deadline::After(clock_, kOperationAgeMax);
@@ -269,10 +282,26 @@ Task<Result<Claimed>> ClaimProtocol::ReserveAcross(const Operation& operation, s
     if (!std::exchange(has_looked_ahead, true)) {
       Result<Claimed> taken = co_await FindTaken(operation, keys.subspan(1), context);
       if (!taken || taken->verdict == Claimed::Verdict::kTaken) co_return taken;
+      Result<void> rehearsed = co_await Rehearse(operation, commit, context);
+      MUSTER_CO_TRY(std::move(rehearsed));
     }
     co_await Wait(*standing.rival, patience, context);
   }
   co_return FailContended();
+}
+
+// The errors of `commit` as things stand now. Nothing is written.
+Task<Result<void>> ClaimProtocol::Rehearse(const Operation& operation, const CommitStep& commit,
+                                           const WriteContext& context) {
+  const std::uint32_t home = shards_.DatabaseOf(operation.member_id);
+  MUSTER_CO_TRY(CheckDeadline(context));
+  ShardStore::Transaction rehearsal = [&](ShardTransaction& rows) -> Result<void> {
+    Rehearsal unwritten(rows);
+    MUSTER_TRY(commit(unwritten, shards_.Now(home)));
+    return {};
+  };
+  Result<void> result = co_await InDatabase(shards_, home, std::move(rehearsal));
+  co_return NothingWritten(std::move(result));
 }
 
 // kTaken when another member holds one of `keys` now, else kNone.

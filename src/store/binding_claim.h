@@ -47,7 +47,8 @@ using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&
 // while first (kPatienceWith…): two that abort each other at each step would never end.
 class ClaimProtocol {
  public:
-  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer) : shards_(shards), clock_(clock), timer_(timer) {}
+  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer, OperationId ended_up_to)
+      : shards_(shards), clock_(clock), timer_(timer), ended_up_to_(ended_up_to) {}
 
   // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kReplayed, kTaken or
   // kAgain; errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands,
@@ -94,7 +95,8 @@ class ClaimProtocol {
                                      const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> FindAnswerAcross(const Operation& operation, const WriteContext& context);
   Task<Result<Claimed>> ReserveAcross(const Operation& operation, std::span<const IdentityKey> keys,
-                                      const WriteContext& context);
+                                      const CommitStep& commit, const WriteContext& context);
+  Task<Result<void>> Rehearse(const Operation& operation, const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> FindTaken(const Operation& operation, std::span<const IdentityKey> keys,
                                   const WriteContext& context);
   Result<Standing> Examine(ShardTransaction& transaction, std::uint32_t database, const IdentityKey& key,
@@ -108,6 +110,7 @@ class ClaimProtocol {
   ShardStore& shards_;
   const Clock& clock_;
   Timer& timer_;
+  const OperationId ended_up_to_;
 };
 
 // OVERLOADED: other writers were faster too often.

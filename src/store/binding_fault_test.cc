@@ -32,11 +32,10 @@ class BindingFaultTest : public ::testing::Test, public BindingWorld {
   Result<Member> OtherUnbinds(MemberId id, const IdentityKey& key) {
     return Finish(other_->Unbind(id, key, Context()));
   }
-  // A reservation whose process died, so long ago that nobody waits for it.
+  // A reservation whose process died, which is known, so nobody waits for it.
   LookupRow LeaveReservation(MemberId id, const Identity& identity) {
-    const LookupRow row{id, ids.NextOperationId()};
+    const LookupRow row{id, ended_ids.NextOperationId()};
     PutLookup(identity.key, row);
-    clock.Advance(kPatienceWithOlder);
     return row;
   }
 
@@ -129,8 +128,8 @@ TEST_F(BindingFaultTest, ARivalUnderWayIsWaitedFor) {
   const Member rival = Make(1, 0);
   const LookupRow theirs{rival.id, ids.NextOperationId()};
   PutLookup(key_.key, theirs);
-  // Each look is two transactions. Before the third, the rival commits.
-  shards.ActBefore(4, [&] {
+  // Each look is two transactions, and the first is followed by a rehearsal. Before the third look, the rival commits.
+  shards.ActBefore(5, [&] {
     EXPECT_TRUE(contract::RunAndWait(memory, memory.DatabaseOf(rival.id), [&](ShardTransaction& rows) -> Result<void> {
       MUSTER_TRY(rows.WriteOperation(theirs.operation_id, OperationOutcome::kCommitted));
       MUSTER_ASSIGN(std::optional<Member> standing, rows.ReadMember(rival.id));
@@ -191,17 +190,38 @@ TEST_F(BindingFaultTest, PatienceEndsWithTheDeadline) {
   EXPECT_FALSE(FindOutcome(theirs.member_id, theirs.operation_id).has_value());
 }
 
-// Others come and go: that is no reason to give up.
+// Others come and go, however long ago they began: that is no reason to give up, or to abort one of them.
 TEST_F(BindingFaultTest, RivalsThatTakeTurnsAreWaitedFor) {
   const Member member = Make(0, 0);
   const Member rival = Make(1, 0);
-  // Each look is two transactions; a look at the other keys, of which there are none, is none.
-  for (std::size_t look = 0; look < 5 * kReservationTriesMax; ++look) {
-    shards.ActBefore(2 * look, [&] { PutLookup(key_.key, LookupRow{rival.id, ids.NextOperationId()}); });
+  std::vector<LookupRow> rivals;
+  for (std::size_t index = 0; index < 5 * kReservationTriesMax; ++index) {
+    rivals.push_back({rival.id, ids.NextOperationId()});
   }
-  shards.ActBefore(std::size_t{10} * kReservationTriesMax, [&] { PutLookup(key_.key, std::nullopt); });
+  clock.Advance(std::chrono::seconds(20));
+  // A look is two transactions; the first is followed by a rehearsal.
+  for (std::size_t index = 0; index < rivals.size(); ++index) {
+    shards.ActBefore(index == 0 ? 0 : 2 * index + 1, [&, index] { PutLookup(key_.key, rivals[index]); });
+  }
+  shards.ActBefore(2 * rivals.size() + 1, [&] { PutLookup(key_.key, std::nullopt); });
   EXPECT_TRUE(Bind(member.id, key_));
+  for (const LookupRow& each : rivals) EXPECT_FALSE(FindOutcome(rival.id, each.operation_id).has_value());
   Check(true);
+}
+
+// What the member does not allow is said at once, before anything is waited for.
+TEST_F(BindingFaultTest, NobodyWaitsForWhatTheMemberDoesNotAllow) {
+  const Member member = Make(0, 0);
+  PutLookup(key_.key, LookupRow{Make(1, 0).id, ids.NextOperationId()});
+  WriteContext context = Context();
+  context.expected_version = Version(7);
+  const Timestamp begin = clock.Now();
+  EXPECT_EQ(ReasonOf(Finish(writer->Bind(member.id, key_, context))), Reason::kVersionMismatch);
+  EXPECT_EQ(ReasonOf(Finish(writer->Bind(IdAt(0, 99), key_, Context()))), Reason::kMemberNotFound);
+  Member again = contract::PlainMember(member.id);
+  again.identities = {key_};
+  EXPECT_EQ(ReasonOf(Finish(writer->Register(again, true, Context()))), Reason::kMemberExists);
+  EXPECT_EQ(clock.Now(), begin);
 }
 
 // Who waits for one identity hears at once that another one is held.
@@ -446,8 +466,7 @@ std::vector<Scenario> Scenarios() {
        }},
       {"bind over what a crash left",
        [](BindingWorld& world) {
-         world.PutLookup(world.IdentityAt(1, 1).key, LookupRow{world.IdAt(3, 9), world.ids.NextOperationId()});
-         world.clock.Advance(kPatienceWithOlder);
+         world.PutLookup(world.IdentityAt(1, 1).key, LookupRow{world.IdAt(3, 9), world.ended_ids.NextOperationId()});
          return world.writer->Bind(world.IdAt(0, 0), world.IdentityAt(1, 1), world.Context());
        }},
       {"unbind",

@@ -98,8 +98,12 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   store_ = std::move(*store);
 
   MakeIds(logger);
-  writer_ = MakeBindingWriter(
-      {.shards = &store_->shards(), .catalog = catalog_.get(), .ids = ids_.get(), .clock = &clock_, .timer = &timer_});
+  writer_ = MakeBindingWriter({.shards = &store_->shards(),
+                               .catalog = catalog_.get(),
+                               .ids = ids_.get(),
+                               .clock = &clock_,
+                               .timer = &timer_,
+                               .ended_up_to = ids_->NextOperationId()});
 
   auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
   if (!topology) return Fails(topology.error());
