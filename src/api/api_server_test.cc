@@ -7,6 +7,7 @@
 
 #include "api/admin_api.h"
 #include "api/http_server.h"
+#include "api/idempotency.h"
 #include "api/member_api.h"
 #include "api/testing/http_client.h"
 #include "domain/id_allocator.h"

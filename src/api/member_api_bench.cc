@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "api/idempotency.h"
 #include "api/json_reader.h"
 #include "api/member_api.h"
 #include "api/member_json.h"

@@ -29,6 +29,15 @@ class Rehearsal final : public ShardTransaction {
   Result<void> WriteLookup(const IdentityKey& /*key*/, const std::optional<LookupRow>& /*row*/) override { return {}; }
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override { return rows_.ReadOperation(id); }
   Result<void> WriteOperation(OperationId /*id*/, OperationOutcome /*outcome*/) override { return {}; }
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override { return rows_.ReadAnswer(key); }
+  Result<void> WriteAnswer(const RequestHash& /*key*/, const KeptAnswer& /*answer*/) override { return {}; }
+  Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
+    return rows_.ReadMerge(target, source);
+  }
+  Result<void> WriteMerge(MemberId /*target*/, MemberId /*source*/,
+                          const std::optional<MergeRecord>& /*merge*/) override {
+    return {};
+  }
 
  private:
   ShardTransaction& rows_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/admin_api.h"
+#include "api/idempotency.h"
 #include "api/member_api.h"
 #include "api/testing/fake_directory.h"
 #include "api/testing/test_exchange.h"
