@@ -1,0 +1,78 @@
+"""The OpenAPI documents against the server that serves them: schemathesis finds nothing."""
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from muster_process import SCALE
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONTRACT = ROOT / "tests" / "contract"
+# Of one document: a bound for what fuzzing and walking over links repeat, far above what the examples take.
+MAX_TIME_S = 240
+EXAMPLES = max(5, int(40 * SCALE))
+
+
+@pytest.fixture(scope="module")
+def schemathesis():
+    done = subprocess.run([ROOT / "tools" / "get-tool", "schemathesis"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(done.stderr.strip())
+    return done.stdout.strip()
+
+
+def document_of(connection):
+    reply = connection.call("GET", "/openapi.json")
+    assert reply.status == 200 and reply.headers["content-type"] == "application/json", reply
+    return reply.json
+
+
+def closed(document):
+    """The same with answers that have nothing but what is documented: callers skip what they do not know, tests do not."""
+    for schema in document["components"]["schemas"].values():
+        if "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+    return document
+
+
+def run_schemathesis(tool, document, address, key, scratch, **environment):
+    path = scratch / "openapi.json"
+    path.write_text(json.dumps(closed(document)))
+    done = subprocess.run(
+        [tool, "--config-file", CONTRACT / "schemathesis.toml", "run", path, "--url", f"http://{address}", "--checks", "all",
+         "--max-examples", str(EXAMPLES), "--no-color"],
+        cwd=CONTRACT, env={**os.environ, "CONTRACT_KEY": key, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        timeout=MAX_TIME_S, capture_output=True, text=True, check=False)
+    print(done.stdout[-20_000:], done.stderr[-5_000:])
+    assert done.returncode == 0, "schemathesis found something; see above"
+
+
+def test_the_members_api_is_as_documented(schemathesis, server, scratch):
+    # Not an import's: what only the server may set is then refused.
+    key = server.new_caller("contract", "members.read", "members.write", "personal.read")
+    with server.client() as client:
+        run_schemathesis(schemathesis, document_of(client), server.http, key, scratch)
+
+
+def test_the_admin_api_is_as_documented(schemathesis, server, scratch):
+    with server.admin_client() as admin:
+        range_start = admin.call("POST", "/admin/v1/imports:reserve", {"lines": 100_000_000}).json["rangeStart"]
+        run_schemathesis(schemathesis, document_of(admin), server.admin, server.key(), scratch, CONTRACT_RANGE=range_start)
+
+
+def test_idempotency_keys_are_documented_where_they_work(server, client):
+    """TAKES_IDEMPOTENCY_KEYS of tools/openapi/generate.py says what the server does."""
+    headers = {"Idempotency-Key": "contract-1"}
+    first = client.call("POST", "/v1/members", {"city": "Suzhou"}, headers)
+    second = client.call("POST", "/v1/members", {"city": "Suzhou"}, headers)
+    works = first.json["id"] == second.json["id"] and second.headers.get("idempotent-replayed") == "true"
+    assert ("IdempotencyKey" in document_of(client)["components"]["parameters"]) == works
+
+
+def test_head_tells_what_get_would(client):
+    get, head = client.call("GET", "/openapi.json"), client.call("HEAD", "/openapi.json")
+    assert head.status == 200 and head.body == b""
+    assert head.headers["content-length"] == str(len(get.body)) and head.etag == get.etag
+    assert client.call("GET", "/openapi.json", headers={"If-None-Match": get.etag}).status == 304
