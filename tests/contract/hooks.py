@@ -38,7 +38,8 @@ def map_case(context, case):
         case.query = {**case.query, **identity_like(case.query)}
         if case.query.get("platform") is None:
             case.query.pop("platform", None)
-    case.body = fit(case.body)
+    if isinstance(case.body, (dict, list)) and (body := fit(case.body)) != case.body:
+        case.body = body
     fit_mask(case)
     return case
 
@@ -80,8 +81,9 @@ def identity_like(given):
 
 def fit_mask(case):
     """A state cannot be cleared, neither by a mask that names it nor by a null."""
-    mask = (case.query or {}).get("updateMask")
-    if not isinstance(mask, list) or "state" not in mask or not isinstance(case.body, dict):
+    mask = (case.query or {}).get("updateMask") or []
+    names = mask.split(",") if isinstance(mask, str) else mask
+    if "state" not in names or not isinstance(case.body, dict):
         return
     if case.body.get("state") is None:
         case.body = {**case.body, "state": "ACTIVE"}

@@ -29,24 +29,21 @@ class Schemas:
         name = message.short_name if message.short_name.endswith("Request") else message.short_name + "Input"
         return self._component(name, lambda: self._object(message, self._request_field))
 
-    def key(self, full_name):
-        """As a request, but what the server sets may be there and is ignored: what a read answered can be sent back."""
+    def parts(self, full_name, parts, name, null_clears=False):
+        """The fields of a message that are looked at; the others may be there to be ignored."""
         message = self._contract.messages[full_name]
-        return self._component(message.short_name + "Key",
-                               lambda: self._object(message, self._request_field, hides_output_only=False))
-
-    def parts(self, full_name, parts, name, null_clears):
-        """The fields of a message that an update may name; the others are only there to be ignored."""
-        message = self._contract.messages[full_name]
-        values = {part.name: list(part.values) for part in parts}
+        looked_at = {part.name: part for part in parts}
 
         def field_schema(field):
-            if field.name not in values:
+            part = looked_at.get(field.name)
+            if part is None:
                 return {"readOnly": True, "description": field.comment}
-            schema = self._request_field(field, values[field.name])
-            return not_null(schema) if null_clears and values[field.name] else schema
-        return self._component(name, lambda: self._object(message, field_schema, hides_output_only=False,
-                                                          may_require=False))
+            if part.takes_any_text:
+                schema = {"type": "string", "pattern": NO_NUL}
+                return schema if field.http.is_required else nullable(schema)
+            schema = self._request_field(field, list(part.values))
+            return not_null(schema) if null_clears and part.values else schema
+        return self._component(name, lambda: self._object(message, field_schema, hides_output_only=False))
 
     def body(self, message, fields, name):
         """The body of a request: those of its fields that travel in it."""
@@ -69,14 +66,14 @@ class Schemas:
             self.components[name] = make()
         return {"$ref": PREFIX + name}
 
-    def _object(self, message, field_schema, fields=None, is_answer=False, hides_output_only=True, may_require=True):
+    def _object(self, message, field_schema, fields=None, is_answer=False, hides_output_only=True):
         properties, required = {}, []
         for field in message.fields if fields is None else fields:
             schema = field_schema(field)
             if not is_answer and hides_output_only and field.http.is_output_only:
                 schema = {**schema, "readOnly": True}
             properties[field.json] = described(schema, field)
-            if field.http.is_always_answered if is_answer else may_require and field.http.is_required:
+            if field.http.is_always_answered if is_answer else field.http.is_required:
                 required.append(field.json)
         schema = {"type": "object", "description": message.comment, "properties": properties}
         if not message.comment:
@@ -111,7 +108,8 @@ class Schemas:
                       "additionalProperties": not_null(self._scalar(entry.field("value"), True, http=http))}
             return nullable(schema)
         if field.type == FieldType.TYPE_MESSAGE and field.type_name in self._contract.messages:
-            schema = self.key(field.type_name) if http.ignores_output_only else self.request(field.type_name)
+            name = self._contract.messages[field.type_name].short_name + ("BatchKey" if field.is_repeated else "Key")
+            schema = self.parts(field.type_name, http.parts, name) if http.parts else self.request(field.type_name)
         elif field.type == FieldType.TYPE_ENUM:
             names = [name for name, _ in self._contract.enumerations[field.type_name].values]
             schema = {"type": "string", "enum": list(values) or (names if http.takes_zero_value else names[1:])}
