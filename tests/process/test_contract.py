@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "tests" / "contract"
 # Of one document: a bound for what fuzzing and walking over links repeat, far above what the examples take.
 MAX_TIME_S = 240
-EXAMPLES = max(5, int(40 * SCALE))
+EXAMPLES = max(5, int(60 * SCALE))
 
 
 @pytest.fixture(scope="module")

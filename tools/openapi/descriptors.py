@@ -68,6 +68,9 @@ class Contract:
         comments = {tuple(place.path): " ".join(place.leading_comments.split()) for place in file.source_code_info.location}
         for index, message in enumerate(file.message_type):
             self._take_message(message, file.package, "", (4, index), comments)
+        names = [each.short_name for each in (*self.messages.values(), *self.enumerations.values())]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two messages would share the name {', '.join(twice)} in OpenAPI: rename one of them")
         for index, service in enumerate(file.service):
             rpcs = [Rpc(rpc, comments.get((6, index, 2, i), ""), rpc.options.Extensions[self._http.rule])
                     for i, rpc in enumerate(service.method)]
