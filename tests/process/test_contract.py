@@ -2,10 +2,12 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
 
+from member_client import STATUS_OF_CODE
 from muster_process import SCALE
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -76,3 +78,27 @@ def test_head_tells_what_get_would(client):
     assert head.status == 200 and head.body == b""
     assert head.headers["content-length"] == str(len(get.body)) and head.etag == get.etag
     assert client.call("GET", "/openapi.json", headers={"If-None-Match": get.etag}).status == 304
+
+
+def test_errors_are_those_of_the_interface(client, admin):
+    """Against the table that these tests keep themselves: the documents have theirs from the code."""
+    for document in (document_of(client), document_of(admin)):
+        for name, response in document["components"]["responses"].items():
+            status, *codes = name.split(".")
+            schema = response["content"]["application/problem+json"]["schema"]
+            assert schema["allOf"][1]["properties"] == {"code": {"enum": codes}, "status": {"const": int(status)}}
+            for code in codes:
+                assert STATUS_OF_CODE.get(code, int(status)) == int(status), name
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                assert "500" in operation["responses"] and all(name in document["components"]["responses"] for name in (
+                    reference["$ref"].rsplit("/", 1)[1] for reference in operation["responses"].values() if "$ref" in reference))
+                assert bool(operation["security"]) == path.startswith(("/v1/", "/admin/v1/")), path
+
+
+def test_numbers_as_texts_have_exact_bounds(client):
+    schemas = document_of(client)["components"]["schemas"]
+    most = 2**63 - 1
+    positive = re.compile(schemas["PositiveInt64"]["pattern"])
+    assert all(positive.search(str(number)) for number in (1, 9, 10, most // 10, most - 1, most))
+    assert not any(positive.search(text) for text in ("0", "01", "-1", "+1", "1.0", " 1", "", str(most + 1), str(most * 10)))
