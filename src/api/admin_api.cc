@@ -4,6 +4,7 @@
 
 #include "api/admin_handler.h"
 #include "api/admin_json.h"
+#include "api/openapi.h"
 
 namespace muster {
 
@@ -32,6 +33,7 @@ void AdminHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
   if (route.rpc == Rpc::kNone) return calls_.Fail(*call, RefusalOf(route), route.allow);
   if (Probes::Serves(route.rpc)) return probes_.Answer(calls_, *call, request.query);
   if (request.crowded) return calls_.FailCrowded(*call);
+  if (route.rpc == Rpc::kGetOpenApi) return AnswerOpenApi(calls_, *call, headers, AdminOpenApi());
   if (auto begun = Dispatch(*call, {request, headers, route.caller}); !begun) calls_.Fail(*call, begun.error());
 }
 

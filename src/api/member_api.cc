@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "api/member_handler.h"
+#include "api/openapi.h"
 
 namespace muster {
 
@@ -37,6 +38,7 @@ void MemberHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
   if (route.rpc == Rpc::kNone) return calls_.Fail(*call, RefusalOf(route), route.allow);
   if (Probes::Serves(route.rpc)) return probes_.Answer(calls_, *call, request.query);
   if (request.crowded) return calls_.FailCrowded(*call);
+  if (route.rpc == Rpc::kGetOpenApi) return AnswerOpenApi(calls_, *call, headers, MemberOpenApi());
   if (auto begun = Dispatch(*call, {request, headers}); !begun) calls_.Fail(*call, begun.error());
 }
 

@@ -29,6 +29,7 @@ constexpr std::array<RpcRow, kRpcCount> kRpcs = {{{"None"},
                                                   {"Live"},
                                                   {"Ready"},
                                                   {"Metrics"},
+                                                  {"GetOpenApi"},
                                                   {"CreateCaller", true},
                                                   {"ListCallers"},
                                                   {"RotateCaller", true},
@@ -65,8 +66,10 @@ struct FixedPath {
   std::string_view path;
   Methods methods;
 };
-constexpr std::array<FixedPath, 3> kProbePaths = {
-    {{"/livez", {.get = Rpc::kLive}}, {"/readyz", {.get = Rpc::kReady}}, {"/metrics", {.get = Rpc::kMetrics}}}};
+constexpr std::array<FixedPath, 4> kSharedPaths = {{{"/livez", {.get = Rpc::kLive}},
+                                                    {"/readyz", {.get = Rpc::kReady}},
+                                                    {"/metrics", {.get = Rpc::kMetrics}},
+                                                    {"/openapi.json", {.get = Rpc::kGetOpenApi}}}};
 constexpr std::array<FixedPath, 5> kMemberPaths = {{{"/v1/members", {.post = Rpc::kRegisterMember}},
                                                     {"/v1/members:resolve", {.get = Rpc::kResolveMember}},
                                                     {"/v1/members:batchGet", {.post = Rpc::kBatchGetMembers}},
@@ -109,7 +112,7 @@ Route RouteMemberPath(HttpMethod method, std::string_view path) {
   constexpr std::string_view kPrefix = "/v1/members/";
   Route route;
   if (!path.starts_with(kPrefix)) {
-    if (!ChooseFixed(kMemberPaths, method, path, route)) ChooseFixed(kProbePaths, method, path, route);
+    if (!ChooseFixed(kMemberPaths, method, path, route)) ChooseFixed(kSharedPaths, method, path, route);
     return route;
   }
   path.remove_prefix(kPrefix.size());
@@ -131,7 +134,7 @@ Route RouteAdminPath(HttpMethod method, std::string_view path) {
   constexpr std::string_view kPrefix = "/admin/v1/callers/";
   Route route;
   if (!path.starts_with(kPrefix)) {
-    if (!ChooseFixed(kAdminPaths, method, path, route)) ChooseFixed(kProbePaths, method, path, route);
+    if (!ChooseFixed(kAdminPaths, method, path, route)) ChooseFixed(kSharedPaths, method, path, route);
     return route;
   }
   path.remove_prefix(kPrefix.size());

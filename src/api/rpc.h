@@ -28,6 +28,7 @@ enum class Rpc : std::uint8_t {
   kLive,
   kReady,
   kMetrics,
+  kGetOpenApi,
   kCreateCaller,
   kListCallers,
   kRotateCaller,
