@@ -13,6 +13,7 @@ GRAPH = {
     "domain": {"base"},
     "topology": {"base", "domain"},
     "store": {"base", "domain", "topology"},
+    "search": {"base", "domain", "topology", "store"},
     "cache": {"base", "domain", "topology"},
     "routing": {"base", "domain", "topology"},
     "traffic": {"base", "domain", "topology"},
