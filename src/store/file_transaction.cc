@@ -159,7 +159,8 @@ Result<void> FileTransaction::WriteMember(const Member& member, const Change& ch
                       .BindBlob(5, detail_)
                       .Run()));
   counters_.number = std::max(counters_.number, NewestNumberOf(member));
-  return Note(insert_change_.Bind(1, ++counters_.position)
+  counters_.position = positions_->Take();
+  return Note(insert_change_.Bind(1, counters_.position)
                   .Bind(2, member.id.value())
                   .Bind(3, member.version.value())
                   .Bind(4, type)
@@ -247,13 +248,16 @@ Result<void> FileTransaction::Begin() {
   StartRun();
   touched_members_.clear();
   touched_keys_.clear();
-  return begin_.Run();
+  MUSTER_TRY(begin_.Run());
+  positions_->Begin(file_);
+  return {};
 }
 
 Result<void> FileTransaction::Commit() {
   Result<void> done = flushes_ ? database_.CommitGathered(commit_) : commit_.Run();
   if (done) {
     committed_ = counters_;
+    positions_->End(file_, committed_.position);
     return {};
   }
   // SQLite writes the frames of the log, the last of which makes the commit, then flushes, then makes them visible.
@@ -271,9 +275,11 @@ Result<void> FileTransaction::Commit() {
 void FileTransaction::Rollback() {
   counters_ = committed_;
   // Some failures roll back by themselves. A rollback in memory cannot fail in a way that leaves the transaction open.
-  if (!database_.InTransaction()) return;
-  const Result<void> rolled_back = rollback_.Run();
-  MUSTER_CHECK(rolled_back || !database_.InTransaction());
+  if (database_.InTransaction()) {
+    const Result<void> rolled_back = rollback_.Run();
+    MUSTER_CHECK(rolled_back || !database_.InTransaction());
+  }
+  positions_->End(file_, committed_.position);
 }
 
 Result<bool> FileTransaction::RunCheckpoint(Database::Checkpoint kind) {

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "domain/ports/shard_store.h"
+#include "store/change_positions.h"
 #include "store/member_codec.h"
 #include "store/schema.h"
 #include "store/sqlite_database.h"
@@ -25,6 +26,8 @@ class FileTransaction final : public ShardTransaction {
   // `file` of `file_count` says which rows may be touched: others belong to another file, and touching them aborts.
   static Result<std::unique_ptr<FileTransaction>> Open(Database database, MemberCodec codec, const Clock& clock,
                                                        std::uint32_t file, std::uint32_t file_count);
+  // Where changes get their positions from; before the first Begin. Those of all files of a store are one.
+  void UsePositions(ChangePositions& positions) { positions_ = &positions; }
 
   Result<std::optional<Member>> ReadMember(MemberId id) override;
   Result<void> WriteMember(const Member& member, const Change& change) override;
@@ -68,6 +71,8 @@ class FileTransaction final : public ShardTransaction {
 
   // As of the last commit.
   std::int64_t member_count() const { return committed_.members; }
+  // Of the newest change; as of the last commit.
+  std::int64_t last_position() const { return committed_.position; }
   // No number of an operation that the file knows is above it; as of the last commit.
   std::int64_t newest_number() const { return committed_.number; }
   // Pages in the write-ahead log after the last commit.
@@ -106,6 +111,7 @@ class FileTransaction final : public ShardTransaction {
   Statement select_operation_, replace_operation_, forget_operations_, replace_probe_;
   Statement select_range_, insert_range_;
 
+  ChangePositions* positions_ = nullptr;
   Counters counters_;  // with what is not committed yet
   Counters committed_;
   std::int64_t wal_pages_ = 0;
