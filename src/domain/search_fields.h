@@ -63,20 +63,20 @@ std::string DayText(std::int64_t day);
 
 // What a search knows of a member.
 struct SearchDocument {
-  MemberId id;
-  Version version;
+  MemberId id = {};
+  Version version = {};
   MemberState state = MemberState::kActive;
   Gender gender = Gender::kUnspecified;
   std::int64_t birth_day = 0;  // DayNumber
-  std::string display_name;
-  std::string city;
-  std::string tier;
-  std::vector<std::string> tags;
-  std::vector<std::pair<std::string, std::string>> attributes;  // in the order of their names
-  std::vector<std::pair<std::string, std::string>> identities;  // kind and platform, each pair once
+  std::string display_name = {};
+  std::string city = {};
+  std::string tier = {};
+  std::vector<std::string> tags = {};
+  std::vector<std::pair<std::string, std::string>> attributes = {};  // in the order of their names
+  std::vector<std::pair<std::string, std::string>> identities = {};  // kind and platform, each pair once
   Timestamp create_time{};
   Timestamp update_time{};
-  MemberId merged_into;
+  MemberId merged_into = {};
 
   friend bool operator==(const SearchDocument&, const SearchDocument&) = default;
 };

@@ -25,10 +25,11 @@ inline constexpr std::int64_t kIndexVersion = 1;
 // How far the file follows the changes.
 struct IndexState {
   bool is_built = false;
-  std::int64_t position = 0;        // of the change feed: every change up to it is in the file, once it is built
-  std::int64_t build_after = 0;     // members up to this id were read while it is being built
-  std::int64_t built = 0;           // how many those were
-  std::optional<ChangeEvent> last;  // the event at the highest position that was applied: to know the feed again
+  std::int64_t position = 0;     // of the change feed: every change up to it is in the file, once it is built
+  std::int64_t build_after = 0;  // members up to this id were read while it is being built
+  std::int64_t built = 0;        // how many those were
+  std::optional<ChangeEvent> last =
+      std::nullopt;  // the event at the highest position that was applied: to know the feed again
 
   friend bool operator==(const IndexState&, const IndexState&) = default;
 };

@@ -124,12 +124,19 @@ std::unexpected<Error> Refuse(const Filter& filter) {
 Result<IndexPlan> MakeIndexPlan(const Filter& filter, const SearchOrder& order) {
   IndexPlan plan;
   if (filter.kind == Filter::Kind::kAll) return plan;
-  if (std::optional<Found> found = SourceOf(filter)) {
+  bool has_range = false;
+  std::vector<Filter> rest;  // what the range does not say
+  for (const Filter& conjunct : ConjunctsOf(filter)) {
+    if (Narrow(conjunct, order.field, plan)) {
+      has_range = true;
+    } else {
+      rest.push_back(conjunct);
+    }
+  }
+  if (std::optional<Found> found = rest.empty() ? std::nullopt : SourceOf(Filter::And(std::move(rest)))) {
     plan.source = std::move(found->source);
     plan.source_decides = found->decides;
   }
-  bool has_range = false;
-  for (const Filter& conjunct : ConjunctsOf(filter)) has_range = Narrow(conjunct, order.field, plan) || has_range;
   if (!plan.source && !has_range) return Refuse(filter);
   return plan;
 }

@@ -22,7 +22,7 @@ struct TermSource {
 // field; the filter decides about those that are.
 struct IndexPlan {
   std::optional<TermSource> source;
-  bool source_decides = false;  // the filter says no more than the source
+  bool source_decides = false;  // the filter says no more than the source and the range
   std::int64_t min = INT64_MIN;
   std::int64_t max = INT64_MAX;
 };

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "domain/member.h"
+#include "domain/search_fields.h"
 #include "search/index_file.h"
 #include "store/sqlite_database.h"
 

@@ -147,6 +147,10 @@ Result<std::size_t> Indexer::Build() {
     // Whatever changes from here on is applied after the members, as they may have been read before it.
     MUSTER_ASSIGN(const ChangeFeed::Bounds bounds, dependencies_.feed->ReadBounds());
     next.position = bounds.latest;
+    if (bounds.latest > bounds.before_earliest) {
+      MUSTER_ASSIGN(const ChangeFeed::Page page, dependencies_.feed->Read(bounds.latest - 1, 1));
+      if (!page.events.empty()) next.last = page.events[0];
+    }
   }
   std::vector<Member> members;
   bool at_end = false;

@@ -47,6 +47,8 @@ class SearchIndexImpl final : public SearchIndex {
     waiting_.Close();
     for (Worker& worker : workers_) {
       if (worker.thread.joinable()) worker.thread.join();
+      // Before the writer, which then leaves one file without a log.
+      worker.reader.reset();
     }
     indexer_.Stop();
   }

@@ -32,7 +32,7 @@ struct SearchDependencies {
   const Clock* clock = nullptr;
   Logger* logger = nullptr;
   MetricRegistry* metrics = nullptr;
-  std::string installation;                     // whose data it is: an index of another one is thrown away
+  std::string installation = {};                // whose data it is: an index of another one is thrown away
   std::function<std::int64_t()> count_members;  // an estimate, for the progress of building
 };
 

@@ -18,7 +18,7 @@ GRAPH = {
     "routing": {"base", "domain", "topology"},
     "traffic": {"base", "domain", "topology"},
     "api": {"base", "domain", "topology", "traffic"},
-    "bench": {"base", "domain"},
+    "bench": {"base", "domain", "search"},
 }
 EVERYTHING = {"app"}
 SIMULATION = {"base", "domain", "store"}

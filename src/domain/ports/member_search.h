@@ -17,11 +17,11 @@ namespace muster {
 class MemberSearch {
  public:
   struct Query {
-    Filter filter;
-    SearchOrder order;
-    std::optional<SearchKey> after;  // goes on behind this place
-    std::size_t limit = 0;           // at least one
-    Deadline deadline;
+    Filter filter = {};
+    SearchOrder order = {};
+    std::optional<SearchKey> after = std::nullopt;  // goes on behind this place
+    std::size_t limit = 0;                          // at least one
+    Deadline deadline = {};
   };
   struct Page {
     std::vector<SearchKey> hits;  // in order, at most `limit`; each id once
