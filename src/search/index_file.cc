@@ -17,8 +17,8 @@ constexpr std::string_view kTables = R"sql(
   CREATE TABLE posting(term INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(term, id)) STRICT, WITHOUT ROWID;
 )sql";
 
-// The log is moved into the file when it has as many pages.
-constexpr int kCheckpointPages = 4096;
+// The log is moved into the file when it has as many pages: 64 MiB. New members touch the same pages again and again.
+constexpr int kCheckpointPages = 16'384;
 
 Result<std::optional<std::string>> ReadMeta(Database& database, std::string_view name) {
   MUSTER_ASSIGN(Statement select, database.Prepare("SELECT value FROM meta WHERE name = ?1"));

@@ -27,7 +27,9 @@ class IndexReaderTest : public ::testing::Test {
 
   void Write(const std::vector<Member>& members) {
     if (!writer_) writer_ = IndexWriter::Open(path_, "installation", 1 << 20).value();
-    ASSERT_TRUE(writer_->Apply(members, {.is_built = true}));
+    ASSERT_TRUE(writer_->Begin());
+    ASSERT_TRUE(writer_->Add(members));
+    ASSERT_TRUE(writer_->Commit({.is_built = true}));
   }
 
   std::string path_;

@@ -27,24 +27,40 @@ Result<void> IndexWriter::Prepare() {
   return {};
 }
 
-Result<void> IndexWriter::Apply(std::span<const Member> members, const IndexState& state) {
-  MUSTER_TRY(database_.Execute("BEGIN IMMEDIATE"));
-  if (Result<void> applied = ApplyAll(members, state); !applied) {
-    // What failed is what is told; a rollback that fails too leaves a connection whose next BEGIN says so.
-    if (database_.InTransaction()) (void)database_.Execute("ROLLBACK");
-    return applied;
+Result<void> IndexWriter::Begin() {
+  added_.clear();
+  removed_.clear();
+  if (database_.InTransaction()) MUSTER_TRY(database_.Execute("ROLLBACK"));
+  return database_.Execute("BEGIN IMMEDIATE");
+}
+
+Result<void> IndexWriter::Add(std::span<const Member> members) {
+  for (const Member& member : members) {
+    if (Result<void> added = AddOne(MakeSearchDocument(member)); !added) return Undone(std::move(added));
   }
+  return {};
+}
+
+Result<void> IndexWriter::Commit(const IndexState& state) {
+  if (Result<void> finished = Finish(state); !finished) return Undone(std::move(finished));
   state_ = state;
   return {};
 }
 
-Result<void> IndexWriter::ApplyAll(std::span<const Member> members, const IndexState& state) {
-  for (const Member& member : members) MUSTER_TRY(ApplyOne(MakeSearchDocument(member)));
+Result<void> IndexWriter::Finish(const IndexState& state) {
+  MUSTER_TRY(ChangePostings(delete_posting_, removed_));
+  MUSTER_TRY(ChangePostings(insert_posting_, added_));
   MUSTER_TRY(WriteIndexState(database_, state));
   return database_.Execute("COMMIT");
 }
 
-Result<void> IndexWriter::ApplyOne(const SearchDocument& document) {
+Result<void> IndexWriter::Undone(Result<void> failure) {
+  // A rollback that fails too leaves a connection whose next BEGIN says so.
+  if (database_.InTransaction()) (void)database_.Execute("ROLLBACK");
+  return failure;
+}
+
+Result<void> IndexWriter::AddOne(const SearchDocument& document) {
   std::vector<std::int64_t> before;
   MUSTER_ASSIGN(const bool found, select_.Bind(1, document.id.value()).Step());
   if (found) {
@@ -61,10 +77,10 @@ Result<void> IndexWriter::ApplyOne(const SearchDocument& document) {
   const std::vector<std::int64_t> after = TermsOf(document);
   std::vector<std::int64_t> changed;
   std::ranges::set_difference(before, after, std::back_inserter(changed));
-  MUSTER_TRY(ChangePostings(delete_posting_, changed, document.id));
+  for (const std::int64_t term : changed) removed_.push_back({term, document.id});
   changed.clear();
   std::ranges::set_difference(after, before, std::back_inserter(changed));
-  MUSTER_TRY(ChangePostings(insert_posting_, changed, document.id));
+  for (const std::int64_t term : changed) added_.push_back({term, document.id});
 
   EncodeDocument(document, record_);
   return replace_.Bind(1, document.id.value())
@@ -76,8 +92,11 @@ Result<void> IndexWriter::ApplyOne(const SearchDocument& document) {
       .Run();
 }
 
-Result<void> IndexWriter::ChangePostings(Statement& change, std::span<const std::int64_t> terms, MemberId id) {
-  for (const std::int64_t term : terms) MUSTER_TRY(change.Bind(1, term).Bind(2, id.value()).Run());
+Result<void> IndexWriter::ChangePostings(Statement& change, std::vector<Posting>& postings) {
+  std::ranges::sort(postings);
+  for (const Posting& posting : postings) {
+    MUSTER_TRY(change.Bind(1, posting.term).Bind(2, posting.id.value()).Run());
+  }
   return {};
 }
 

@@ -20,21 +20,34 @@ class IndexWriter {
                                                    std::int64_t cache_bytes);
 
   const IndexState& state() const { return state_; }
-  // Brings in `members` and remembers `state`, both or none. Of a member that the index has in the same or a higher
+  // One transaction: Begin, Add as often as need be, Commit, which remembers `state` with the members; or none of it,
+  // when any of them fails. A member is added once in a transaction. Of one that the index has in the same or a higher
   // version nothing is done.
-  Result<void> Apply(std::span<const Member> members, const IndexState& state);
+  Result<void> Begin();
+  Result<void> Add(std::span<const Member> members);
+  Result<void> Commit(const IndexState& state);
 
  private:
   explicit IndexWriter(Database database) : database_(std::move(database)) {}
   Result<void> Prepare();
-  Result<void> ApplyAll(std::span<const Member> members, const IndexState& state);
-  Result<void> ApplyOne(const SearchDocument& document);
-  Result<void> ChangePostings(Statement& change, std::span<const std::int64_t> terms, MemberId id);
+  struct Posting {
+    std::int64_t term;
+    MemberId id;
+    friend auto operator<=>(const Posting&, const Posting&) = default;
+  };
+
+  Result<void> AddOne(const SearchDocument& document);
+  Result<void> Finish(const IndexState& state);
+  static Result<void> ChangePostings(Statement& change, std::vector<Posting>& postings);
+  // Gives the transaction up, and passes on why.
+  Result<void> Undone(Result<void> failure);
 
   Database database_;
   IndexState state_;
   Statement select_, replace_, insert_posting_, delete_posting_;
   std::string record_;
+  // Of the transaction: made in the order of the table, in which neighbours share a page.
+  std::vector<Posting> added_, removed_;
 };
 
 }  // namespace muster

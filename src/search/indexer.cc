@@ -84,7 +84,7 @@ void Indexer::Run() {
       // A subscription may be lost with what it is to; a look now and then costs nothing.
       go_on = Wait(kLookAgainAfter, true);
     } else {
-      go_on = Wait(*step < kFollowStep && writer_->state().is_built ? dependencies_.refresh : Duration(0), false);
+      go_on = Wait(*step < kStep && writer_->state().is_built ? dependencies_.refresh : Duration(0), false);
     }
   }
 }
@@ -152,29 +152,29 @@ Result<std::size_t> Indexer::Build() {
       if (!page.events.empty()) next.last = page.events[0];
     }
   }
-  std::vector<Member> members;
-  bool at_end = false;
-  while (members.size() < kBuildStep && !at_end) {
-    const MemberId after = members.empty() ? MemberId(next.build_after) : members.back().id;
-    MUSTER_ASSIGN(std::vector<Member> read, dependencies_.archive->ScanMembers(after, kReadStep));
-    at_end = read.size() < kReadStep;
-    std::ranges::move(read, std::back_inserter(members));
+  MUSTER_TRY(writer_->Begin());
+  std::size_t read_count = 0;
+  while (read_count < kStep && !next.is_built) {
+    MUSTER_ASSIGN(const std::vector<Member> read,
+                  dependencies_.archive->ScanMembers(MemberId(next.build_after), kReadStep));
+    MUSTER_TRY(writer_->Add(read));
+    if (!read.empty()) next.build_after = read.back().id.value();
+    read_count += read.size();
+    next.is_built = read.size() < kReadStep;
   }
-  if (!members.empty()) next.build_after = members.back().id.value();
-  next.built += static_cast<std::int64_t>(members.size());
-  next.is_built = at_end;
-  MUSTER_TRY(writer_->Apply(members, next));
-  indexed_.Add(members.size());
+  next.built += static_cast<std::int64_t>(read_count);
+  MUSTER_TRY(writer_->Commit(next));
+  indexed_.Add(read_count);
   Publish();
-  if (at_end) dependencies_.logger->Info("the search index is built", {{"members", next.built}});
-  return members.size() + 1;
+  if (next.is_built) dependencies_.logger->Info("the search index is built", {{"members", next.built}});
+  return read_count + 1;
 }
 
 Result<std::size_t> Indexer::Follow() {
   IndexState next = writer_->state();
   MUSTER_ASSIGN(const ChangeFeed::Bounds bounds, dependencies_.feed->ReadBounds());
   latest_seen_ = std::max(latest_seen_, bounds.latest);
-  MUSTER_ASSIGN(const ChangeFeed::Page page, dependencies_.feed->Read(next.position, kFollowStep));
+  MUSTER_ASSIGN(const ChangeFeed::Page page, dependencies_.feed->Read(next.position, kStep));
   if (page.events.empty()) {
     behind_since_us_ = 0;
     lag_changes_ = 0;
@@ -183,13 +183,13 @@ Result<std::size_t> Indexer::Follow() {
   }
   behind_since_us_ = page.events[0].time.time_since_epoch().count();
   Publish();
-  MUSTER_ASSIGN(const std::vector<Member> members, ReadChanged(page.events));
+  MUSTER_TRY(writer_->Begin());
+  MUSTER_TRY(AddChanged(page.events));
   next.position = page.next;
   next.last = page.events.back();
-  MUSTER_TRY(writer_->Apply(members, next));
-  indexed_.Add(members.size());
+  MUSTER_TRY(writer_->Commit(next));
   Publish();
-  const bool has_all = page.events.size() < kFollowStep;
+  const bool has_all = page.events.size() < kStep;
   if (has_all) {
     behind_since_us_ = 0;
     is_serving_ = true;
@@ -197,21 +197,20 @@ Result<std::size_t> Indexer::Follow() {
   return page.events.size();
 }
 
-Result<std::vector<Member>> Indexer::ReadChanged(const std::vector<ChangeEvent>& events) {
+Result<void> Indexer::AddChanged(const std::vector<ChangeEvent>& events) {
   std::vector<MemberId> ids;
   ids.reserve(events.size());
   for (const ChangeEvent& event : events) ids.push_back(event.member_id);
   std::ranges::sort(ids);
   const auto repeated = std::ranges::unique(ids);
   ids.erase(repeated.begin(), repeated.end());
-  std::vector<Member> members;
-  members.reserve(ids.size());
   for (std::size_t begin = 0; begin < ids.size(); begin += kReadStep) {
     const std::span<const MemberId> some = std::span(ids).subspan(begin, std::min(kReadStep, ids.size() - begin));
-    MUSTER_ASSIGN(std::vector<Member> read, dependencies_.archive->ReadMembers(some));
-    std::ranges::move(read, std::back_inserter(members));
+    MUSTER_ASSIGN(const std::vector<Member> members, dependencies_.archive->ReadMembers(some));
+    MUSTER_TRY(writer_->Add(members));
   }
-  return members;
+  indexed_.Add(ids.size());
+  return {};
 }
 
 void Indexer::Publish() {

@@ -21,7 +21,7 @@ struct SearchOptions {
   std::int64_t queue_max = 256;  // searches waiting for one; beyond: OVERLOADED
   std::int64_t refresh_ms = 20;  // how long changes gather before they are indexed together
   std::int64_t examined_max = 20'000;
-  std::int64_t cache_bytes = std::int64_t{16} << 20;
+  std::int64_t cache_bytes = std::int64_t{32} << 20;
 
   void Declare(OptionRegistry& registry);  // search.*
 };
