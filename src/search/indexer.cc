@@ -73,12 +73,19 @@ bool Indexer::Wait(Duration at_most, bool until_woken) {
 }
 
 void Indexer::Run() {
+  bool is_failing = false;
   bool go_on = true;
   while (go_on) {
     const Result<std::size_t> step = Step();
-    if (!step) {
-      dependencies_.logger->Warning("the search index is not brought forward; trying again",
+    if (!step && !is_failing) {
+      // Once for a row of failures: a full disk lasts.
+      dependencies_.logger->Warning("the search index is not brought forward; trying again each second",
                                     {{"error", step.error().message}});
+    } else if (step && is_failing) {
+      dependencies_.logger->Info("the search index is brought forward again");
+    }
+    is_failing = !step;
+    if (!step) {
       go_on = Wait(kRetryAfter, false);
     } else if (*step == 0) {
       // A subscription may be lost with what it is to; a look now and then costs nothing.
@@ -166,7 +173,9 @@ Result<std::size_t> Indexer::Build() {
   MUSTER_TRY(writer_->Commit(next));
   indexed_.Add(read_count);
   Publish();
-  if (next.is_built) dependencies_.logger->Info("the search index is built", {{"members", next.built}});
+  if (next.is_built && next.built > 0) {
+    dependencies_.logger->Info("the search index is built", {{"members", next.built}});
+  }
   return read_count + 1;
 }
 
