@@ -12,6 +12,7 @@
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
 #include "domain/ports/member_archive.h"
+#include "domain/ports/member_search.h"
 #include "domain/ports/member_writer.h"
 #include "traffic/callers.h"
 
@@ -40,6 +41,7 @@ struct ReadinessCheck {
 struct ApiDependencies {
   MemberWriter* writer = nullptr;
   MemberArchive* archive = nullptr;
+  MemberSearch* search = nullptr;  // null: members are not searched
   CallerDirectory* callers = nullptr;
   const IdentityCatalog* catalog = nullptr;
   const Keyring* keyring = nullptr;

@@ -15,6 +15,7 @@ std::unique_ptr<HttpHandler> MakeMemberApi(EventLoop& loop, std::unique_ptr<Memb
 MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies)
     : writer_(*dependencies.writer),
       archive_(*dependencies.archive),
+      search_(dependencies.search),
       clock_(*dependencies.clock),
       server_(dependencies.server),
       probes_(dependencies, Probes::kExpositionAgeMax),
@@ -52,6 +53,8 @@ Result<void> MemberHandler::Dispatch(Call& call, const Input& input) {
       return BatchGet(call, input);
     case Rpc::kBatchResolveMembers:
       return BatchResolve(call, input);
+    case Rpc::kSearchMembers:
+      return Search(call, input);
     case Rpc::kListMemberHistory:
       return ListHistory(call, input);
     case Rpc::kGetServer:

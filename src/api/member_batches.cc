@@ -66,6 +66,7 @@ Result<MemberHandler::Batch*> MemberHandler::StartBatch(Call& call, Reason missi
   batch.bytes = 0;
   batch.held_bytes = kBatchHoldBytes;
   batch.refusal.reset();
+  batch.search.reset();
   return &batch;
 }
 
@@ -97,6 +98,7 @@ void MemberHandler::FinishOne(Batch& batch) {
 void MemberHandler::AnswerBatch(Batch& batch) {
   Call& call = *batch.call;
   if (batch.refusal) return calls_.Fail(call, *batch.refusal);
+  if (batch.search) return AnswerSearch(batch);
   const Error missing{
       .reason = batch.missing,
       .message = batch.missing == Reason::kMemberNotFound ? "no member has this id" : "no member holds this identity"};

@@ -11,9 +11,11 @@
 #include "api/api_dependencies.h"
 #include "api/calls.h"
 #include "api/member_json.h"
+#include "api/page_token.h"
 #include "api/probes.h"
 #include "api/query.h"
 #include "api/request_headers.h"
+#include "api/search_json.h"
 #include "domain/ports/member_reader.h"
 
 namespace muster {
@@ -25,7 +27,8 @@ inline constexpr std::int64_t kHistoryPageDefault = 50;
 inline constexpr std::size_t kBatchAnswerBytesMax = std::size_t{16} << 20;
 
 // The HttpHandler of member_api.h. One verb a method; a verb that returns an error has not answered, all others have or
-// will. Reads are in member_reads.cc, batches in member_batches.cc, writes in member_writes.cc.
+// will. Reads are in member_reads.cc, batches in member_batches.cc, searches in
+// member_search.cc, writes in member_writes.cc.
 class MemberHandler final : public HttpHandler {
  public:
   MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies);
@@ -39,6 +42,13 @@ class MemberHandler final : public HttpHandler {
     const HttpRequest& request;
     const RequestHeaders& headers;
   };
+  // What a page of a search needs once its members are found.
+  struct SearchPage {
+    Filter filter;
+    SearchFields32 fields = 0;
+    SearchQueryText text;
+    std::string next_token = {};
+  };
   // The keys of one batch and what was found for them; used again. Members are held (HttpExchange::Hold) as they come,
   // or dropped once the batch cannot be answered.
   struct Batch {
@@ -47,9 +57,10 @@ class MemberHandler final : public HttpHandler {
     Reason missing = Reason::kMemberNotFound;
     std::vector<Result<MemberAnswer>> answers;
     std::size_t outstanding = 0;
-    std::size_t bytes = 0;         // of the members so far
-    std::size_t held_bytes = 0;    // bytes, and something for those to come
-    std::optional<Error> refusal;  // why it cannot be answered
+    std::size_t bytes = 0;                            // of the members so far
+    std::size_t held_bytes = 0;                       // bytes, and something for those to come
+    std::optional<Error> refusal;                     // why it cannot be answered
+    std::optional<SearchPage> search = std::nullopt;  // of a search: it is answered as one
 
     // The reply for the key at `index`; two words, so that it is kept in the callback itself.
     auto ReplyAt(std::size_t index) {
@@ -77,6 +88,10 @@ class MemberHandler final : public HttpHandler {
   void FinishOne(Batch& batch);
   void AnswerBatch(Batch& batch);
 
+  Result<void> Search(Call& call, const Input& input);
+  Result<void> ShowFound(Call& call, SearchPage page, const Result<MemberSearch::Page>& found);
+  void AnswerSearch(Batch& batch);
+
   Result<void> Register(Call& call, const Input& input);
   Result<void> Update(Call& call, const Input& input);
   Result<void> Bind(Call& call, const Input& input);
@@ -96,6 +111,7 @@ class MemberHandler final : public HttpHandler {
 
   MemberWriter& writer_;
   MemberArchive& archive_;
+  MemberSearch* search_;  // null: members are not searched
   const Clock& clock_;
   std::function<ServerInfo()> server_;
   Probes probes_;

@@ -25,6 +25,7 @@ constexpr std::array<RpcRow, kRpcCount> kRpcs = {{{"None"},
                                                   {"UnbindIdentity", true},
                                                   {"CloseMember", true},
                                                   {"ListMemberHistory"},
+                                                  {"SearchMembers"},
                                                   {"GetServer"},
                                                   {"Live"},
                                                   {"Ready"},
@@ -70,10 +71,11 @@ constexpr std::array<FixedPath, 4> kSharedPaths = {{{"/livez", {.get = Rpc::kLiv
                                                     {"/readyz", {.get = Rpc::kReady}},
                                                     {"/metrics", {.get = Rpc::kMetrics}},
                                                     {"/openapi.json", {.get = Rpc::kGetOpenApi}}}};
-constexpr std::array<FixedPath, 5> kMemberPaths = {{{"/v1/members", {.post = Rpc::kRegisterMember}},
+constexpr std::array<FixedPath, 6> kMemberPaths = {{{"/v1/members", {.post = Rpc::kRegisterMember}},
                                                     {"/v1/members:resolve", {.get = Rpc::kResolveMember}},
                                                     {"/v1/members:batchGet", {.post = Rpc::kBatchGetMembers}},
                                                     {"/v1/members:batchResolve", {.post = Rpc::kBatchResolveMembers}},
+                                                    {"/v1/members:search", {.post = Rpc::kSearchMembers}},
                                                     {"/v1/server", {.get = Rpc::kGetServer}}}};
 constexpr std::array<FixedPath, 5> kAdminPaths = {
     {{"/admin/v1/callers", {.get = Rpc::kListCallers, .post = Rpc::kCreateCaller}},

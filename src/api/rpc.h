@@ -24,6 +24,7 @@ enum class Rpc : std::uint8_t {
   kUnbindIdentity,
   kCloseMember,
   kListMemberHistory,
+  kSearchMembers,
   kGetServer,
   kLive,
   kReady,

@@ -20,6 +20,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
   const ApiDependencies api{
       .writer = &directory_.writer(),
       .archive = &directory_.store().archive(),
+      .search = directory_.search(),
       .callers = &directory_.callers(),
       .catalog = &directory_.catalog(),
       .keyring = &directory_.keyring(),
