@@ -51,4 +51,6 @@ class Histogram {
   Time max_{0};
 };
 
+inline double Milliseconds(Histogram::Time time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
 }  // namespace muster
