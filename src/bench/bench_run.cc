@@ -17,7 +17,7 @@ constexpr BenchTime kHeadStart = std::chrono::milliseconds(5);
 }  // namespace
 
 BenchRun::BenchRun(const Options& options, const Population& population,
-                   std::vector<std::unique_ptr<Transport>> transports)
+                   std::vector<std::unique_ptr<LoadTransport>> transports)
     : options_(options) {
   MUSTER_CHECK(!transports.empty());
   for (std::size_t i = 0; i < transports.size(); ++i) {
@@ -26,14 +26,14 @@ BenchRun::BenchRun(const Options& options, const Population& population,
     CallMaker::Options calls = options.calls;
     calls.seed = Mix64(options.calls.seed + i);
     worker.calls = std::make_unique<CallMaker>(calls, population);
-    const Schedule schedule{.rate = options.rate,
-                            .index = i,
-                            .threads = transports.size(),
-                            .warm_up = options.warm_up,
-                            .duration = options.duration,
-                            .patience = options.patience};
+    const LoadSchedule schedule{.rate = options.rate,
+                                .index = i,
+                                .threads = transports.size(),
+                                .warm_up = options.warm_up,
+                                .duration = options.duration,
+                                .patience = options.patience};
     worker.load = std::make_unique<LoadWorker>(schedule, *worker.calls, *worker.transport, ReadThreadUsage,
-                                               [this](Window&& window) { TakeWindow(std::move(window)); });
+                                               [this](LoadWindow&& window) { TakeWindow(std::move(window)); });
     workers_.push_back(std::move(worker));
   }
 }
@@ -57,7 +57,7 @@ void BenchRun::Start() {
   }
 }
 
-void BenchRun::TakeWindow(Window&& window) {
+void BenchRun::TakeWindow(LoadWindow&& window) {
   std::lock_guard lock(mutex_);
   Second& second = open_[window.index];
   if (second.threads == 0) {
@@ -77,7 +77,7 @@ void BenchRun::CloseFirst() {
   open_.erase(open_.begin());
 }
 
-SecondRow BenchRun::RowOf(const Window& window) const {
+SecondRow BenchRun::RowOf(const LoadWindow& window) const {
   return {.second = window.index,
           .length_seconds = std::chrono::duration<double>(window.length).count(),
           .sent = window.sent,

@@ -23,9 +23,9 @@ struct SecondRow {
   std::uint64_t sent = 0;
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;
-  Histogram::Time p50{}, p90{}, p99{}, p999{}, max{};
-  Histogram::Time service_p99{};
-  Histogram::Time own_lag_p99{};
+  LatencyHistogram::Time p50{}, p90{}, p99{}, p999{}, max{};
+  LatencyHistogram::Time service_p99{};
+  LatencyHistogram::Time own_lag_p99{};
   double busiest = 0;
   bool is_generator_limited = false;
 };
@@ -36,7 +36,7 @@ struct BenchResult {
   std::vector<SecondRow> seconds;  // measured ones only
   double measured_seconds = 0;
   bool is_interrupted = false;
-  Verdict verdict;
+  LoadVerdict verdict;
 };
 
 // A load over several threads, a transport each, from Start to Finish.
@@ -50,7 +50,8 @@ class BenchRun {
     CallMaker::Options calls;
   };
   // At least one transport. The population outlives this.
-  BenchRun(const Options& options, const Population& population, std::vector<std::unique_ptr<Transport>> transports);
+  BenchRun(const Options& options, const Population& population,
+           std::vector<std::unique_ptr<LoadTransport>> transports);
   // Stops, and waits for the threads.
   ~BenchRun();
   BenchRun(const BenchRun&) = delete;
@@ -68,19 +69,19 @@ class BenchRun {
 
  private:
   struct Worker {
-    std::unique_ptr<Transport> transport;
+    std::unique_ptr<LoadTransport> transport;
     std::unique_ptr<CallMaker> calls;
     std::unique_ptr<LoadWorker> load;
     std::thread thread;
   };
   struct Second {
-    Window window;
+    LoadWindow window;
     std::size_t threads = 0;  // that have given theirs
   };
 
-  void TakeWindow(Window&& window);
+  void TakeWindow(LoadWindow&& window);
   void CloseFirst();  // under the lock
-  SecondRow RowOf(const Window& window) const;
+  SecondRow RowOf(const LoadWindow& window) const;
 
   const Options options_;
   std::vector<Worker> workers_;

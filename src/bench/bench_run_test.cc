@@ -21,8 +21,8 @@ class BenchRunTest : public ::testing::Test {
   BenchRunTest() { population_.members.emplace_back(1); }
 
   // Each thread has a clock of its own, so it is over as soon as it has computed.
-  std::vector<std::unique_ptr<Transport>> Transports(int count, bool fails = false) {
-    std::vector<std::unique_ptr<Transport>> transports;
+  std::vector<std::unique_ptr<LoadTransport>> Transports(int count, bool fails = false) {
+    std::vector<std::unique_ptr<LoadTransport>> transports;
     for (int i = 0; i < count; ++i) {
       transports.push_back(std::make_unique<SimulatedTransport>(SimulatedTransport::Options{
           .connections = 8, .fate = [fails](std::uint64_t n, BenchTime sent) {
@@ -39,7 +39,7 @@ class BenchRunTest : public ::testing::Test {
             .warm_up = seconds(1),
             .duration = seconds(3),
             .patience = seconds(1),
-            .calls = {.mix = ParseMix("get=1").value()}};
+            .calls = {.mix = ParseLoadMix("get=1").value()}};
   }
 
   BenchFacts Facts(std::uint64_t rate) const {
@@ -48,7 +48,7 @@ class BenchRunTest : public ::testing::Test {
             .rate = rate,
             .duration_seconds = 3,
             .connections = 16,
-            .mix = ParseMix("get=1").value(),
+            .mix = ParseLoadMix("get=1").value(),
             .members = 1};
   }
 
@@ -116,7 +116,7 @@ TEST_F(BenchRunTest, PlotsAreDrawn) {
   EXPECT_THAT(svg, HasSubstr(">99.9 %</text>"));
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
   EXPECT_THAT(svg, Not(HasSubstr("generator-limited")));
-  result.verdict.limit = Limit::kGenerator;
+  result.verdict.limit = LoadLimit::kGenerator;
   EXPECT_THAT(RenderBenchSvg(Facts(0), result), HasSubstr("generator-limited"));
 }
 

@@ -20,41 +20,42 @@ CallMaker::CallMaker(const Options& options, const Population& population)
       identities_(std::max<std::size_t>(population.identities.size(), 1), options.zipf_exponent),
       random_(options.seed) {
   MUSTER_CHECK(!population.members.empty() && options.mix.Sum() > 0);
-  MUSTER_CHECK(!options.mix.Has(Verb::kResolve) || population.identities.size() > 0);
+  MUSTER_CHECK(!options.mix.Has(LoadVerb::kResolve) || population.identities.size() > 0);
   MUSTER_CHECK(options.batch > 0 && options.batch <= kBatchMax);
   ids_.reserve(options.batch);
 }
 
-Verb CallMaker::DrawVerb() {
+LoadVerb CallMaker::DrawVerb() {
   std::uint64_t dice = random_.Below(options_.mix.Sum());
-  for (const Verb verb : kAllVerbs) {
+  for (const LoadVerb verb : kAllVerbs) {
     if (dice < options_.mix.weight(verb)) return verb;
     dice -= options_.mix.weight(verb);
   }
   MUSTER_UNREACHABLE("a weight beyond the sum of all");
 }
 
-Call CallMaker::Make() {
-  Call call{.verb = DrawVerb(), .ids = {}, .identity = {}, .city = {}, .account = {}};
+LoadCall CallMaker::Make() {
+  LoadCall call{.verb = DrawVerb(), .ids = {}, .identity = {}, .city = {}, .account = {}};
   ids_.clear();
   switch (call.verb) {
-    case Verb::kGet:
-    case Verb::kUpdate:
+    case LoadVerb::kGet:
+    case LoadVerb::kUpdate:
       ids_.push_back(DrawMember());
       break;
-    case Verb::kBatchGet:
+    case LoadVerb::kBatchGet:
       while (ids_.size() < options_.batch) ids_.push_back(DrawMember());
       break;
-    case Verb::kResolve:
+    case LoadVerb::kResolve:
       call.identity = population_.identities.At(identities_.Draw(random_));
       break;
-    case Verb::kRegister:
+    case LoadVerb::kRegister:
       account_ = std::to_string(options_.seed) + "-" + std::to_string(++registered_);
       call.account = account_;
       break;
   }
   call.ids = ids_;
-  if (call.verb == Verb::kUpdate || call.verb == Verb::kRegister) call.city = kCities[random_.Below(kCities.size())];
+  if (call.verb == LoadVerb::kUpdate || call.verb == LoadVerb::kRegister)
+    call.city = kCities[random_.Below(kCities.size())];
   return call;
 }
 

@@ -5,21 +5,21 @@
 #include <vector>
 
 #include "base/random.h"
-#include "bench/call.h"
-#include "bench/mix.h"
+#include "bench/load_call.h"
+#include "bench/load_mix.h"
 #include "bench/population.h"
 #include "bench/zipf.h"
 
 namespace muster {
 
 // Draws the requests of one thread: the verb by the mix, whom it is about by Zipf's law. The same seed draws the same
-// ones again. What a Call points at is valid until the next Make.
+// ones again. What a LoadCall points at is valid until the next Make.
 class CallMaker {
  public:
   static constexpr std::size_t kBatchMax = 1000;
 
   struct Options {
-    Mix mix;
+    LoadMix mix;
     double zipf_exponent = 0.99;  // 0: uniform
     std::size_t batch = 100;      // ids of a batchGet, 1 to kBatchMax
     std::uint64_t seed = 1;
@@ -27,9 +27,9 @@ class CallMaker {
   // The population has members, and identities if the mix has resolve; it outlives this.
   CallMaker(const Options& options, const Population& population);
 
-  Call Make();
+  LoadCall Make();
   // The verb of a request that never gets as far as being made.
-  Verb DrawVerb();
+  LoadVerb DrawVerb();
 
  private:
   MemberId DrawMember() { return population_.members[members_.Draw(random_)]; }

@@ -18,27 +18,27 @@ Population People(int count) {
 }
 
 CallMaker::Options With(const char* mix, double zipf_exponent = 0) {
-  return {.mix = ParseMix(mix).value(), .zipf_exponent = zipf_exponent, .batch = 10, .seed = 5};
+  return {.mix = ParseLoadMix(mix).value(), .zipf_exponent = zipf_exponent, .batch = 10, .seed = 5};
 }
 
 TEST(CallMakerTest, TheMixIsKept) {
   const Population population = People(100);
   CallMaker maker(With("get=80,resolve=15,update=5"), population);
-  std::map<Verb, int> drawn;
+  std::map<LoadVerb, int> drawn;
   for (int i = 0; i < 20'000; ++i) {
-    const Call call = maker.Make();
+    const LoadCall call = maker.Make();
     ++drawn[call.verb];
-    if (call.verb == Verb::kResolve) {
+    if (call.verb == LoadVerb::kResolve) {
       EXPECT_EQ(call.identity.kind, "phone");
       EXPECT_TRUE(call.identity.value.Reveal().starts_with("+86138"));
     } else {
       ASSERT_EQ(call.ids.size(), 1U);
     }
-    EXPECT_EQ(call.city.empty(), call.verb != Verb::kUpdate);
+    EXPECT_EQ(call.city.empty(), call.verb != LoadVerb::kUpdate);
   }
-  EXPECT_NEAR(drawn[Verb::kGet], 16'000, 300);
-  EXPECT_NEAR(drawn[Verb::kResolve], 3'000, 250);
-  EXPECT_NEAR(drawn[Verb::kUpdate], 1'000, 150);
+  EXPECT_NEAR(drawn[LoadVerb::kGet], 16'000, 300);
+  EXPECT_NEAR(drawn[LoadVerb::kResolve], 3'000, 250);
+  EXPECT_NEAR(drawn[LoadVerb::kUpdate], 1'000, 150);
   EXPECT_EQ(drawn.size(), 3U);
 }
 
@@ -62,8 +62,8 @@ TEST(CallMakerTest, BatchesAndRegistrations) {
   std::set<std::string> accounts;
   int registrations = 0;
   for (int i = 0; i < 1'000; ++i) {
-    const Call call = maker.Make();
-    if (call.verb == Verb::kBatchGet) {
+    const LoadCall call = maker.Make();
+    if (call.verb == LoadVerb::kBatchGet) {
       EXPECT_EQ(call.ids.size(), 10U);
     } else {
       ++registrations;
@@ -78,8 +78,8 @@ TEST(CallMakerTest, ASeedRepeatsItself) {
   CallMaker one(With("get=1,resolve=1", 0.99), population);
   CallMaker other(With("get=1,resolve=1", 0.99), population);
   for (int i = 0; i < 1'000; ++i) {
-    const Call a = one.Make();
-    const Call b = other.Make();
+    const LoadCall a = one.Make();
+    const LoadCall b = other.Make();
     ASSERT_EQ(a.verb, b.verb);
     ASSERT_TRUE(a.ids.empty() || a.ids[0] == b.ids[0]);
     ASSERT_EQ(a.identity.value, b.identity.value);

@@ -13,13 +13,13 @@ void AppendNumber(std::string& out, std::int64_t number) {
   out.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
 }
 
-std::string UpdateBody(const Call& call) {
+std::string UpdateBody(const LoadCall& call) {
   std::string body = R"({"city":")";
   AppendJsonEscaped(body, call.city);
   return body + "\"}";
 }
 
-std::string RegisterBody(const Call& call) {
+std::string RegisterBody(const LoadCall& call) {
   std::string body = R"({"displayName":"Benchmark","city":")";
   AppendJsonEscaped(body, call.city);
   body += R"(","identities":[{"kind":"account","platform":"bench","value":")";
@@ -27,7 +27,7 @@ std::string RegisterBody(const Call& call) {
   return body + "\"}]}";
 }
 
-std::string BatchBody(const Call& call) {
+std::string BatchBody(const LoadCall& call) {
   std::string body = R"({"ids":[)";
   for (const MemberId id : call.ids) {
     body += body.back() == '[' ? "\"" : ",\"";
@@ -68,31 +68,31 @@ void HttpRequestWriter::AppendWithBody(std::string& out, std::string_view body) 
   out.append("\r\n\r\n").append(body);
 }
 
-void HttpRequestWriter::Append(std::string& out, const Call& call) const {
+void HttpRequestWriter::Append(std::string& out, const LoadCall& call) const {
   switch (call.verb) {
-    case Verb::kGet:
+    case LoadVerb::kGet:
       out += "GET /v1/members/";
       AppendNumber(out, call.ids[0].value());
       out += tail_;
       break;
-    case Verb::kResolve:
+    case LoadVerb::kResolve:
       out.append("GET /v1/members:resolve?kind=").append(call.identity.kind);
       if (!call.identity.platform.empty()) out.append("&platform=").append(call.identity.platform);
       out += "&value=";
       AppendEscaped(out, call.identity.value.Reveal());
       out += tail_;
       break;
-    case Verb::kUpdate:
+    case LoadVerb::kUpdate:
       out += "PATCH /v1/members/";
       AppendNumber(out, call.ids[0].value());
       out += "?updateMask=city";
       AppendWithBody(out, UpdateBody(call));
       break;
-    case Verb::kBatchGet:
+    case LoadVerb::kBatchGet:
       out += "POST /v1/members:batchGet";
       AppendWithBody(out, BatchBody(call));
       break;
-    case Verb::kRegister:
+    case LoadVerb::kRegister:
       out += "POST /v1/members";
       AppendWithBody(out, RegisterBody(call));
       break;

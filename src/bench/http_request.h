@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "bench/call.h"
+#include "bench/load_call.h"
 
 namespace muster {
 
@@ -13,7 +13,7 @@ class HttpRequestWriter {
   // `host` is that of the Host header; without a `key` no Authorization is sent.
   HttpRequestWriter(std::string_view host, std::string_view key);
 
-  void Append(std::string& out, const Call& call) const;
+  void Append(std::string& out, const LoadCall& call) const;
 
  private:
   void AppendWithBody(std::string& out, std::string_view body) const;

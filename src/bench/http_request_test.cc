@@ -7,7 +7,7 @@
 namespace muster {
 namespace {
 
-std::string Written(const Call& call, std::string_view key = "mk_key") {
+std::string Written(const LoadCall& call, std::string_view key = "mk_key") {
   std::string out;
   HttpRequestWriter("127.0.0.1:7400", key).Append(out, call);
   return out;
@@ -16,16 +16,16 @@ std::string Written(const Call& call, std::string_view key = "mk_key") {
 constexpr std::array kIds = {MemberId(42), MemberId(INT64_MAX)};
 
 TEST(HttpRequestTest, Get) {
-  EXPECT_EQ(Written({.verb = Verb::kGet, .ids = kIds}),
+  EXPECT_EQ(Written({.verb = LoadVerb::kGet, .ids = kIds}),
             "GET /v1/members/42 HTTP/1.1\r\nHost: 127.0.0.1:7400\r\nAuthorization: Bearer mk_key\r\n\r\n");
-  EXPECT_EQ(Written({.verb = Verb::kGet, .ids = kIds}, ""),
+  EXPECT_EQ(Written({.verb = LoadVerb::kGet, .ids = kIds}, ""),
             "GET /v1/members/42 HTTP/1.1\r\nHost: 127.0.0.1:7400\r\n\r\n");
 }
 
 TEST(HttpRequestTest, ResolveEscapes) {
   const auto target = [](std::string_view kind, std::string_view platform, std::string_view value) {
     const std::string written =
-        Written({.verb = Verb::kResolve, .identity = {.kind = kind, .platform = platform, .value = Pii(value)}});
+        Written({.verb = LoadVerb::kResolve, .identity = {.kind = kind, .platform = platform, .value = Pii(value)}});
     return written.substr(0, written.find(" HTTP"));
   };
   EXPECT_EQ(target("phone", "", "+8613800000001"), "GET /v1/members:resolve?kind=phone&value=%2B8613800000001");
@@ -34,12 +34,12 @@ TEST(HttpRequestTest, ResolveEscapes) {
 }
 
 TEST(HttpRequestTest, BodiesHaveTheirLength) {
-  EXPECT_EQ(Written({.verb = Verb::kUpdate, .ids = kIds, .city = "Suzhou"}),
+  EXPECT_EQ(Written({.verb = LoadVerb::kUpdate, .ids = kIds, .city = "Suzhou"}),
             "PATCH /v1/members/42?updateMask=city HTTP/1.1\r\nHost: 127.0.0.1:7400\r\nAuthorization: Bearer "
             "mk_key\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{\"city\":\"Suzhou\"}");
-  EXPECT_TRUE(Written({.verb = Verb::kBatchGet, .ids = kIds})
+  EXPECT_TRUE(Written({.verb = LoadVerb::kBatchGet, .ids = kIds})
                   .ends_with("Content-Length: 36\r\n\r\n{\"ids\":[\"42\",\"9223372036854775807\"]}"));
-  EXPECT_TRUE(Written({.verb = Verb::kRegister, .city = "Leeds", .account = "1-2"})
+  EXPECT_TRUE(Written({.verb = LoadVerb::kRegister, .city = "Leeds", .account = "1-2"})
                   .ends_with("\r\n\r\n{\"displayName\":\"Benchmark\",\"city\":\"Leeds\",\"identities\":[{\"kind\":"
                              "\"account\",\"platform\":\"bench\",\"value\":\"1-2\"}]}"));
 }
@@ -47,8 +47,8 @@ TEST(HttpRequestTest, BodiesHaveTheirLength) {
 TEST(HttpRequestTest, RequestsFollowEachOther) {
   std::string out;
   const HttpRequestWriter writer("h", "");
-  writer.Append(out, {.verb = Verb::kGet, .ids = kIds});
-  writer.Append(out, {.verb = Verb::kGet, .ids = kIds});
+  writer.Append(out, {.verb = LoadVerb::kGet, .ids = kIds});
+  writer.Append(out, {.verb = LoadVerb::kGet, .ids = kIds});
   EXPECT_EQ(out, "GET /v1/members/42 HTTP/1.1\r\nHost: h\r\n\r\nGET /v1/members/42 HTTP/1.1\r\nHost: h\r\n\r\n");
 }
 

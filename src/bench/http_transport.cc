@@ -26,9 +26,9 @@ BenchTime BackOff(std::uint32_t failures) {
   return std::min(kBackOffMax, kBackOffMin * (1U << std::min(failures - 1, kDoublingsMax)));
 }
 
-class NoSink final : public AnswerSink {
+class NoSink final : public LoadAnswerSink {
  public:
-  void OnAnswer(const Answer&) override { MUSTER_UNREACHABLE("an answer before the first request"); }
+  void OnAnswer(const LoadAnswer&) override { MUSTER_UNREACHABLE("an answer before the first request"); }
 };
 
 }  // namespace
@@ -72,7 +72,7 @@ void HttpTransport::Open(BenchTime until) {
   while (usable_ < slots_.size() && Now() < until) Poll(std::min(until, Now() + kSweepEvery), sink);
 }
 
-Transport::State HttpTransport::state() const {
+LoadTransport::State HttpTransport::state() const {
   if (usable_ > 0) return State::kReady;
   return closed_ == slots_.size() ? State::kDown : State::kBusy;
 }
@@ -81,7 +81,7 @@ void HttpTransport::NoteReady(std::uint32_t index) {
   if (!std::exchange(slots_[index].is_queued, true)) ready_.push_back(index);
 }
 
-void HttpTransport::Send(const Call& call, std::uint32_t token) {
+void HttpTransport::Send(const LoadCall& call, std::uint32_t token) {
   while (!IsUsable(slots_[ready_.front()])) {
     slots_[ready_.front()].is_queued = false;
     ready_.pop_front();
@@ -135,7 +135,7 @@ void HttpTransport::Break(std::uint32_t index, BenchTime now) {
   slot.retry_at = now + BackOff(slot.failures);
 }
 
-void HttpTransport::GiveUp(std::uint32_t index, BenchTime now, AnswerSink& sink) {
+void HttpTransport::GiveUp(std::uint32_t index, BenchTime now, LoadAnswerSink& sink) {
   Slot& slot = slots_[index];
   if (IsUsable(slot)) --usable_;
   slot.is_broken = true;
@@ -144,7 +144,7 @@ void HttpTransport::GiveUp(std::uint32_t index, BenchTime now, AnswerSink& sink)
     const HttpChannel::UnderWay request = slot.channel.Pop();
     const bool is_late = now - request.sent >= options_.timeout;
     sink.OnAnswer({.token = request.token,
-                   .kind = is_late ? Answer::Kind::kTimedOut : Answer::Kind::kBroken,
+                   .kind = is_late ? LoadAnswer::Kind::kTimedOut : LoadAnswer::Kind::kBroken,
                    .is_success = false,
                    .code = is_late ? "timeout" : "connection",
                    .at = now});
@@ -152,7 +152,7 @@ void HttpTransport::GiveUp(std::uint32_t index, BenchTime now, AnswerSink& sink)
   Break(index, now);
 }
 
-void HttpTransport::Poll(BenchTime until, AnswerSink& sink) {
+void HttpTransport::Poll(BenchTime until, LoadAnswerSink& sink) {
   FlushDirty();
   const BenchTime now = Now();
   for (const std::uint32_t index : std::exchange(broken_, {})) GiveUp(index, now, sink);
@@ -177,7 +177,7 @@ void HttpTransport::Wait(BenchTime until) {
   }
 }
 
-void HttpTransport::OnEvent(std::uint32_t index, std::uint32_t events, AnswerSink& sink) {
+void HttpTransport::OnEvent(std::uint32_t index, std::uint32_t events, LoadAnswerSink& sink) {
   Slot& slot = slots_[index];
   switch (slot.channel.phase()) {
     case HttpChannel::Phase::kClosed:
@@ -193,7 +193,7 @@ void HttpTransport::OnEvent(std::uint32_t index, std::uint32_t events, AnswerSin
   }
 }
 
-bool HttpTransport::TakeAnswers(std::uint32_t index, AnswerSink& sink) {
+bool HttpTransport::TakeAnswers(std::uint32_t index, LoadAnswerSink& sink) {
   Slot& slot = slots_[index];
   std::string_view input;
   if (!slot.channel.Receive(input_, input)) return false;
@@ -212,7 +212,7 @@ bool HttpTransport::TakeAnswers(std::uint32_t index, AnswerSink& sink) {
       if (!reader.code().empty()) code_.append(" ").append(reader.code());
     }
     sink.OnAnswer({.token = request.token,
-                   .kind = Answer::Kind::kAnswered,
+                   .kind = LoadAnswer::Kind::kAnswered,
                    .is_success = is_success,
                    .code = is_success ? std::string_view() : std::string_view(code_),
                    .at = now});
@@ -224,7 +224,7 @@ bool HttpTransport::TakeAnswers(std::uint32_t index, AnswerSink& sink) {
 }
 
 // Opens what is closed, and gives up what takes too long.
-void HttpTransport::Sweep(BenchTime now, AnswerSink& sink) {
+void HttpTransport::Sweep(BenchTime now, LoadAnswerSink& sink) {
   next_sweep_ = now + kSweepEvery;
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];

@@ -15,7 +15,7 @@ namespace muster {
 
 // HTTP/1.1 over an epoll set: as little as can stand between two system calls, since a generator that costs more than
 // the server measures itself. Requests go over whichever connection has been free longest.
-class HttpTransport final : public Transport {
+class HttpTransport final : public LoadTransport {
  public:
   struct Options {
     HttpTarget target;
@@ -31,8 +31,8 @@ class HttpTransport final : public Transport {
   BenchTime Now() const override;
   void Open(BenchTime until) override;
   State state() const override;
-  void Send(const Call& call, std::uint32_t token) override;
-  void Poll(BenchTime until, AnswerSink& sink) override;
+  void Send(const LoadCall& call, std::uint32_t token) override;
+  void Poll(BenchTime until, LoadAnswerSink& sink) override;
   std::uint32_t capacity() const override { return options_.connections * options_.pipeline; }
 
  private:
@@ -50,11 +50,11 @@ class HttpTransport final : public Transport {
   void Connect(Slot& slot, BenchTime now);
   void NoteReady(std::uint32_t index);
   void Break(std::uint32_t index, BenchTime now);
-  void GiveUp(std::uint32_t index, BenchTime now, AnswerSink& sink);
+  void GiveUp(std::uint32_t index, BenchTime now, LoadAnswerSink& sink);
   void Wait(BenchTime until);
-  void OnEvent(std::uint32_t index, std::uint32_t events, AnswerSink& sink);
-  bool TakeAnswers(std::uint32_t index, AnswerSink& sink);
-  void Sweep(BenchTime now, AnswerSink& sink);
+  void OnEvent(std::uint32_t index, std::uint32_t events, LoadAnswerSink& sink);
+  bool TakeAnswers(std::uint32_t index, LoadAnswerSink& sink);
+  void Sweep(BenchTime now, LoadAnswerSink& sink);
   void FlushDirty();
   bool IsUsable(const Slot& slot) const { return slot.channel.has_room() && !slot.is_broken; }
 

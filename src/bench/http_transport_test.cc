@@ -18,14 +18,14 @@ using std::chrono::seconds;
 using ::testing::HasSubstr;
 
 constexpr std::array kIds = {MemberId(42)};
-const Call kGet{.verb = Verb::kGet, .ids = kIds};
+const LoadCall kGet{.verb = LoadVerb::kGet, .ids = kIds};
 
-struct Collected final : AnswerSink {
-  void OnAnswer(const Answer& answer) override {
+struct Collected final : LoadAnswerSink {
+  void OnAnswer(const LoadAnswer& answer) override {
     kinds[answer.token] = answer.kind;
     codes[answer.token] = answer.is_success ? "ok" : std::string(answer.code);
   }
-  std::map<std::uint32_t, Answer::Kind> kinds;
+  std::map<std::uint32_t, LoadAnswer::Kind> kinds;
   std::map<std::uint32_t, std::string> codes;
 };
 
@@ -65,15 +65,15 @@ TEST(HttpTransportTest, AnswersComeBackToTheirRequests) {
   EXPECT_EQ(transport->capacity(), 4U);
   Collected collected;
   for (std::uint32_t token = 0; token < 4; ++token) {
-    ASSERT_EQ(transport->state(), Transport::State::kReady);
+    ASSERT_EQ(transport->state(), LoadTransport::State::kReady);
     transport->Send(kGet, token);
   }
-  EXPECT_EQ(transport->state(), Transport::State::kBusy);
+  EXPECT_EQ(transport->state(), LoadTransport::State::kBusy);
   Await(*transport, collected, 4);
   EXPECT_EQ(collected.codes[0], "ok");
   EXPECT_EQ(collected.codes[1], "503 OVERLOADED");
   EXPECT_EQ(collected.codes[2], "ok");
-  EXPECT_EQ(transport->state(), Transport::State::kReady);
+  EXPECT_EQ(transport->state(), LoadTransport::State::kReady);
 }
 
 TEST(HttpTransportTest, RequestsSpreadOverTheConnections) {
@@ -81,7 +81,7 @@ TEST(HttpTransportTest, RequestsSpreadOverTheConnections) {
   const auto transport = Connected(server.url(), 8);
   Collected collected;
   for (std::uint32_t token = 0; token < 8; ++token) transport->Send(kGet, token);
-  EXPECT_EQ(transport->state(), Transport::State::kBusy);
+  EXPECT_EQ(transport->state(), LoadTransport::State::kBusy);
   Await(*transport, collected, 8);
   EXPECT_EQ(server.connections(), 8U);
 }
@@ -94,10 +94,10 @@ TEST(HttpTransportTest, AConnectionThatEndsIsOpenedAgain) {
   Collected collected;
   transport->Send(kGet, 0);
   Await(*transport, collected, 1);
-  EXPECT_EQ(collected.kinds[0], Answer::Kind::kBroken);
+  EXPECT_EQ(collected.kinds[0], LoadAnswer::Kind::kBroken);
   EXPECT_EQ(collected.codes[0], "connection");
   transport->Open(transport->Now() + seconds(30));
-  ASSERT_EQ(transport->state(), Transport::State::kReady);
+  ASSERT_EQ(transport->state(), LoadTransport::State::kReady);
   transport->Send(kGet, 1);
   Await(*transport, collected, 2);
   EXPECT_EQ(collected.codes[1], "ok");
@@ -121,7 +121,7 @@ TEST(HttpTransportTest, WhatIsNoAnswerBreaksTheConnection) {
   Collected collected;
   transport->Send(kGet, 0);
   Await(*transport, collected, 1);
-  EXPECT_EQ(collected.kinds[0], Answer::Kind::kBroken);
+  EXPECT_EQ(collected.kinds[0], LoadAnswer::Kind::kBroken);
 }
 
 TEST(HttpTransportTest, AnAnswerThatDoesNotComeTimesOut) {
@@ -132,7 +132,7 @@ TEST(HttpTransportTest, AnAnswerThatDoesNotComeTimesOut) {
   Collected collected;
   transport->Send(kGet, 0);
   Await(*transport, collected, 1);
-  EXPECT_EQ(collected.kinds[0], Answer::Kind::kTimedOut);
+  EXPECT_EQ(collected.kinds[0], LoadAnswer::Kind::kTimedOut);
   EXPECT_EQ(collected.codes[0], "timeout");
 }
 
@@ -145,9 +145,9 @@ TEST(HttpTransportTest, AServerThatIsGoneIsDown) {
   const auto transport = HttpTransport::Make({.target = ResolveHttpTarget(url).value(), .key = "", .connections = 3});
   Collected collected;
   const BenchTime deadline = (*transport)->Now() + seconds(60);
-  while ((*transport)->state() != Transport::State::kDown && (*transport)->Now() < deadline)
+  while ((*transport)->state() != LoadTransport::State::kDown && (*transport)->Now() < deadline)
     (*transport)->Poll((*transport)->Now() + milliseconds(20), collected);
-  EXPECT_EQ((*transport)->state(), Transport::State::kDown);
+  EXPECT_EQ((*transport)->state(), LoadTransport::State::kDown);
   EXPECT_TRUE(collected.kinds.empty());
 }
 
@@ -162,13 +162,13 @@ TEST(HttpTransportTest, AStallOfOneSecondIsSeenOverARealSocket) {
   const auto transport = Connected(server.url(), 4);
   Population population;
   population.members.emplace_back(1);
-  CallMaker calls({.mix = ParseMix("get=1").value()}, population);
+  CallMaker calls({.mix = ParseLoadMix("get=1").value()}, population);
   LoadWorker worker(
       {.rate = 200, .duration = seconds(3), .patience = seconds(30)}, calls, *transport, [] { return ThreadUsage{}; },
-      [](Window&&) {});
+      [](LoadWindow&&) {});
   const std::atomic<bool> stop = false;
   worker.Run(transport->Now(), stop);
-  const Histogram latency = worker.measurement().Latency();
+  const LatencyHistogram latency = worker.measurement().Latency();
   EXPECT_EQ(latency.count(), 600U);
   EXPECT_EQ(worker.measurement().succeeded() + worker.measurement().failed(), 600U);
   EXPECT_GE(latency.max(), seconds(1));

@@ -17,7 +17,7 @@ constexpr int kBurstMax = 64;
 
 }  // namespace
 
-LoadWorker::LoadWorker(const Schedule& schedule, CallMaker& calls, Transport& transport, ReadUsage read_usage,
+LoadWorker::LoadWorker(const LoadSchedule& schedule, CallMaker& calls, LoadTransport& transport, ReadUsage read_usage,
                        TakeWindow take_window)
     : schedule_(schedule),
       calls_(calls),
@@ -25,7 +25,7 @@ LoadWorker::LoadWorker(const Schedule& schedule, CallMaker& calls, Transport& tr
       read_usage_(std::move(read_usage)),
       take_window_(std::move(take_window)),
       pending_(transport.capacity()) {
-  MUSTER_CHECK(schedule.rate <= Schedule::kRateMax && schedule.threads > 0 && schedule.index < schedule.threads);
+  MUSTER_CHECK(schedule.rate <= LoadSchedule::kRateMax && schedule.threads > 0 && schedule.index < schedule.threads);
   for (std::uint32_t token = transport.capacity(); token > 0; --token) free_tokens_.push_back(token - 1);
 }
 
@@ -71,14 +71,14 @@ void LoadWorker::SendDue(BenchTime now) {
   has_more_ = false;
   for (int burst = 0; burst < kBurstMax; ++burst) {
     const BenchTime due = is_open_loop ? DueAt(next_) : now;
-    const Transport::State state = transport_.state();
-    const bool is_due = due <= now && due < end_ && (is_open_loop || state != Transport::State::kDown);
-    if (!is_due || state == Transport::State::kBusy) {
+    const LoadTransport::State state = transport_.state();
+    const bool is_due = due <= now && due < end_ && (is_open_loop || state != LoadTransport::State::kDown);
+    if (!is_due || state == LoadTransport::State::kBusy) {
       if (is_due && !is_waiting_) freed_at_ = BenchTime{0};
       is_waiting_ = is_due;
       return;
     }
-    if (state == Transport::State::kReady) {
+    if (state == LoadTransport::State::kReady) {
       SendOne(due, now);
     } else {
       is_waiting_ = false;
@@ -94,7 +94,7 @@ void LoadWorker::SendOne(BenchTime due, BenchTime now) {
   MUSTER_CHECK(!free_tokens_.empty());
   const std::uint32_t token = free_tokens_.back();
   free_tokens_.pop_back();
-  const Call call = calls_.Make();
+  const LoadCall call = calls_.Make();
   pending_[token] = {.due = due, .sent = now, .verb = call.verb, .is_measured = IsMeasured(due), .is_under_way = true};
   const BenchTime could = is_waiting_ ? std::max(due, freed_at_) : due;
   window_.own_lag.Record(now - could);
@@ -109,7 +109,7 @@ void LoadWorker::SendOne(BenchTime due, BenchTime now) {
 
 // Nobody is there to be asked.
 void LoadWorker::FailOne(BenchTime due) {
-  const Verb verb = calls_.DrawVerb();
+  const LoadVerb verb = calls_.DrawVerb();
   ++window_.failed;
   if (!IsMeasured(due)) return;
   ++measurement_.of(verb).failed;
@@ -123,14 +123,14 @@ BenchTime LoadWorker::NextWake(BenchTime now) const {
   return waits_for_time ? std::min(attentive, DueAt(next_)) : attentive;
 }
 
-void LoadWorker::OnAnswer(const Answer& answer) {
+void LoadWorker::OnAnswer(const LoadAnswer& answer) {
   Pending& request = pending_[answer.token];
   MUSTER_CHECK(request.is_under_way);
   request.is_under_way = false;
   free_tokens_.push_back(answer.token);
   freed_at_ = answer.at;
   ++(answer.is_success ? window_.succeeded : window_.failed);
-  const bool is_timed = answer.is_success || answer.kind == Answer::Kind::kTimedOut;
+  const bool is_timed = answer.is_success || answer.kind == LoadAnswer::Kind::kTimedOut;
   if (is_timed) {
     window_.latency.Record(answer.at - request.due);
     window_.service.Record(answer.at - request.sent);
@@ -150,7 +150,7 @@ void LoadWorker::CountUnsent() {
   if (schedule_.rate == 0) return;
   for (BenchTime due = DueAt(next_); due < end_; due = DueAt(++next_)) {
     if (!IsMeasured(due)) continue;
-    const Verb verb = calls_.DrawVerb();
+    const LoadVerb verb = calls_.DrawVerb();
     ++measurement_.unsent;
     ++measurement_.of(verb).failed;
     measurement_.of(verb).latency.Record(end_ - due);
@@ -194,7 +194,7 @@ void LoadWorker::CloseWindow(BenchTime now) {
   window_usage_ = read_usage_();
   window_from_ = now;
   const std::int64_t index = window_.index;
-  take_window_(std::exchange(window_, Window()));
+  take_window_(std::exchange(window_, LoadWindow()));
   window_.index = index + 1;
 }
 

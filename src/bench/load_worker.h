@@ -12,7 +12,7 @@
 namespace muster {
 
 // When one thread's requests are due.
-struct Schedule {
+struct LoadSchedule {
   static constexpr std::uint64_t kRateMax = 10'000'000;
 
   // Requests a second of all threads together; 0: as many as possible, each connection sends when it has been answered.
@@ -32,12 +32,12 @@ struct Schedule {
 //
 //   begin ── warm-up ──┬── duration: measured ──┬── patience: only answers
 //                      └ window 0 │ window 1 │ … each a second
-class LoadWorker final : private AnswerSink {
+class LoadWorker final : private LoadAnswerSink {
  public:
-  using ReadUsage = std::function<ThreadUsage()>;    // of the calling thread
-  using TakeWindow = std::function<void(Window&&)>;  // each window that is over, in order
+  using ReadUsage = std::function<ThreadUsage()>;        // of the calling thread
+  using TakeWindow = std::function<void(LoadWindow&&)>;  // each window that is over, in order
 
-  LoadWorker(const Schedule& schedule, CallMaker& calls, Transport& transport, ReadUsage read_usage,
+  LoadWorker(const LoadSchedule& schedule, CallMaker& calls, LoadTransport& transport, ReadUsage read_usage,
              TakeWindow take_window);
 
   // Runs the load to its end, or until `stop`, which ends it with what has been measured so far.
@@ -51,12 +51,12 @@ class LoadWorker final : private AnswerSink {
   struct Pending {
     BenchTime due{};
     BenchTime sent{};
-    Verb verb = Verb::kGet;
+    LoadVerb verb = LoadVerb::kGet;
     bool is_measured = false;
     bool is_under_way = false;
   };
 
-  void OnAnswer(const Answer& answer) override;
+  void OnAnswer(const LoadAnswer& answer) override;
   BenchTime DueAt(std::uint64_t number) const;
   // Sends what is due, as far as connections are free, and not too much at a stretch: answers want to be seen, too.
   void SendDue(BenchTime now);
@@ -71,9 +71,9 @@ class LoadWorker final : private AnswerSink {
   double BusySince(const ThreadUsage& usage, BenchTime since, BenchTime now) const;
   bool IsMeasured(BenchTime due) const { return due >= measure_from_; }
 
-  const Schedule schedule_;
+  const LoadSchedule schedule_;
   CallMaker& calls_;
-  Transport& transport_;
+  LoadTransport& transport_;
   const ReadUsage read_usage_;
   const TakeWindow take_window_;
 
@@ -89,7 +89,7 @@ class LoadWorker final : private AnswerSink {
   std::vector<Pending> pending_;
   std::vector<std::uint32_t> free_tokens_;
   Measurement measurement_;
-  Window window_;
+  LoadWindow window_;
   BenchTime window_from_{};
   ThreadUsage window_usage_;
 };

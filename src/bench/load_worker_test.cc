@@ -26,13 +26,13 @@ Population Somebody() {
 struct Ran {
   Measurement measurement;
   BenchTime measured{};
-  std::vector<Window> windows;
+  std::vector<LoadWindow> windows;
   std::uint64_t sent = 0;
 };
 
-Ran RunLoad(const Schedule& schedule, SimulatedTransport transport, ThreadUsage usage_a_second = {}) {
+Ran RunLoad(const LoadSchedule& schedule, SimulatedTransport transport, ThreadUsage usage_a_second = {}) {
   const Population population = Somebody();
-  CallMaker calls({.mix = ParseMix("get=1").value()}, population);
+  CallMaker calls({.mix = ParseLoadMix("get=1").value()}, population);
   Ran ran;
   LoadWorker worker(
       schedule, calls, transport,
@@ -41,7 +41,7 @@ Ran RunLoad(const Schedule& schedule, SimulatedTransport transport, ThreadUsage 
         return ThreadUsage{.running = BenchTime(std::llround(elapsed * double(usage_a_second.running.count()))),
                            .waiting = BenchTime(std::llround(elapsed * double(usage_a_second.waiting.count())))};
       },
-      [&](Window&& window) { ran.windows.push_back(std::move(window)); });
+      [&](LoadWindow&& window) { ran.windows.push_back(std::move(window)); });
   const std::atomic<bool> stop = false;
   worker.Run(kBegin, stop);
   ran.measurement = worker.measurement();
@@ -68,7 +68,7 @@ TEST(LoadWorkerTest, AConstantDelayIsThatAtEveryPercentile) {
   EXPECT_EQ(ran.measurement.sent, 10'000U);
   EXPECT_EQ(ran.measurement.succeeded(), 10'000U);
   EXPECT_EQ(ran.measurement.failed(), 0U);
-  const Histogram latency = ran.measurement.Latency();
+  const LatencyHistogram latency = ran.measurement.Latency();
   for (const double percent : {0.0, 50.0, 99.0, 99.9, 100.0}) ExpectTime(latency.Percentile(percent), milliseconds(3));
   EXPECT_EQ(latency.min(), milliseconds(3));
   EXPECT_EQ(ran.measurement.own_lag.max(), BenchTime{0});
@@ -82,7 +82,7 @@ TEST(LoadWorkerTest, TwoKindsOfAnswersShowWhereTheyAre) {
                                                 return SimulatedTransport::Fate{
                                                     .at = sent + (n % 20 == 7 ? milliseconds(50) : milliseconds(2))};
                                               }}));
-  const Histogram latency = ran.measurement.Latency();
+  const LatencyHistogram latency = ran.measurement.Latency();
   ExpectTime(latency.Percentile(50), milliseconds(2));
   ExpectTime(latency.Percentile(94.9), milliseconds(2));
   ExpectTime(latency.Percentile(95.1), milliseconds(50));
@@ -106,7 +106,7 @@ TEST(LoadWorkerTest, AStallIsSeenByEveryRequestThatWasDueInIt) {
       RunLoad({.rate = kRate, .duration = seconds(10), .patience = seconds(2)}, SimulatedTransport(Stalling(10)));
   // Ten connections take the ten requests that hang. When they are answered, the backlog is worked off 10 a
   // millisecond, of which one is new: request n of the stall waits for its rest and for those before it.
-  const Histogram latency = ran.measurement.Latency();
+  const LatencyHistogram latency = ran.measurement.Latency();
   EXPECT_EQ(latency.count(), 10'000U);
   ExpectTime(latency.max(), milliseconds(1000));
   // Those due in the first half of the stall waited for at least half a second; none of the others did.
@@ -117,7 +117,7 @@ TEST(LoadWorkerTest, AStallIsSeenByEveryRequestThatWasDueInIt) {
 
   // What a generator measures that waits for the server before it counts: ten requests saw something, a thousandth, and
   // at 99 % all is well.
-  const Histogram service = ran.measurement.Service();
+  const LatencyHistogram service = ran.measurement.Service();
   EXPECT_EQ(service.CountFrom(milliseconds(500)), 10U);
   ExpectTime(service.Percentile(99), milliseconds(1));
 
@@ -129,7 +129,7 @@ TEST(LoadWorkerTest, AStallIsSeenByEveryRequestThatWasDueInIt) {
 TEST(LoadWorkerTest, AClosedLoopDoesNotSeeTheStall) {
   const Ran ran =
       RunLoad({.rate = 0, .duration = seconds(10), .patience = seconds(2)}, SimulatedTransport(Stalling(10)));
-  const Histogram latency = ran.measurement.Latency();
+  const LatencyHistogram latency = ran.measurement.Latency();
   EXPECT_NEAR(static_cast<double>(latency.count()), 90'000, 20);
   EXPECT_EQ(latency.CountFrom(milliseconds(500)), 10U);
   ExpectTime(latency.Percentile(99.9), milliseconds(1));
@@ -145,9 +145,9 @@ TEST(LoadWorkerTest, AStallShowsInItsSecond) {
   EXPECT_EQ(ran.windows.back().index, 8);
   EXPECT_EQ(ran.windows.back().length, milliseconds(500));
   std::uint64_t answered = 0;
-  for (const Window& window : ran.windows) answered += window.succeeded;
+  for (const LoadWindow& window : ran.windows) answered += window.succeeded;
   EXPECT_EQ(answered, 10'000U);
-  const auto stall = std::ranges::find(ran.windows, 2, &Window::index);  // its first half is that of the stall
+  const auto stall = std::ranges::find(ran.windows, 2, &LoadWindow::index);  // its first half is that of the stall
   EXPECT_EQ(ran.measurement.Latency().count(), 8'500U);
   EXPECT_LT(stall->succeeded, 600U);
   EXPECT_EQ(stall[1].latency.max(), milliseconds(1000));
@@ -201,7 +201,7 @@ TEST(LoadWorkerTest, FailuresAreCountedByNameAndRefusalsNotTimed) {
   const Ran ran =
       RunLoad({.rate = 100, .duration = seconds(3), .patience = seconds(20)},
               SimulatedTransport({.connections = 1000, .fate = [](std::uint64_t n, BenchTime sent) {
-                                    using Kind = Answer::Kind;
+                                    using Kind = LoadAnswer::Kind;
                                     if (n % 3 == 0) return SimulatedTransport::Fate{.at = sent + milliseconds(1)};
                                     if (n % 3 == 1) {
                                       return SimulatedTransport::Fate{
@@ -268,16 +268,16 @@ TEST(LoadWorkerTest, UsageIsThatOfTheRun) {
 
 TEST(LoadWorkerTest, AStopEndsItWithWhatIsThere) {
   const Population population = Somebody();
-  CallMaker calls({.mix = ParseMix("get=1").value()}, population);
+  CallMaker calls({.mix = ParseLoadMix("get=1").value()}, population);
   std::atomic<bool> stop = false;
   SimulatedTransport transport({.connections = 10, .fate = [&](std::uint64_t n, BenchTime sent) {
                                   if (n == 1499) stop = true;
                                   return SimulatedTransport::Fate{.at = sent + milliseconds(1)};
                                 }});
-  std::vector<Window> windows;
+  std::vector<LoadWindow> windows;
   LoadWorker worker(
       {.rate = 1000, .duration = seconds(60), .patience = seconds(1)}, calls, transport, [] { return ThreadUsage{}; },
-      [&](Window&& window) { windows.push_back(std::move(window)); });
+      [&](LoadWindow&& window) { windows.push_back(std::move(window)); });
   worker.Run(kBegin, stop);
   EXPECT_EQ(worker.measurement().succeeded(), 1'500U);
   EXPECT_NEAR(std::chrono::duration<double>(worker.measured()).count(), 1.5, 0.01);

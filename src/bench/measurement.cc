@@ -46,19 +46,19 @@ std::uint64_t Measurement::failed() const {
   return sum;
 }
 
-Histogram Measurement::Latency() const {
-  Histogram all;
+LatencyHistogram Measurement::Latency() const {
+  LatencyHistogram all;
   for (const OfVerb& verb : verbs) all.Merge(verb.latency);
   return all;
 }
 
-Histogram Measurement::Service() const {
-  Histogram all;
+LatencyHistogram Measurement::Service() const {
+  LatencyHistogram all;
   for (const OfVerb& verb : verbs) all.Merge(verb.service);
   return all;
 }
 
-void Window::Merge(const Window& other) {
+void LoadWindow::Merge(const LoadWindow& other) {
   length = std::max(length, other.length);
   sent += other.sent;
   succeeded += other.succeeded;

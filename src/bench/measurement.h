@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "bench/call.h"
-#include "bench/histogram.h"
+#include "bench/latency_histogram.h"
+#include "bench/load_call.h"
 
 namespace muster {
 
@@ -42,41 +42,42 @@ struct Measurement {
     // From the moment a request was due to its answer: of those that succeeded, and, with the time that had passed when
     // they were given up, of those that were not answered or not even sent. Failures that were answered are counted,
     // not timed: a refusal is fast.
-    Histogram latency;
-    Histogram service;  // from the moment it was sent; what a generator that waits for the server would call latency
+    LatencyHistogram latency;
+    LatencyHistogram
+        service;  // from the moment it was sent; what a generator that waits for the server would call latency
   };
   std::array<OfVerb, kVerbCount> verbs;
   FailureCounts failures;
   std::uint64_t sent = 0;
   std::uint64_t unsent = 0;      // due, and never sent: no connection was free until the end
   std::uint64_t unanswered = 0;  // sent, and not answered when the run ended
-  Histogram delay;               // from due to sent, for whatever reason
-  Histogram own_lag;             // from due, or from when a connection was free, to sent: the generator's own part
+  LatencyHistogram delay;        // from due to sent, for whatever reason
+  LatencyHistogram own_lag;      // from due, or from when a connection was free, to sent: the generator's own part
   ThreadUsage usage;             // summed over threads
   double busiest = 0;            // of the threads: the share of its time that it was running or waiting to
 
   void Merge(const Measurement& other);
-  OfVerb& of(Verb verb) { return verbs[static_cast<std::size_t>(verb)]; }
-  const OfVerb& of(Verb verb) const { return verbs[static_cast<std::size_t>(verb)]; }
+  OfVerb& of(LoadVerb verb) { return verbs[static_cast<std::size_t>(verb)]; }
+  const OfVerb& of(LoadVerb verb) const { return verbs[static_cast<std::size_t>(verb)]; }
   std::uint64_t succeeded() const;
   std::uint64_t failed() const;
-  Histogram Latency() const;  // of all verbs
-  Histogram Service() const;
+  LatencyHistogram Latency() const;  // of all verbs
+  LatencyHistogram Service() const;
 };
 
 // One second of a run, of one thread or of several.
-struct Window {
+struct LoadWindow {
   std::int64_t index = 0;              // second of the measurement, from 0; below: warm-up
   std::chrono::nanoseconds length{0};  // the first and the last may be shorter than a second
   std::uint64_t sent = 0;
   std::uint64_t succeeded = 0;  // answered in this second
   std::uint64_t failed = 0;
-  Histogram latency;
-  Histogram service;
-  Histogram own_lag;
+  LatencyHistogram latency;
+  LatencyHistogram service;
+  LatencyHistogram own_lag;
   double busiest = 0;
 
-  void Merge(const Window& other);
+  void Merge(const LoadWindow& other);
 };
 
 }  // namespace muster

@@ -68,10 +68,11 @@ void Population::Shuffle(Random& random) {
 }
 
 Result<std::vector<std::int64_t>> AddMembers(Population& population, std::string_view lines, bool with_identities,
-                                             std::size_t members_max) {
+                                             std::size_t members_max, std::uint64_t first_line) {
   simdjson::dom::parser parser;
   std::vector<std::int64_t> ids;
-  for (std::size_t at = 0; at < lines.size();) {
+  std::uint64_t number = first_line;
+  for (std::size_t at = 0; at < lines.size(); ++number) {
     const std::size_t end = std::min(lines.find('\n', at), lines.size());
     const std::string_view line = lines.substr(at, end - at);
     at = end + 1;
@@ -84,7 +85,7 @@ Result<std::vector<std::int64_t>> AddMembers(Population& population, std::string
     }
     if (id <= 0) {
       return Fail(Reason::kInvalidArgument,
-                  "line " + std::to_string(ids.size() + 1) +
+                  "line " + std::to_string(number) +
                       " is no member as `muster export` writes them: a JSON object with an \"id\"");
     }
     ids.push_back(id);

@@ -9,7 +9,7 @@
 #include "base/pii.h"
 #include "base/random.h"
 #include "base/result.h"
-#include "bench/call.h"
+#include "bench/load_call.h"
 #include "domain/ids.h"
 
 namespace muster {
@@ -50,8 +50,9 @@ struct Population {
 };
 
 // Adds the members of some lines of an export. A line that is no member is an error, which does not repeat it; members
-// that are not ACTIVE, and those beyond `members_max`, are left out. Answers the ids of all lines, in their order.
+// that are not ACTIVE, and those beyond `members_max`, are left out. `first_line` is the number of the first of them in
+// a message. Answers the ids of all lines, in their order.
 Result<std::vector<std::int64_t>> AddMembers(Population& population, std::string_view lines, bool with_identities,
-                                             std::size_t members_max = SIZE_MAX);
+                                             std::size_t members_max = SIZE_MAX, std::uint64_t first_line = 1);
 
 }  // namespace muster

@@ -29,7 +29,7 @@ void WriteCount(JsonWriter& json, const char* name, std::uint64_t count) {
   json.Key(name).Number(static_cast<std::int64_t>(count));
 }
 
-void WriteTimes(JsonWriter& json, const char* name, const Histogram& times) {
+void WriteTimes(JsonWriter& json, const char* name, const LatencyHistogram& times) {
   json.Key(name).BeginObject();
   WriteCount(json, "count", times.count());
   json.Key("min").Double(Rounded(Milliseconds(times.min())));
@@ -50,7 +50,7 @@ void WriteFacts(JsonWriter& json, const BenchFacts& facts) {
   WriteCount(json, "pipeline", facts.pipeline);
   WriteCount(json, "threads", facts.threads);
   json.Key("mix").BeginObject();
-  for (const Verb verb : kAllVerbs) {
+  for (const LoadVerb verb : kAllVerbs) {
     if (facts.mix.Has(verb)) json.Key(VerbName(verb)).Number(facts.mix.weight(verb));
   }
   json.EndObject();
@@ -83,7 +83,7 @@ void WriteRequests(JsonWriter& json, const BenchResult& result) {
 
 void WriteVerbs(JsonWriter& json, const BenchFacts& facts, const Measurement& measurement) {
   json.Key("operations").BeginObject();
-  for (const Verb verb : kAllVerbs) {
+  for (const LoadVerb verb : kAllVerbs) {
     if (!facts.mix.Has(verb)) continue;
     const Measurement::OfVerb& of = measurement.of(verb);
     json.Key(VerbName(verb)).BeginObject();
@@ -100,7 +100,7 @@ void WriteGenerator(JsonWriter& json, const BenchResult& result) {
   const Measurement& measurement = result.measurement;
   json.Key("limit").String(LimitName(result.verdict.limit));
   json.Key("limitReason").String(result.verdict.reason);
-  json.Key("generatorLimited").Bool(result.verdict.limit == Limit::kGenerator);
+  json.Key("generatorLimited").Bool(result.verdict.limit == LoadLimit::kGenerator);
   json.Key("generator").BeginObject();
   WriteTimes(json, "ownLagMs", measurement.own_lag);
   WriteTimes(json, "sendDelayMs", measurement.delay);
@@ -146,7 +146,7 @@ std::string RenderBenchJson(const BenchFacts& facts, const BenchResult& result) 
   json.BeginObject();
   WriteFacts(json, facts);
   WriteRequests(json, result);
-  const Histogram latency = result.measurement.Latency();
+  const LatencyHistogram latency = result.measurement.Latency();
   WriteTimes(json, "latencyMs", latency);
   WriteTimes(json, "serviceTimeMs", result.measurement.Service());
   WriteVerbs(json, facts, result.measurement);

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "bench/bench_run.h"
-#include "bench/mix.h"
+#include "bench/load_mix.h"
 
 namespace muster {
 
@@ -18,7 +18,7 @@ struct BenchFacts {
   std::uint32_t connections = 0;  // of all threads
   std::uint32_t pipeline = 1;
   std::uint32_t threads = 1;
-  Mix mix;
+  LoadMix mix;
   double zipf_exponent = 0;
   std::uint64_t seed = 0;
   std::uint64_t members = 0;  // of the population

@@ -15,25 +15,33 @@ constexpr std::size_t kStepsMax = 800;
 constexpr double kHeadHeight = 92;
 constexpr double kNinesMax = 1e6;
 
-// Distinct in colour, to the colour-blind too (Okabe and Ito's palette), and in dashes.
+// Distinct in colour, to the colour-blind too (after Okabe and Ito), and in dashes. Plain rules, since viewers other than
+// browsers know no variables.
 constexpr std::string_view kStyle = R"(<style>
-svg { --ground: #ffffff; --ink: #1a1a1a; --dim: #5f6368; --grid: #e3e5e8; --a: #0072b2; --b: #b35900; --c: #7b3294; --d: #b3261e; }
-@media (prefers-color-scheme: dark) {
-  svg { --ground: #14171a; --ink: #e8eaed; --dim: #9aa0a6; --grid: #2e3338; --a: #56b4e9; --b: #f0a030; --c: #cc9ae0; --d: #ff7b6e; }
-}
-text { font: 13px system-ui, sans-serif; fill: var(--ink); }
-.ground { fill: var(--ground); }
+text { font: 13px sans-serif; fill: #1a1a1a; }
+.ground { fill: #ffffff; }
 .headline { font-size: 18px; font-weight: 600; }
 .title { font-size: 14px; font-weight: 600; }
-.tick { font-size: 11px; fill: var(--dim); }
+.tick { font-size: 11px; fill: #5f6368; }
 .name { font-size: 12px; }
-.warning { fill: var(--d); font-weight: 600; }
-.grid { stroke: var(--grid); stroke-width: 1; }
+.warning { fill: #b3261e; font-weight: 600; }
+.grid { stroke: #e3e5e8; stroke-width: 1; }
 .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
-.a { stroke: var(--a); }
-.b { stroke: var(--b); stroke-dasharray: 8 3; }
-.c { stroke: var(--c); stroke-dasharray: 3 3; }
-.d { stroke: var(--d); stroke-dasharray: 1 3; }
+.a { stroke: #0072b2; }
+.b { stroke: #b35900; stroke-dasharray: 8 3; }
+.c { stroke: #7b3294; stroke-dasharray: 3 3; }
+.d { stroke: #b3261e; stroke-dasharray: 1 3; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e8eaed; }
+  .ground { fill: #14171a; }
+  .tick { fill: #9aa0a6; }
+  .warning { fill: #ff7b6e; }
+  .grid { stroke: #2e3338; }
+  .a { stroke: #56b4e9; }
+  .b { stroke: #f0a030; }
+  .c { stroke: #cc9ae0; }
+  .d { stroke: #ff7b6e; }
+}
 </style>
 )";
 
@@ -107,11 +115,11 @@ SvgChart ThroughputOverTime(const std::vector<Step>& steps) {
 }
 
 // At a share of p the abscissa is 1 / (1 - p); the last step is drawn at the resolution that the count allows.
-SvgLine PercentileLine(const Histogram& times, const char* name, const char* style) {
+SvgLine PercentileLine(const LatencyHistogram& times, const char* name, const char* style) {
   SvgLine line{.name = name, .style = style, .points = {}};
   const double finest = std::clamp(static_cast<double>(times.count()), 1.0, kNinesMax);
   double last_x = 0;
-  for (const Histogram::Step& step : times.Steps()) {
+  for (const LatencyHistogram::Step& step : times.Steps()) {
     const double x = std::min(finest, 1 / std::max(1 - step.share, 1e-9));
     // Steps that would fall on the same pixels are one.
     if (!line.points.empty() && x < last_x * 1.005 && step.share < 1) continue;
@@ -122,8 +130,8 @@ SvgLine PercentileLine(const Histogram& times, const char* name, const char* sty
 }
 
 SvgChart LatencyByPercentile(const Measurement& measurement) {
-  const Histogram latency = measurement.Latency();
-  const Histogram service = measurement.Service();
+  const LatencyHistogram latency = measurement.Latency();
+  const LatencyHistogram service = measurement.Service();
   const double low = Milliseconds(service.count() > 0 ? std::min(service.min(), latency.min()) : latency.min());
   return {.title = "Latency by percentile, ms",
           .x_label = "share of all requests",
@@ -133,7 +141,7 @@ SvgChart LatencyByPercentile(const Measurement& measurement) {
 }
 
 std::string Head(const BenchFacts& facts, const BenchResult& result) {
-  const Histogram latency = result.measurement.Latency();
+  const LatencyHistogram latency = result.measurement.Latency();
   const std::string load = facts.rate > 0 ? fmt::format("{} requests/s", facts.rate) : "as many requests as possible";
   std::string out = fmt::format("<text class=\"headline\" x=\"72\" y=\"30\">{}</text>\n",
                                 SvgText(fmt::format("{} to {}", load, facts.target)));
@@ -144,7 +152,7 @@ std::string Head(const BenchFacts& facts, const BenchResult& result) {
                           facts.mix.Text(), facts.connections, result.measured_seconds, Throughput(result),
                           result.measurement.failed(), Milliseconds(latency.Percentile(50)),
                           Milliseconds(latency.Percentile(99)), Milliseconds(latency.max()))));
-  if (result.verdict.limit == Limit::kGenerator) {
+  if (result.verdict.limit == LoadLimit::kGenerator) {
     out +=
         "<text class=\"warning\" x=\"72\" y=\"74\">generator-limited: the generator, not the server, was the "
         "limit</text>\n";

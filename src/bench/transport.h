@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "bench/call.h"
+#include "bench/load_call.h"
 
 namespace muster {
 
@@ -12,7 +12,7 @@ namespace muster {
 using BenchTime = std::chrono::nanoseconds;
 
 // How a request ended.
-struct Answer {
+struct LoadAnswer {
   enum class Kind : std::uint8_t {
     kAnswered,
     kTimedOut,  // given up; it took at least the time-out
@@ -26,17 +26,17 @@ struct Answer {
   BenchTime at{};  // when it was seen
 };
 
-class AnswerSink {
+class LoadAnswerSink {
  public:
-  virtual void OnAnswer(const Answer& answer) = 0;
+  virtual void OnAnswer(const LoadAnswer& answer) = 0;
 
  protected:
-  ~AnswerSink() = default;
+  ~LoadAnswerSink() = default;
 };
 
 // The connections of one thread of a benchmark, over one protocol. Owns no thread: everything happens inside Poll. A
 // connection that breaks is opened again, with a bounded back-off, for as long as this lives.
-class Transport {
+class LoadTransport {
  public:
   enum class State : std::uint8_t {
     kReady,  // Send may be called
@@ -44,16 +44,16 @@ class Transport {
     kDown,   // no connection, and the last attempts failed
   };
 
-  virtual ~Transport() = default;
+  virtual ~LoadTransport() = default;
 
   virtual BenchTime Now() const = 0;
   // Opens the connections; returns when all of them are open or `until` has come.
   virtual void Open(BenchTime until) = 0;
   virtual State state() const = 0;
   // Begins a request; `token` comes back with its answer, once, from a later Poll. Only when it is kReady.
-  virtual void Send(const Call& call, std::uint32_t token) = 0;
+  virtual void Send(const LoadCall& call, std::uint32_t token) = 0;
   // Gives the answers that are there to the sink; waits for one, or another change of state, until `until`.
-  virtual void Poll(BenchTime until, AnswerSink& sink) = 0;
+  virtual void Poll(BenchTime until, LoadAnswerSink& sink) = 0;
   // How many requests may be under way at the same time.
   virtual std::uint32_t capacity() const = 0;
 };

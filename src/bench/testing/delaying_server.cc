@@ -46,7 +46,7 @@ struct DelayingServer::Loop {
     return true;
   }
 
-  static bool Answer(Peer& peer) {
+  static bool SendReplies(Peer& peer) {
     const Time now = Now();
     for (; !peer.replies.empty() && peer.replies.front().at <= now; peer.replies.pop_front()) {
       const std::string& reply = peer.replies.front().bytes;
@@ -70,7 +70,7 @@ struct DelayingServer::Loop {
     for (const Peer& peer : peers) watched.push_back({.fd = peer.socket, .events = POLLIN, .revents = 0});
     poll(watched.data(), watched.size(), Patience());
     for (std::size_t i = peers.size(); i-- > 0;) {
-      const bool is_good = (watched[i + 1].revents == 0 || Read(peers[i], requests)) && Answer(peers[i]);
+      const bool is_good = (watched[i + 1].revents == 0 || Read(peers[i], requests)) && SendReplies(peers[i]);
       if (is_good) continue;
       close(peers[i].socket);
       peers.erase(peers.begin() + static_cast<std::ptrdiff_t>(i));

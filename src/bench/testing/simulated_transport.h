@@ -10,11 +10,11 @@ namespace muster {
 
 // A server and its connections on a clock of their own, which moves only while somebody polls or sends: what a load
 // measures against it can be said in advance, exactly.
-class SimulatedTransport final : public Transport {
+class SimulatedTransport final : public LoadTransport {
  public:
   struct Fate {
     BenchTime at{};  // when its answer is there
-    Answer::Kind kind = Answer::Kind::kAnswered;
+    LoadAnswer::Kind kind = LoadAnswer::Kind::kAnswered;
     bool is_success = true;
     std::string_view code = "";
   };
@@ -33,12 +33,12 @@ class SimulatedTransport final : public Transport {
     if (options_.is_down(now_)) return State::kDown;
     return under_way_.size() < options_.connections ? State::kReady : State::kBusy;
   }
-  void Send(const Call&, std::uint32_t token) override {
+  void Send(const LoadCall&, std::uint32_t token) override {
     const Fate fate = options_.fate(sent_++, now_);
     under_way_.push({.fate = fate, .token = token});
     now_ += options_.send_cost;
   }
-  void Poll(BenchTime until, AnswerSink& sink) override {
+  void Poll(BenchTime until, LoadAnswerSink& sink) override {
     until = std::max(until, now_);
     if (under_way_.empty() || under_way_.top().fate.at > until) {
       now_ = std::max(now_, until);

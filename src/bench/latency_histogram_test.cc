@@ -1,4 +1,4 @@
-#include "bench/histogram.h"
+#include "bench/latency_histogram.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -9,10 +9,10 @@
 namespace muster {
 namespace {
 
-using Time = Histogram::Time;
+using Time = LatencyHistogram::Time;
 
 TEST(HistogramTest, NothingIsZero) {
-  const Histogram histogram;
+  const LatencyHistogram histogram;
   EXPECT_EQ(histogram.count(), 0U);
   EXPECT_EQ(histogram.min(), Time{0});
   EXPECT_EQ(histogram.max(), Time{0});
@@ -22,7 +22,7 @@ TEST(HistogramTest, NothingIsZero) {
 }
 
 TEST(HistogramTest, SmallValuesAreExact) {
-  Histogram histogram;
+  LatencyHistogram histogram;
   for (int i = 1; i <= 100; ++i) histogram.Record(Time(i));
   EXPECT_EQ(histogram.Percentile(0), Time{1});
   EXPECT_EQ(histogram.Percentile(1), Time{1});
@@ -35,18 +35,18 @@ TEST(HistogramTest, SmallValuesAreExact) {
 }
 
 TEST(HistogramTest, WhatDoesNotFitCountsAsTheNearestThatDoes) {
-  Histogram histogram;
+  LatencyHistogram histogram;
   histogram.Record(Time{-5});
   histogram.Record(Time::max(), 2);
   histogram.Record(Time{7}, 0);
   EXPECT_EQ(histogram.count(), 3U);
   EXPECT_EQ(histogram.min(), Time{0});
-  EXPECT_EQ(histogram.max(), Histogram::kMax);
-  EXPECT_EQ(histogram.Percentile(100), Histogram::kMax);
+  EXPECT_EQ(histogram.max(), LatencyHistogram::kMax);
+  EXPECT_EQ(histogram.Percentile(100), LatencyHistogram::kMax);
 }
 
 TEST(HistogramTest, ManyCountAsSoMany) {
-  Histogram histogram;
+  LatencyHistogram histogram;
   histogram.Record(std::chrono::milliseconds(1), 990);
   histogram.Record(std::chrono::seconds(1), 10);
   EXPECT_LE(histogram.Percentile(99), std::chrono::microseconds(1004));
@@ -65,15 +65,15 @@ rc::Gen<std::vector<std::int64_t>> AnyTimes() {
   return rc::gen::nonEmpty(rc::gen::container<std::vector<std::int64_t>>(time));
 }
 
-Histogram Of(const std::vector<std::int64_t>& times) {
-  Histogram histogram;
+LatencyHistogram Of(const std::vector<std::int64_t>& times) {
+  LatencyHistogram histogram;
   for (const std::int64_t time : times) histogram.Record(Time(time));
   return histogram;
 }
 
 RC_GTEST_PROP(HistogramPropertyTest, PercentilesAreWithinTheError, ()) {
   auto times = *AnyTimes();
-  const Histogram histogram = Of(times);
+  const LatencyHistogram histogram = Of(times);
   std::ranges::sort(times);
   for (const double percent : {0.0, 10.0, 50.0, 90.0, 99.0, 99.9, 100.0}) {
     const auto rank = static_cast<std::size_t>(std::ceil(static_cast<double>(times.size()) * percent / 100));
@@ -89,12 +89,12 @@ RC_GTEST_PROP(HistogramPropertyTest, PercentilesAreWithinTheError, ()) {
 RC_GTEST_PROP(HistogramPropertyTest, MergedIsRecordedTogether, ()) {
   const auto one = *AnyTimes();
   const auto other = *AnyTimes();
-  Histogram merged = Of(one);
+  LatencyHistogram merged = Of(one);
   merged.Merge(Of(other));
-  merged.Merge(Histogram());
+  merged.Merge(LatencyHistogram());
   auto all = one;
   all.insert(all.end(), other.begin(), other.end());
-  const Histogram together = Of(all);
+  const LatencyHistogram together = Of(all);
   RC_ASSERT(merged.count() == together.count());
   RC_ASSERT(merged.min() == together.min());
   RC_ASSERT(merged.max() == together.max());
@@ -103,7 +103,7 @@ RC_GTEST_PROP(HistogramPropertyTest, MergedIsRecordedTogether, ()) {
 }
 
 RC_GTEST_PROP(HistogramPropertyTest, StepsRiseToAll, ()) {
-  const Histogram histogram = Of(*AnyTimes());
+  const LatencyHistogram histogram = Of(*AnyTimes());
   const auto steps = histogram.Steps();
   RC_ASSERT(!steps.empty());
   for (std::size_t i = 1; i < steps.size(); ++i) {

@@ -1,4 +1,4 @@
-#include "bench/histogram.h"
+#include "bench/latency_histogram.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,12 +7,12 @@
 namespace muster {
 namespace {
 
-constexpr std::uint64_t kPerOctave = std::uint64_t{1} << Histogram::kPrecisionBits;
+constexpr std::uint64_t kPerOctave = std::uint64_t{1} << LatencyHistogram::kPrecisionBits;
 
 // Values below kPerOctave have a bucket each; above, the highest kPrecisionBits + 1 bits of a value choose it.
 constexpr std::size_t BucketOf(std::uint64_t value) {
   if (value < kPerOctave) return value;
-  const int octave = static_cast<int>(std::bit_width(value)) - 1 - Histogram::kPrecisionBits;
+  const int octave = static_cast<int>(std::bit_width(value)) - 1 - LatencyHistogram::kPrecisionBits;
   return kPerOctave * (static_cast<std::size_t>(octave) + 1) + ((value >> octave) - kPerOctave);
 }
 
@@ -23,18 +23,18 @@ constexpr std::uint64_t EndOf(std::size_t bucket) {
   return ((bucket % kPerOctave + kPerOctave + 1) << octave) - 1;
 }
 
-constexpr std::size_t kBuckets = BucketOf(static_cast<std::uint64_t>(Histogram::kMax.count())) + 1;
-static_assert(EndOf(kBuckets - 1) == static_cast<std::uint64_t>(Histogram::kMax.count()));
+constexpr std::size_t kBuckets = BucketOf(static_cast<std::uint64_t>(LatencyHistogram::kMax.count())) + 1;
+static_assert(EndOf(kBuckets - 1) == static_cast<std::uint64_t>(LatencyHistogram::kMax.count()));
 
-std::uint64_t Clamped(Histogram::Time value) {
-  return static_cast<std::uint64_t>(std::clamp(value, Histogram::Time{0}, Histogram::kMax).count());
+std::uint64_t Clamped(LatencyHistogram::Time value) {
+  return static_cast<std::uint64_t>(std::clamp(value, LatencyHistogram::Time{0}, LatencyHistogram::kMax).count());
 }
 
 }  // namespace
 
-Histogram::Histogram() : buckets_(kBuckets) {}
+LatencyHistogram::LatencyHistogram() : buckets_(kBuckets) {}
 
-void Histogram::Record(Time value, std::uint64_t times) {
+void LatencyHistogram::Record(Time value, std::uint64_t times) {
   if (times == 0) return;
   const std::uint64_t nanoseconds = Clamped(value);
   const Time kept(static_cast<std::int64_t>(nanoseconds));
@@ -45,7 +45,7 @@ void Histogram::Record(Time value, std::uint64_t times) {
   max_ = std::max(max_, kept);
 }
 
-void Histogram::Merge(const Histogram& other) {
+void LatencyHistogram::Merge(const LatencyHistogram& other) {
   if (other.count_ == 0) return;
   for (std::size_t i = 0; i < kBuckets; ++i) buckets_[i] += other.buckets_[i];
   count_ += other.count_;
@@ -54,13 +54,13 @@ void Histogram::Merge(const Histogram& other) {
   max_ = std::max(max_, other.max_);
 }
 
-void Histogram::Clear() { *this = Histogram(); }
+void LatencyHistogram::Clear() { *this = LatencyHistogram(); }
 
-Histogram::Time Histogram::mean() const {
+LatencyHistogram::Time LatencyHistogram::mean() const {
   return count_ == 0 ? Time{0} : Time(std::llround(sum_ / static_cast<double>(count_)));
 }
 
-Histogram::Time Histogram::Percentile(double percent) const {
+LatencyHistogram::Time LatencyHistogram::Percentile(double percent) const {
   if (count_ == 0) return Time{0};
   const double wanted = std::ceil(static_cast<double>(count_) * std::clamp(percent, 0.0, 100.0) / 100);
   const auto rank = std::clamp<std::uint64_t>(static_cast<std::uint64_t>(wanted), 1, count_);
@@ -72,13 +72,13 @@ Histogram::Time Histogram::Percentile(double percent) const {
   return max_;
 }
 
-std::uint64_t Histogram::CountFrom(Time value) const {
+std::uint64_t LatencyHistogram::CountFrom(Time value) const {
   std::uint64_t count = 0;
   for (std::size_t i = BucketOf(Clamped(value)); i < kBuckets; ++i) count += buckets_[i];
   return count;
 }
 
-std::vector<Histogram::Step> Histogram::Steps() const {
+std::vector<LatencyHistogram::Step> LatencyHistogram::Steps() const {
   std::vector<Step> steps;
   std::uint64_t passed = 0;
   for (std::size_t i = 0; i < kBuckets && passed < count_; ++i) {

@@ -1,4 +1,4 @@
-#include "bench/mix.h"
+#include "bench/load_mix.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,14 +11,14 @@ using ::testing::HasSubstr;
 
 TEST(MixTest, ReadsWhatItWrites) {
   for (const char* text : {"get=80,resolve=15,update=5", "get=1", "batchGet=3,register=1", "resolve=1000000"}) {
-    const auto mix = ParseMix(text);
+    const auto mix = ParseLoadMix(text);
     ASSERT_TRUE(mix) << text;
     EXPECT_EQ(mix->Text(), text);
   }
 }
 
 TEST(MixTest, OrderAndZerosDoNotMatter) {
-  EXPECT_EQ(ParseMix("update=5,get=95,resolve=0").value().Text(), "get=95,update=5");
+  EXPECT_EQ(ParseLoadMix("update=5,get=95,resolve=0").value().Text(), "get=95,update=5");
 }
 
 TEST(MixTest, WrongOnesSayWhatWouldBeRight) {
@@ -34,14 +34,14 @@ TEST(MixTest, WrongOnesSayWhatWouldBeRight) {
                                                        {"drop=1", "'drop'"},
                                                        {"get=1000001", "weight of get is"}};
   for (const auto& [text, part] : wrong) {
-    const auto mix = ParseMix(text);
+    const auto mix = ParseLoadMix(text);
     ASSERT_FALSE(mix) << text;
     EXPECT_THAT(mix.error().message, HasSubstr(part)) << text;
   }
 }
 
 RC_GTEST_PROP(MixPropertyTest, NoTextBreaksIt, (const std::string& text)) {
-  if (const auto mix = ParseMix(text)) RC_ASSERT(ParseMix(mix->Text()).value().Text() == mix->Text());
+  if (const auto mix = ParseLoadMix(text)) RC_ASSERT(ParseLoadMix(mix->Text()).value().Text() == mix->Text());
 }
 
 }  // namespace

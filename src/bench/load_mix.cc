@@ -1,4 +1,4 @@
-#include "bench/mix.h"
+#include "bench/load_mix.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::array<std::string_view, kVerbCount> kNames = {"get", "resolve", "update", "batchGet", "register"};
 
-std::optional<Verb> VerbOf(std::string_view name) {
+std::optional<LoadVerb> VerbOf(std::string_view name) {
   const auto* const found = std::ranges::find(kNames, name);
   if (found == kNames.end()) return std::nullopt;
   return kAllVerbs[static_cast<std::size_t>(found - kNames.begin())];
@@ -21,17 +21,17 @@ std::unexpected<Error> Wrong(const std::string& what) {
 
 }  // namespace
 
-std::string_view VerbName(Verb verb) { return kNames[static_cast<std::size_t>(verb)]; }
+std::string_view VerbName(LoadVerb verb) { return kNames[static_cast<std::size_t>(verb)]; }
 
-std::uint64_t Mix::Sum() const {
+std::uint64_t LoadMix::Sum() const {
   std::uint64_t sum = 0;
   for (const std::uint32_t one : weights) sum += one;
   return sum;
 }
 
-std::string Mix::Text() const {
+std::string LoadMix::Text() const {
   std::string text;
-  for (const Verb verb : kAllVerbs) {
+  for (const LoadVerb verb : kAllVerbs) {
     if (!Has(verb)) continue;
     text += text.empty() ? "" : ",";
     text.append(VerbName(verb)).append("=").append(std::to_string(weight(verb)));
@@ -39,8 +39,8 @@ std::string Mix::Text() const {
   return text;
 }
 
-Result<Mix> ParseMix(std::string_view text) {
-  Mix mix;
+Result<LoadMix> ParseLoadMix(std::string_view text) {
+  LoadMix mix;
   std::array<bool, kVerbCount> seen{};
   for (std::size_t at = 0; at <= text.size();) {
     const std::size_t comma = std::min(text.find(',', at), text.size());
@@ -55,7 +55,7 @@ Result<Mix> ParseMix(std::string_view text) {
     const std::string_view digits = equals == std::string_view::npos ? "" : part.substr(equals + 1);
     std::uint32_t weight = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), weight);
-    if (error != std::errc() || end != digits.data() + digits.size() || weight > Mix::kWeightMax) {
+    if (error != std::errc() || end != digits.data() + digits.size() || weight > LoadMix::kWeightMax) {
       return Wrong("the weight of " + std::string(VerbName(*verb)) + " is a whole number up to 1000000");
     }
     const auto index = static_cast<std::size_t>(*verb);

@@ -13,13 +13,13 @@
 namespace muster {
 
 // What a benchmark can ask a server to do.
-enum class Verb : std::uint8_t { kGet, kResolve, kUpdate, kBatchGet, kRegister };
+enum class LoadVerb : std::uint8_t { kGet, kResolve, kUpdate, kBatchGet, kRegister };
 inline constexpr std::size_t kVerbCount = 5;
-inline constexpr std::array<Verb, kVerbCount> kAllVerbs = {Verb::kGet, Verb::kResolve, Verb::kUpdate, Verb::kBatchGet,
-                                                           Verb::kRegister};
+inline constexpr std::array<LoadVerb, kVerbCount> kAllVerbs = {LoadVerb::kGet, LoadVerb::kResolve, LoadVerb::kUpdate,
+                                                               LoadVerb::kBatchGet, LoadVerb::kRegister};
 
 // As users write it: "get", "resolve", "update", "batchGet", "register".
-std::string_view VerbName(Verb verb);
+std::string_view VerbName(LoadVerb verb);
 
 struct IdentityView {
   std::string_view kind;
@@ -28,8 +28,8 @@ struct IdentityView {
 };
 
 // One request by its meaning; a transport makes bytes of it. What it points at stays valid until Send returns.
-struct Call {
-  Verb verb = Verb::kGet;
+struct LoadCall {
+  LoadVerb verb = LoadVerb::kGet;
   std::span<const MemberId> ids = {};  // of get and update one, of batchGet all
   IdentityView identity = {};          // of resolve
   std::string_view city = {};          // of update and register

@@ -9,18 +9,18 @@ namespace muster {
 // How many values of a time fell where, in log-linear buckets: every power of two is divided into 256 equal ones, so
 // that a percentile is at most 1/256 (0.4 %) above the true value and never below it, from a nanosecond to 73 minutes.
 // 70 KiB, whatever it holds. The scheme of Gil Tene's HdrHistogram (hdrhistogram.org). Not thread-safe.
-class Histogram {
+class LatencyHistogram {
  public:
   using Time = std::chrono::nanoseconds;
 
   static constexpr int kPrecisionBits = 8;
   static constexpr Time kMax{(std::int64_t{1} << 42) - 1};
 
-  Histogram();
+  LatencyHistogram();
 
   // Counts `value` `times` times. A negative value counts as zero, one above kMax as kMax.
   void Record(Time value, std::uint64_t times = 1);
-  void Merge(const Histogram& other);
+  void Merge(const LatencyHistogram& other);
   void Clear();
 
   std::uint64_t count() const { return count_; }
@@ -51,6 +51,8 @@ class Histogram {
   Time max_{0};
 };
 
-inline double Milliseconds(Histogram::Time time) { return std::chrono::duration<double, std::milli>(time).count(); }
+inline double Milliseconds(LatencyHistogram::Time time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
 
 }  // namespace muster
