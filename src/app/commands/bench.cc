@@ -292,7 +292,8 @@ void AddBenchCommand(CLI::App& root, CommandContext& context) {
       "generator-limited: the generator, not the server, was the limit, and what was measured is about it.\n"
       "SIGINT ends it and prints what has been measured so far. Whom to ask for is learned from the admin port, with\n"
       "the scopes members.import and personal.read.\n"
-      "Exit 0: measured, whatever failed; 4: no request was answered; 5: every one was refused; 6: nobody to ask for.\n"
+      "Exit 0: measured, whatever failed; 4: not one request succeeded; 5: the same, and some were refused (4xx);\n"
+      "6: nobody to ask for.\n"
       "Examples:\n"
       "  muster bench --rps 5000 --duration 30s --plot latency.svg\n"
       "  muster bench --max --mix get=1 --connections 16 -o json");
