@@ -1,7 +1,5 @@
 #include "bench/http_answer.h"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -11,8 +9,9 @@ namespace {
 
 constexpr std::string_view kHeadEnd = "\r\n\r\n";
 
-bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+// `lower` is in lower case.
+bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
+  return std::ranges::equal(text, lower, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
 
 std::string_view Trimmed(std::string_view text) {

@@ -1,12 +1,11 @@
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "app/bench/bench_plan.h"
 #include "app/bench/bench_view.h"
 #include "app/bench/learn_population.h"
 #include "app/cli/messages.h"
@@ -17,8 +16,6 @@
 #include "app/output/json_text.h"
 #include "app/server/process.h"
 #include "base/clock.h"
-#include "base/option_text.h"
-#include "base/random.h"
 #include "bench/bench_run.h"
 #include "bench/http_transport.h"
 #include "bench/population_sampler.h"
@@ -28,112 +25,9 @@
 namespace muster {
 namespace {
 
-constexpr std::int64_t kDurationMsMax = 24LL * 3600 * 1000;
-constexpr std::int64_t kWarmUpMsMax = 3600LL * 1000;
-constexpr std::uint32_t kConnectionsMax = 20'000;
-// What the process needs beside its connections.
-constexpr std::uint64_t kOtherDescriptors = 64;
-constexpr std::uint64_t kSeedEnd = 1'000'000'000;
-constexpr auto kLook = std::chrono::milliseconds(100);
+constexpr std::uint32_t kBenchConnectionsMax = 20'000;
+constexpr auto kBenchLook = std::chrono::milliseconds(100);
 constexpr mode_t kPlotMode = 0644;
-
-struct BenchFlags {
-  std::shared_ptr<ClientFlags> client;
-  std::uint64_t rate = 0;
-  bool is_max = false;
-  std::string duration = "30s";
-  std::string warm_up = "5s";
-  std::string mix = "get=80,resolve=15,update=5";
-  std::uint32_t connections = 64;
-  std::uint32_t pipeline = 1;
-  std::uint32_t threads = 1;
-  double zipf = 0.99;
-  std::size_t sample = 100'000;
-  std::string population_file;
-  std::size_t batch = 100;
-  std::uint64_t seed = 0;
-  std::string format = "table";
-  std::string plot;
-};
-
-// What the flags say, checked.
-struct BenchPlan {
-  BenchRun::Options run;
-  BenchFacts facts;
-  HttpClientOptions server;
-  HttpTarget target;
-};
-
-Outcome<BenchTime> BenchTimeOf(const std::string& text, const char* flag, std::int64_t milliseconds_min,
-                               std::int64_t milliseconds_max) {
-  const auto parsed = ParseMilliseconds(text);
-  if (!parsed || *parsed < milliseconds_min || *parsed > milliseconds_max) {
-    return Fails(ExitCode::kUsage, std::string(flag) + " is a time between " + ShowMilliseconds(milliseconds_min) +
-                                       " and " + ShowMilliseconds(milliseconds_max) + ", as in 30s or 5m");
-  }
-  return std::chrono::milliseconds(*parsed);
-}
-
-// Connections are descriptors.
-Outcome<void> RaiseDescriptorLimit(std::uint32_t connections) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_max != RLIM_INFINITY && connections + kOtherDescriptors > limit.rlim_max) {
-    return Fails(ExitCode::kUsage, "--connections: a process may have " + std::to_string(limit.rlim_max) +
-                                       " open files here; raise that (ulimit -n), or take fewer");
-  }
-  return {};
-}
-
-// Said before the load, not after it.
-Outcome<void> CheckPlotPlace(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  if (path.empty() || access(directory.c_str(), W_OK | X_OK) == 0) return {};
-  return Fails(ExitCode::kFailure, "--plot: nothing can be written into " + directory + ": " + SystemMessage(errno));
-}
-
-Outcome<BenchPlan> PlanBench(const BenchFlags& flags) {
-  if (flags.is_max == (flags.rate > 0)) {
-    return Fails(ExitCode::kUsage,
-                 "say how much: --rps N for so many requests a second, or --max for as many as possible");
-  }
-  if (flags.threads > flags.connections) {
-    return Fails(ExitCode::kUsage, "--threads: each thread needs a connection of its own; give more --connections");
-  }
-  MUSTER_ASSIGN(const BenchTime duration, BenchTimeOf(flags.duration, "--duration", 100, kDurationMsMax));
-  MUSTER_ASSIGN(const BenchTime warm_up, BenchTimeOf(flags.warm_up, "--warmup", 0, kWarmUpMsMax));
-  const auto mix = ParseLoadMix(flags.mix);
-  if (!mix) return Fails(ExitCode::kUsage, "--mix: " + mix.error().message);
-  MUSTER_TRY(RaiseDescriptorLimit(flags.connections));
-  MUSTER_TRY(CheckPlotPlace(flags.plot));
-  BenchPlan plan;
-  MUSTER_ASSIGN(plan.server, flags.client->Resolve());
-  auto target = ResolveHttpTarget(plan.server.base_url);
-  if (!target) return Fails(ExitCode::kUsage, target.error().message);
-  plan.target = std::move(*target);
-  SystemRandom random;
-  const std::uint64_t seed = flags.seed > 0 ? flags.seed : 1 + random.Below(kSeedEnd - 1);
-  plan.run = {.rate = flags.rate,
-              .warm_up = warm_up,
-              .duration = duration,
-              .patience = plan.server.timeout,
-              .calls = {.mix = *mix, .zipf_exponent = flags.zipf, .batch = flags.batch, .seed = seed}};
-  plan.facts = {.target = plan.server.base_url,
-                .protocol = "http",
-                .rate = flags.rate,
-                .warm_up_seconds = std::chrono::duration<double>(warm_up).count(),
-                .duration_seconds = std::chrono::duration<double>(duration).count(),
-                .connections = flags.connections,
-                .pipeline = flags.pipeline,
-                .threads = flags.threads,
-                .mix = *mix,
-                .zipf_exponent = flags.zipf,
-                .seed = seed};
-  return plan;
-}
 
 Outcome<Population> FindPopulation(const BenchFlags& flags, BenchPlan& plan) {
   const SystemClock clock;
@@ -173,7 +67,7 @@ BenchResult WatchBench(BenchRun& run, TerminationSignals& signals) {
     for (const SecondRow& row : run.TakeSeconds()) view.Show(row);
   };
   while (!run.is_finished()) {
-    if (signals.WaitFor(kLook)) run.Stop();
+    if (signals.WaitFor(kBenchLook)) run.Stop();
     show();
   }
   BenchResult result = run.Finish();
@@ -240,7 +134,7 @@ void AddLoadFlags(CLI::App& command, BenchFlags& flags) {
       .add_option("--mix", flags.mix, "How often get, resolve, update, batchGet, register [get=80,resolve=15,update=5]")
       ->type_name("MIX");
   command.add_option("--connections", flags.connections, "Connections of all threads [64]")
-      ->check(CLI::Range(1U, kConnectionsMax))
+      ->check(CLI::Range(1U, kBenchConnectionsMax))
       ->type_name("N");
   command.add_option("--pipeline", flags.pipeline, "Requests under way on each connection [1]")
       ->check(CLI::Range(1U, 256U))
@@ -266,7 +160,7 @@ void AddKeyFlags(CLI::App& command, BenchFlags& flags) {
       ->type_name("FILE")
       ->group("Members");
   command.add_option("--seed", flags.seed, "Draw the same requests as another run with this seed")
-      ->check(CLI::Range(std::uint64_t{1}, kSeedEnd))
+      ->check(CLI::Range(std::uint64_t{1}, kBenchSeedEnd))
       ->type_name("N")
       ->group("Members");
 }
