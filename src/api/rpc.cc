@@ -148,8 +148,9 @@ Error RefusalOf(const Route& route) {
   if (route.refusal == Reason::kInvalidArgument) {
     return FailField("id", "must be a whole number from 1 to 9223372036854775807").error();
   }
-  return Error{.reason = Reason::kNotFound,
-               .message = "there is nothing at this path; the API begins with /v1/members, on the admin port with /admin/v1"};
+  return Error{
+      .reason = Reason::kNotFound,
+      .message = "there is nothing at this path; the API begins with /v1/members, on the admin port with /admin/v1"};
 }
 
 }  // namespace muster
