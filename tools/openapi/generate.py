@@ -16,7 +16,7 @@ from headers import FIXED
 from operations import Operations
 
 # Whether the server honours Idempotency-Key; tests/process/test_contract.py tries it.
-TAKES_IDEMPOTENCY_KEYS = False
+TAKES_IDEMPOTENCY_KEYS = True
 
 PORTS = {
     "member": ("MemberService", "muster", "The members of a group of companies: any identity of a person in, the member and all "
