@@ -43,7 +43,10 @@ constexpr SearchKey kAfter{5, MemberId(5)};
 void ReadSearch(KeyedHash& hash, std::string_view token) {
   static const std::string kReal = MakeSearchToken(hash, "orders", kQuery, kAfter, kNow);
   const auto read = ReadSearchToken(hash, "orders", kQuery, token, kNow);
-  if (!read) return MUSTER_CHECK(token != kReal);
+  if (!read) {
+    MUSTER_CHECK(token != kReal);
+    return;
+  }
   // The last character has four bits that carry nothing.
   MUSTER_CHECK(*read == kAfter &&
                token.substr(0, kReal.size() - 1) == std::string_view(kReal).substr(0, kReal.size() - 1));

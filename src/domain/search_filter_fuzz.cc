@@ -28,7 +28,10 @@ void CheckFilter(std::string_view text) {
 
 void CheckOrder(std::string_view text) {
   const Result<SearchOrder> order = ParseSearchOrder(text);
-  if (!order) return MUSTER_CHECK(order.error().reason == Reason::kInvalidArgument);
+  if (!order) {
+    MUSTER_CHECK(order.error().reason == Reason::kInvalidArgument);
+    return;
+  }
   const Result<SearchOrder> again = ParseSearchOrder(PrintSearchOrder(*order));
   MUSTER_CHECK(again && *again == *order);
 }
