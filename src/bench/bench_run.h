@@ -32,11 +32,11 @@ struct SecondRow {
 
 // What a run found.
 struct BenchResult {
-  Measurement measurement;
-  std::vector<SecondRow> seconds;  // measured ones only
+  Measurement measurement = {};
+  std::vector<SecondRow> seconds = {};  // measured ones only
   double measured_seconds = 0;
   bool is_interrupted = false;
-  LoadVerdict verdict;
+  LoadVerdict verdict = {};
 };
 
 // A load over several threads, a transport each, from Start to Finish.

@@ -61,11 +61,10 @@ HttpAnswerReader::State HttpAnswerReader::Take(std::string_view& input) {
 }
 
 HttpAnswerReader::State HttpAnswerReader::TakeHead(std::string_view& input) {
-  std::string_view head;
   if (partial_.empty()) {
     const std::size_t end = input.find(kHeadEnd);
-    if (end != std::string_view::npos) {
-      head = input.substr(0, end);
+    if (end != std::string_view::npos && end <= kHeadBytesMax) {
+      const std::string_view head = input.substr(0, end);
       input.remove_prefix(end + kHeadEnd.size());
       return ReadHead(head) ? State::kMore : State::kMalformed;
     }
@@ -75,7 +74,7 @@ HttpAnswerReader::State HttpAnswerReader::TakeHead(std::string_view& input) {
   const std::size_t kept = partial_.size();
   partial_.append(input.substr(0, kHeadBytesMax + kHeadEnd.size()));
   const std::size_t end = partial_.find(kHeadEnd, searched);
-  if (end == std::string::npos) {
+  if (end == std::string::npos || end > kHeadBytesMax) {
     input = {};
     return partial_.size() > kHeadBytesMax ? State::kMalformed : State::kMore;
   }

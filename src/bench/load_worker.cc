@@ -67,7 +67,7 @@ BenchTime LoadWorker::DueAt(std::uint64_t number) const {
 void LoadWorker::SendDue(BenchTime now) {
   const bool is_open_loop = schedule_.rate > 0;
   // No answer made room: a connection was opened again, and it was not for us to see that sooner.
-  if (is_waiting_ && freed_at_ < polled_from_) freed_at_ = now;
+  if (is_waiting_ && freed_at_ <= polled_from_) freed_at_ = now;
   has_more_ = false;
   for (int burst = 0; burst < kBurstMax; ++burst) {
     const BenchTime due = is_open_loop ? DueAt(next_) : now;

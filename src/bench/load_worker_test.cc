@@ -236,6 +236,16 @@ TEST(LoadWorkerTest, AServerThatIsAwayFailsWhatIsDueAndNothingElse) {
   ExpectTime(ran.measurement.Latency().max(), milliseconds(1));
 }
 
+TEST(LoadWorkerTest, WaitingForAConnectionToOpenIsNotTheGeneratorsLag) {
+  auto options = Always(milliseconds(1), 200);
+  options.is_opening = [](BenchTime now) { return now >= kBegin + seconds(1) && now < kBegin + milliseconds(1500); };
+  const Ran ran = RunLoad({.rate = 100, .duration = seconds(3), .patience = seconds(1)}, SimulatedTransport(options));
+  EXPECT_EQ(ran.measurement.succeeded(), 300U);
+  ExpectTime(ran.measurement.Latency().max(), milliseconds(501));
+  EXPECT_EQ(ran.measurement.own_lag.max(), BenchTime{0});
+  EXPECT_EQ(ran.measurement.delay.max(), milliseconds(500));
+}
+
 TEST(LoadWorkerTest, AClosedLoopWaitsForAServerThatIsAway) {
   auto options = Always(milliseconds(1), 4);
   options.is_down = [](BenchTime now) { return now >= kBegin + seconds(1) && now < kBegin + seconds(2); };

@@ -10,15 +10,15 @@ namespace muster {
 
 // What was asked for.
 struct BenchFacts {
-  std::string target;    // "http://127.0.0.1:7400"
-  std::string protocol;  // "http"
+  std::string target = {};    // "http://127.0.0.1:7400"
+  std::string protocol = {};  // "http"
   std::uint64_t rate = 0;
   double warm_up_seconds = 0;
   double duration_seconds = 0;
   std::uint32_t connections = 0;  // of all threads
   std::uint32_t pipeline = 1;
   std::uint32_t threads = 1;
-  LoadMix mix;
+  LoadMix mix = {};
   double zipf_exponent = 0;
   std::uint64_t seed = 0;
   std::uint64_t members = 0;  // of the population

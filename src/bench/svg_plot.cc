@@ -15,8 +15,8 @@ constexpr std::size_t kStepsMax = 800;
 constexpr double kHeadHeight = 92;
 constexpr double kNinesMax = 1e6;
 
-// Distinct in colour, to the colour-blind too (after Okabe and Ito), and in dashes. Plain rules, since viewers other than
-// browsers know no variables.
+// Distinct in colour, to the colour-blind too (after Okabe and Ito), and in dashes. Plain rules, since viewers other
+// than browsers know no variables.
 constexpr std::string_view kStyle = R"(<style>
 text { font: 13px sans-serif; fill: #1a1a1a; }
 .ground { fill: #ffffff; }

@@ -23,7 +23,8 @@ const std::vector<ExitCodeDescription>& AllExitCodes() {
        "The server refused: the request is not valid, the key is not known or has not the scope, or the member's state "
        "does "
        "not allow it."},
-      {ExitCode::kNotFound, "not found", "There is no such member, nobody holds the identity, or `bench` found nobody to ask for."},
+      {ExitCode::kNotFound, "not found",
+       "There is no such member, nobody holds the identity, or `bench` found nobody to ask for."},
   };
   return kTable;
 }

@@ -24,6 +24,7 @@ class SimulatedTransport final : public LoadTransport {
     std::function<Fate(std::uint64_t n, BenchTime sent)> fate;
     BenchTime send_cost{0};  // how long the generator takes to send one
     std::function<bool(BenchTime now)> is_down = [](BenchTime) { return false; };
+    std::function<bool(BenchTime now)> is_opening = [](BenchTime) { return false; };  // its connections
   };
   explicit SimulatedTransport(Options options) : options_(std::move(options)) {}
 
@@ -31,6 +32,7 @@ class SimulatedTransport final : public LoadTransport {
   void Open(BenchTime) override {}
   State state() const override {
     if (options_.is_down(now_)) return State::kDown;
+    if (options_.is_opening(now_)) return State::kBusy;
     return under_way_.size() < options_.connections ? State::kReady : State::kBusy;
   }
   void Send(const LoadCall&, std::uint32_t token) override {
