@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help deps run build test lint asan tsan fuzz sim models bench reference format clean
+.PHONY: help deps run build test lint asan tsan fuzz sim models bench reference release-contract format clean
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
@@ -11,7 +11,7 @@ SEEDS ?= 100000
 PRESETS := dev release asan tsan fuzz
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z -]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z -]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the packages that building and testing need
 	@tools/install-packages build test
@@ -48,13 +48,16 @@ bench: ## the figures of docs/figures.md: a table, and JSON in build/bench/
 	@tools/cmake-build release all
 	@/usr/bin/python3 tests/figures/run.py --build build/release --out build/bench
 
-lint: ## formatting, import directions, clang-tidy, generated pages
+lint: ## formatting, import directions, the contract, clang-tidy, generated pages
 	@tools/install-packages build test lint
 	@tools/cmake-build release muster
 	@tests/lint/run build/release
 
 reference: build ## write the generated pages of docs/reference again
 	@tools/generate-reference docs/reference
+
+release-contract: ## part of a release: from now on changes of proto/ are held to what it is now
+	@buf=$$(tools/get-tool buf) && $$buf lint && $$buf build --exclude-source-info -o proto/baseline.binpb
 
 format: ## clang-format everything
 	@tools/install-packages lint

@@ -16,7 +16,7 @@
  * -DRESOLVE replaces the third bind by a resolve, and lets K be moved from member 1 to member 2 in one transaction, as a
  *   merge in one database will. (Without such a move there is a moment between unbind and bind at which nobody holds K.)
  *
- * A bind waits a while before it aborts another (kPatienceLooks); here it may abort at any moment, which covers that.
+ * A bind waits a while before it aborts another (kPatienceWith…); here it may abort at any moment, which covers that.
  *
  * Each of these removes one thing the protocol stands on; spin must find what goes wrong then:
  *   -DNO_FENCE      commit does not look whether its operation was aborted

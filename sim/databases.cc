@@ -35,6 +35,16 @@ class Databases::WatchedTransaction final : public ShardTransaction {
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override {
     return inner_.WriteOperation(id, outcome);
   }
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override { return inner_.ReadAnswer(key); }
+  Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override {
+    return inner_.WriteAnswer(key, answer);
+  }
+  Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
+    return inner_.ReadMerge(target, source);
+  }
+  Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) override {
+    return inner_.WriteMerge(target, source, record);
+  }
 
  private:
   ShardTransaction& inner_;

@@ -5,6 +5,7 @@
 #include <queue>
 #include <vector>
 
+#include "base/check.h"
 #include "base/clock.h"
 
 namespace muster::sim {
@@ -17,7 +18,10 @@ class Scheduler {
 
   Duration now() const { return now_; }
 
-  void After(Duration delay, Work work) { events_.push({now_ + delay, ++scheduled_, std::move(work)}); }
+  void After(Duration delay, Work work) {
+    MUSTER_CHECK(delay >= Duration(0));
+    events_.push({now_ + delay, ++scheduled_, std::move(work)});
+  }
 
   // Runs the next event. False: there is none.
   bool RunNext() {

@@ -110,4 +110,14 @@ void SimShardStore::ForgetOperations(std::uint32_t database, Timestamp before,
   });
 }
 
+void SimShardStore::ForgetAnswers(std::uint32_t database, Timestamp before,
+                                  std::move_only_function<void(Result<std::uint64_t>)> done) {
+  if (!*alive_) return;
+  Later(Travel(), [this, database, before, done = std::move(done)]() mutable {
+    shards().ForgetAnswers(database, before, [&](Result<std::uint64_t> forgotten) {
+      Later(Travel(), [done = std::move(done), forgotten]() mutable { done(forgotten); });
+    });
+  });
+}
+
 }  // namespace muster::sim

@@ -41,6 +41,8 @@ class SimShardStore final : public ShardStore {
   }
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override;
+  void ForgetAnswers(std::uint32_t database, Timestamp before,
+                     std::move_only_function<void(Result<std::uint64_t>)> done) override;
 
  private:
   MemoryShardStore& shards() const { return around_.databases.shards(); }

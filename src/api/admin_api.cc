@@ -4,6 +4,7 @@
 
 #include "api/admin_handler.h"
 #include "api/admin_json.h"
+#include "api/openapi.h"
 
 namespace muster {
 
@@ -32,6 +33,7 @@ void AdminHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
   if (route.rpc == Rpc::kNone) return calls_.Fail(*call, RefusalOf(route), route.allow);
   if (Probes::Serves(route.rpc)) return probes_.Answer(calls_, *call, request.query);
   if (request.crowded) return calls_.FailCrowded(*call);
+  if (route.rpc == Rpc::kGetOpenApi) return AnswerOpenApi(calls_, *call, headers, AdminOpenApi());
   if (auto begun = Dispatch(*call, {request, headers, route.caller}); !begun) calls_.Fail(*call, begun.error());
 }
 
@@ -70,9 +72,10 @@ Result<void> AdminHandler::Admit(Call& call, const Input& input, Scope scope, st
 
 Result<void> AdminHandler::GetRoutes(Call& call, const Input& input) {
   MUSTER_TRY(Admit(call, input, Scope::kAdmin));
+  MUSTER_ASSIGN(const RouteDescription routes, admin_.routes());
   std::string& body = calls_.StartBody();
   JsonWriter json(body);
-  WriteRoutes(json, admin_.routes());
+  WriteRoutes(json, routes);
   calls_.StartHead(call);
   calls_.Answer(call, 200, "application/json", body);
   return {};

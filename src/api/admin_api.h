@@ -14,7 +14,7 @@ namespace muster {
 struct AdminApiDependencies {
   ImportRanges* ranges = nullptr;
   // The live route trees of all loops as one (MergeDescriptions). Called on the admin loop: thread-safe.
-  std::function<RouteDescription()> routes;
+  std::function<Result<RouteDescription>()> routes;
 };
 
 // The operators' HTTP interface, on a port of its own. Scope `admin`, except import and export: `members.import`.
@@ -41,7 +41,7 @@ struct AdminApiDependencies {
 //   order of
 //        ids, values in clear; needs personal.read as well. `limit` is 1 to 1000 (500). Fewer lines than that, or none:
 //        go on after the last id until an answer is empty
-//   GET  /livez, /readyz?verbose, /metrics   without a key
+//   GET  /livez, /readyz?verbose, /metrics, /openapi.json   without a key
 //
 // One for each loop of the admin server; calls of the archive and of the caller directory block that loop alone.
 // Destroying it waits for the writes that it has begun.

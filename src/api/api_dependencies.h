@@ -12,10 +12,13 @@
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
 #include "domain/ports/member_archive.h"
+#include "domain/ports/member_search.h"
 #include "domain/ports/member_writer.h"
 #include "traffic/callers.h"
 
 namespace muster {
+
+class KeysUnderWay;
 
 // What GET /v1/server answers.
 struct ServerInfo {
@@ -38,6 +41,7 @@ struct ReadinessCheck {
 struct ApiDependencies {
   MemberWriter* writer = nullptr;
   MemberArchive* archive = nullptr;
+  MemberSearch* search = nullptr;  // null: members are not searched
   CallerDirectory* callers = nullptr;
   const IdentityCatalog* catalog = nullptr;
   const Keyring* keyring = nullptr;
@@ -45,6 +49,7 @@ struct ApiDependencies {
   Random* random = nullptr;
   Logger* logger = nullptr;
   MetricRegistry* metrics = nullptr;
+  KeysUnderWay* keys_under_way = nullptr;
   std::function<std::vector<ReadinessCheck>()> readiness;  // cheap: it runs on a loop
   std::function<ServerInfo()> server;
 };

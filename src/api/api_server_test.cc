@@ -7,6 +7,7 @@
 
 #include "api/admin_api.h"
 #include "api/http_server.h"
+#include "api/idempotency.h"
 #include "api/member_api.h"
 #include "api/testing/http_client.h"
 #include "domain/id_allocator.h"
@@ -27,7 +28,7 @@ class ApiServerTest : public ::testing::Test {
  protected:
   ApiServerTest() : harness_({.durable = false}) {
     EXPECT_TRUE(harness_.Open());
-    const BindingDependencies binding{&harness_.store->shards(), &harness_.catalog, &ids_, &clock_, &timer_};
+    const BindingDependencies binding{&harness_.store->shards(), &harness_.catalog, &ids_, &clock_, &timer_, {}};
     writer_ = MakeBindingWriter(binding);
     topology_ = OpenTopologyFile(harness_.directory.path() + "/topology.json").value();
     callers_ = MakeCallerDirectory(*topology_, harness_.keyring, clock_, harness_.random);
@@ -59,6 +60,7 @@ class ApiServerTest : public ::testing::Test {
             .random = &harness_.random,
             .logger = &NullLogger(),
             .metrics = harness_.metrics.get(),
+            .keys_under_way = &keys_under_way_,
             .readiness = [] { return std::vector<ReadinessCheck>{{"store", true, ""}}; },
             .server = [] { return ServerInfo{.version = "test"}; }};
   }
@@ -72,6 +74,7 @@ class ApiServerTest : public ::testing::Test {
 
   SystemClock clock_;
   ThreadTimer timer_;
+  KeysUnderWay keys_under_way_;
   testing::StoreHarness harness_;
   IdAllocator ids_{clock_, 0, 0};
   std::unique_ptr<MemberWriter> writer_;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "api/member_handler.h"
+#include "api/openapi.h"
 
 namespace muster {
 
@@ -14,6 +15,7 @@ std::unique_ptr<HttpHandler> MakeMemberApi(EventLoop& loop, std::unique_ptr<Memb
 MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies)
     : writer_(*dependencies.writer),
       archive_(*dependencies.archive),
+      search_(dependencies.search),
       clock_(*dependencies.clock),
       server_(dependencies.server),
       probes_(dependencies, Probes::kExpositionAgeMax),
@@ -21,6 +23,7 @@ MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> read
       json_(*dependencies.catalog, dependencies.keyring->hash_key()),
       calls_(loop, dependencies),
       batches_(calls_.ledger(), [this](Batch& batch) { AnswerBatch(batch); }),
+      search_batches_(calls_.ledger(), [this](SearchBatch& batch) { AnswerSearch(batch); }),
       reader_(std::move(reader)) {}
 
 void MemberHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
@@ -38,6 +41,7 @@ void MemberHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
   if (route.rpc == Rpc::kNone) return calls_.Fail(*call, RefusalOf(route), route.allow);
   if (Probes::Serves(route.rpc)) return probes_.Answer(calls_, *call, request.query);
   if (request.crowded) return calls_.FailCrowded(*call);
+  if (route.rpc == Rpc::kGetOpenApi) return AnswerOpenApi(calls_, *call, headers, MemberOpenApi());
   if (auto begun = Dispatch(*call, {request, headers}); !begun) calls_.Fail(*call, begun.error());
 }
 
@@ -51,6 +55,8 @@ Result<void> MemberHandler::Dispatch(Call& call, const Input& input) {
       return BatchGet(call, input);
     case Rpc::kBatchResolveMembers:
       return BatchResolve(call, input);
+    case Rpc::kSearchMembers:
+      return Search(call, input);
     case Rpc::kListMemberHistory:
       return ListHistory(call, input);
     case Rpc::kGetServer:

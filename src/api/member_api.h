@@ -9,7 +9,8 @@
 
 namespace muster {
 
-// The callers' HTTP interface: /v1/members…, /v1/server, /livez, /readyz and /metrics. Translation only: a request
+// The callers' HTTP interface: /v1/members…, /v1/server, /livez, /readyz, /metrics and
+// /openapi.json. Translation only: a request
 // becomes one call of a port, its Result becomes an answer.
 //
 // One for each loop, used on its thread. It owns the loop's route tree, because the tree must outlive the reads under

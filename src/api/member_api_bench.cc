@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "api/idempotency.h"
 #include "api/json_reader.h"
 #include "api/member_api.h"
 #include "api/member_json.h"
@@ -93,6 +94,7 @@ struct Bench {
                              .random = &random,
                              .logger = &NullLogger(),
                              .metrics = &metrics,
+                             .keys_under_way = &keys_under_way,
                              .readiness = [] { return std::vector<ReadinessCheck>(); },
                              .server = [] { return ServerInfo(); }});
   }
@@ -120,6 +122,7 @@ struct Bench {
   Keyring keyring = Keyring::Generate(random);
   IdentityCatalog catalog = IdentityCatalog::Default();
   MetricRegistry metrics;
+  KeysUnderWay keys_under_way;
   OneCaller topology;
   std::unique_ptr<CallerDirectory> callers = MakeCallerDirectory(topology, keyring, clock, random);
   testing::FakeArchive archive;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "api/call_ledger.h"
@@ -16,9 +17,9 @@ namespace muster {
 inline constexpr std::size_t kBatchAnswerBytesMax = std::size_t{16} << 20;
 
 // The reads of many keys that one call asks for, and what was found for them; used again. `C` is a call of one
-// protocol, with an `exchange` that holds. Members are held as they come, or dropped once the batch cannot be answered.
-// One loop.
-template <typename C>
+// protocol, with an `exchange` that holds; `X` is what its answer needs beside the members. Members are held as they
+// come, or dropped once the batch cannot be answered. One loop.
+template <typename C, typename X = std::monostate>
 class MemberBatches {
  public:
   struct Batch {
@@ -30,6 +31,7 @@ class MemberBatches {
     std::size_t bytes = 0;         // of the members so far
     std::size_t held_bytes = 0;    // bytes, and something for those to come
     std::optional<Error> refusal;  // why it cannot be answered
+    X extra = {};
 
     // The reply for the key at `index`; two words, so that it is kept in the callback itself.
     auto ReplyAt(std::size_t index) {
@@ -68,6 +70,7 @@ class MemberBatches {
     batch.bytes = 0;
     batch.held_bytes = kHoldBytes;
     batch.refusal.reset();
+    batch.extra = {};
     return &batch;
   }
 

@@ -12,9 +12,11 @@
 #include "api/calls.h"
 #include "api/member_batch.h"
 #include "api/member_json.h"
+#include "api/page_token.h"
 #include "api/probes.h"
 #include "api/query.h"
 #include "api/request_headers.h"
+#include "api/search_json.h"
 #include "domain/ports/member_reader.h"
 
 namespace muster {
@@ -24,7 +26,8 @@ inline constexpr std::int64_t kHistoryPageMax = 100;
 inline constexpr std::int64_t kHistoryPageDefault = 50;
 
 // The HttpHandler of member_api.h. One verb a method; a verb that returns an error has not answered, all others have or
-// will. Reads are in member_reads.cc, batches in member_batches.cc, writes in member_writes.cc.
+// will. Reads are in member_reads.cc, batches in member_batches.cc, searches in
+// member_search.cc, writes in member_writes.cc.
 class MemberHandler final : public HttpHandler {
  public:
   MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies);
@@ -38,7 +41,15 @@ class MemberHandler final : public HttpHandler {
     const HttpRequest& request;
     const RequestHeaders& headers;
   };
+  // What a page of a search needs once its members are found.
+  struct SearchPage {
+    Filter filter;
+    SearchFields32 fields = 0;
+    SearchQueryText text;
+    std::string next_token = {};
+  };
   using Batch = MemberBatches<Call>::Batch;
+  using SearchBatch = MemberBatches<Call, SearchPage>::Batch;
   using Write = std::move_only_function<Task<Result<Member>>(WriteContext)>;
 
   Result<void> Dispatch(Call& call, const Input& input);
@@ -54,6 +65,10 @@ class MemberHandler final : public HttpHandler {
   Result<void> BatchResolve(Call& call, const Input& input);
   void AnswerBatch(Batch& batch);
 
+  Result<void> Search(Call& call, const Input& input);
+  Result<void> ShowFound(Call& call, SearchPage page, const Result<MemberSearch::Page>& found);
+  void AnswerSearch(SearchBatch& batch);
+
   Result<void> Register(Call& call, const Input& input);
   Result<void> Update(Call& call, const Input& input);
   Result<void> Bind(Call& call, const Input& input);
@@ -62,6 +77,7 @@ class MemberHandler final : public HttpHandler {
   // What every write begins with: scope, an empty query unless `known` parameters, the body's type, room for it.
   Result<void> AdmitWrite(Call& call, const Input& input, std::span<const std::string_view> known,
                           std::initializer_list<std::string_view> content_types);
+  Result<void> EnterIdempotency(Call& call, const Input& input);
   // Runs `write` when the member's version is one that `condition` allows.
   Result<void> WriteIf(Call& call, VersionCondition condition, Write write);
   void RunWrite(Call& call, std::optional<Version> expected, Write write);
@@ -72,15 +88,18 @@ class MemberHandler final : public HttpHandler {
 
   MemberWriter& writer_;
   MemberArchive& archive_;
+  MemberSearch* search_;  // null: members are not searched
   const Clock& clock_;
   std::function<ServerInfo()> server_;
   Probes probes_;
   KeyedHash token_hash_;
   MemberJson json_;
   QueryParameters query_;
-  std::string path_;  // of a request whose path had escapes
+  std::string idempotency_key_;  // that had escapes
+  std::string path_;             // of a request whose path had escapes
   Calls calls_;
   MemberBatches<Call> batches_;
+  MemberBatches<Call, SearchPage> search_batches_;
   std::unique_ptr<MemberReader> reader_;  // goes first: replies that it still holds refer to the rest
 };
 

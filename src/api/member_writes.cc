@@ -33,11 +33,24 @@ Result<void> MemberHandler::AdmitWrite(Call& call, const Input& input, std::span
     return FailField("If-None-Match", "is for reads; the condition of a write is If-Match");
   }
   if (!input.request.body.empty()) MUSTER_TRY(CheckContentType(input.headers.content_type, content_types));
+  MUSTER_TRY(EnterIdempotency(call, input));
   return calls_.Hold(call, input.request.body.size() + kWriteOverheadBytes);
+}
+
+// The same request is one with the same path, parameters, condition and body, byte for byte.
+Result<void> MemberHandler::EnterIdempotency(Call& call, const Input& input) {
+  MUSTER_ASSIGN(const std::string_view key, ParseIdempotencyKey(input.request.headers, idempotency_key_));
+  if (key.empty()) return {};
+  const std::string_view content[] = {RpcName(call.rpc), input.request.path, input.request.query,
+                                      input.request.Header("If-Match"), input.request.body};
+  return calls_.EnterIdempotency(call, IdempotencyOf(token_hash_, call.caller->name, key, content));
 }
 
 Result<void> MemberHandler::Register(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
+  if (input.request.Header("If-Match").data() != nullptr) {
+    return FailField("If-Match", "is for members that exist; leave it out of a registration");
+  }
   MUSTER_ASSIGN(MemberBody body, json_.ReadMember(input.request.body));
   MUSTER_TRY(CheckOwnPast(body, *call.caller));
   CompleteTimes(body.member, clock_.Now());
@@ -112,10 +125,10 @@ Result<void> MemberHandler::WriteIf(Call& call, VersionCondition condition, Writ
                    return calls_.Fail(call, {.reason = Reason::kMemberNotFound, .message = "no member has this id"});
                  }
                  const Version current = answer->member->version();
-                 if (std::ranges::find(versions, current) == versions.end()) {
-                   return calls_.Fail(call, VersionMismatch());
-                 }
-                 RunWrite(call, current, std::move(write));
+                 const bool matches = std::ranges::find(versions, current) != versions.end();
+                 // Of one that may have been answered before the writer knows.
+                 if (!matches && !call.idempotency) return calls_.Fail(call, VersionMismatch());
+                 RunWrite(call, matches ? current : versions.front(), std::move(write));
                });
   return {};
 }
@@ -124,7 +137,8 @@ void MemberHandler::RunWrite(Call& call, std::optional<Version> expected, Write 
   WriteContext context{.caller = call.caller->name,
                        .request_id = call.request_id,
                        .deadline = call.deadline,
-                       .expected_version = expected};
+                       .expected_version = expected,
+                       .idempotency = call.idempotency};
   const int status = call.rpc == Rpc::kRegisterMember ? 201 : 200;
   calls_.Run(call, write(std::move(context)),
              [this, status](Call& done, Result<Member> member) { AnswerWrite(done, member, status); });
@@ -136,6 +150,7 @@ void MemberHandler::AnswerWrite(Call& call, const Result<Member>& member, int st
   const std::string id = std::to_string(member->id.value());
   std::string& head = calls_.StartHead(call);
   head.append("ETag: \"").append(std::to_string(member->version.value())).append("\"\r\n");
+  if (call.replayed) head.append("Idempotent-Replayed: true\r\n");
   if (status == 201) head.append("Location: /v1/members/").append(id).append("\r\n");
   std::string& body = calls_.StartBody();
   AppendMember(body, call, *MakeMemberDocument(*member));

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "domain/ids.h"
 #include "domain/keyring.h"
+#include "domain/search_order.h"
 
 namespace muster {
 
@@ -21,5 +22,16 @@ std::string MakePageToken(KeyedHash& hash, std::string_view caller, MemberId mem
 // INVALID_ARGUMENT for "pageToken": malformed, changed, another caller's or member's, expired.
 Result<Version> ReadPageToken(KeyedHash& hash, std::string_view caller, MemberId member, std::string_view token,
                               Timestamp now);
+
+// The same of a search: the place to go on behind, bound to the filter and the order in their one spelling. 54
+// characters.
+struct SearchQueryText {
+  std::string filter;
+  std::string order;
+};
+std::string MakeSearchToken(KeyedHash& hash, std::string_view caller, const SearchQueryText& query,
+                            const SearchKey& after, Timestamp now);
+Result<SearchKey> ReadSearchToken(KeyedHash& hash, std::string_view caller, const SearchQueryText& query,
+                                  std::string_view token, Timestamp now);
 
 }  // namespace muster

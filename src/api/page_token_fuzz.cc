@@ -37,6 +37,29 @@ void ReadChanged(KeyedHash& hash, std::string_view changes) {
   Read(hash, token);
 }
 
+const SearchQueryText kQuery{"city = \"Suzhou\"", "id"};
+constexpr SearchKey kAfter{5, MemberId(5)};
+
+void ReadSearch(KeyedHash& hash, std::string_view token) {
+  static const std::string kReal = MakeSearchToken(hash, "orders", kQuery, kAfter, kNow);
+  const auto read = ReadSearchToken(hash, "orders", kQuery, token, kNow);
+  if (!read) {
+    MUSTER_CHECK(token != kReal);
+    return;
+  }
+  // The last character has four bits that carry nothing.
+  MUSTER_CHECK(*read == kAfter &&
+               token.substr(0, kReal.size() - 1) == std::string_view(kReal).substr(0, kReal.size() - 1));
+}
+
+void ReadChangedSearch(KeyedHash& hash, std::string_view changes) {
+  std::string token = MakeSearchToken(hash, "orders", kQuery, kAfter, kNow);
+  for (std::size_t i = 0; i + 1 < changes.size(); i += 2) {
+    token[static_cast<std::uint8_t>(changes[i]) % token.size()] = changes[i + 1];
+  }
+  ReadSearch(hash, token);
+}
+
 }  // namespace
 }  // namespace muster
 
@@ -46,5 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   muster::Read(hash, text);
   muster::ReadChanged(hash, text);
+  muster::ReadSearch(hash, text);
+  muster::ReadChangedSearch(hash, text);
   return 0;
 }

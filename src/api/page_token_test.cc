@@ -56,6 +56,21 @@ RC_GTEST_PROP(PageTokenTest, ComesBackAsItWas, ()) {
   RC_ASSERT(ReadPageToken(hash, caller, kMember, token, kNow).value() == version);
 }
 
+TEST(PageTokenTest, ThatOfASearchIsBoundToItsQuestion) {
+  KeyedHash hash = TestHash();
+  const SearchQueryText query{"city = \"Suzhou\"", "updateTime desc, id"};
+  const SearchKey after{-5, MemberId(INT64_MAX)};
+  const std::string token = MakeSearchToken(hash, "orders", query, after, kNow);
+  EXPECT_EQ(ReadSearchToken(hash, "orders", query, token, kNow), after);
+  EXPECT_FALSE(ReadSearchToken(hash, "coupons", query, token, kNow));
+  EXPECT_FALSE(ReadSearchToken(hash, "orders", {query.filter, "id"}, token, kNow));
+  EXPECT_FALSE(ReadSearchToken(hash, "orders", {"", query.order}, token, kNow));
+  EXPECT_FALSE(ReadSearchToken(hash, "orders", query, token, kNow + kPageTokenLifetime));
+  // Neither list takes the other's.
+  EXPECT_FALSE(ReadPageToken(hash, "orders", kMember, token, kNow));
+  EXPECT_FALSE(ReadSearchToken(hash, "orders", query, MakePageToken(hash, "orders", kMember, Version(5), kNow), kNow));
+}
+
 RC_GTEST_PROP(PageTokenTest, EveryChangeOfACharacterIsSeen, ()) {
   KeyedHash hash = TestHash();
   std::string token = MakePageToken(hash, "orders", kMember, Version(5), kNow);

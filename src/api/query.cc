@@ -103,6 +103,7 @@ Result<std::int64_t> QueryParameters::Integer(std::string_view name, std::int64_
 
 std::optional<std::int64_t> ParseDecimal(std::string_view text) {
   if (text.empty() || text[0] < '0' || text[0] > '9') return std::nullopt;
+  if (text[0] == '0' && text.size() > 1) return std::nullopt;
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;

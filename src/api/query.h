@@ -47,7 +47,8 @@ class QueryParameters {
   std::size_t count_ = 0;
 };
 
-// A decimal integer without sign, spaces or anything after it; nullopt when it is none or above 2^63-1.
+// A decimal integer without sign, spaces, leading zeros or anything after it, so that a number has one text; nullopt
+// when it is none or above 2^63-1.
 std::optional<std::int64_t> ParseDecimal(std::string_view text);
 
 }  // namespace muster

@@ -119,18 +119,22 @@ std::string_view ValidTraceParent(std::string_view text) {
   return text.substr(0, kSize);
 }
 
-bool NamesVersion(std::string_view if_none_match, Version version) {
+bool NamesTag(std::string_view if_none_match, std::string_view opaque) {
   if (if_none_match.empty()) return false;
   if (TrimWhiteSpace(if_none_match) == "*") return true;
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, version.value()).ptr;
-  const std::string_view wanted(digits, static_cast<std::size_t>(end - digits));
   while (!if_none_match.empty()) {
     const auto tag = TakeEntityTag(if_none_match);
     if (!tag) return false;
-    if (tag->opaque == wanted) return true;
+    if (tag->opaque == opaque) return true;
   }
   return false;
+}
+
+bool NamesVersion(std::string_view if_none_match, Version version) {
+  if (if_none_match.empty()) return false;
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, version.value()).ptr;
+  return NamesTag(if_none_match, {digits, static_cast<std::size_t>(end - digits)});
 }
 
 Result<VersionCondition> ParseIfMatch(std::span<const HttpHeader> headers) {

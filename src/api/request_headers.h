@@ -47,8 +47,10 @@ inline std::string_view TraceIdOf(std::string_view trace_parent) {
   return trace_parent.empty() ? trace_parent : trace_parent.substr(3, 32);
 }
 
-// Whether If-None-Match names `version` (weak comparison, lists, "*"), so that the answer is 304. A malformed one names
-// nothing.
+// Whether If-None-Match names the entity tag `opaque`, which is given without its quotes (weak comparison, lists, "*"),
+// so that the answer is 304. A malformed one names nothing.
+bool NamesTag(std::string_view if_none_match, std::string_view opaque);
+// The same for the tag of a member's version.
 bool NamesVersion(std::string_view if_none_match, Version version);
 
 // What If-Match demands of a member's version.

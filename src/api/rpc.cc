@@ -25,10 +25,12 @@ constexpr std::array<RpcRow, kRpcCount> kRpcs = {{{"None"},
                                                   {"UnbindIdentity", true},
                                                   {"CloseMember", true},
                                                   {"ListMemberHistory"},
+                                                  {"SearchMembers"},
                                                   {"GetServer"},
                                                   {"Live"},
                                                   {"Ready"},
                                                   {"Metrics"},
+                                                  {"GetOpenApi"},
                                                   {"CreateCaller", true},
                                                   {"ListCallers"},
                                                   {"RotateCaller", true},
@@ -68,12 +70,15 @@ struct FixedPath {
   std::string_view path;
   Methods methods;
 };
-constexpr std::array<FixedPath, 3> kProbePaths = {
-    {{"/livez", {.get = Rpc::kLive}}, {"/readyz", {.get = Rpc::kReady}}, {"/metrics", {.get = Rpc::kMetrics}}}};
-constexpr std::array<FixedPath, 5> kMemberPaths = {{{"/v1/members", {.post = Rpc::kRegisterMember}},
+constexpr std::array<FixedPath, 4> kSharedPaths = {{{"/livez", {.get = Rpc::kLive}},
+                                                    {"/readyz", {.get = Rpc::kReady}},
+                                                    {"/metrics", {.get = Rpc::kMetrics}},
+                                                    {"/openapi.json", {.get = Rpc::kGetOpenApi}}}};
+constexpr std::array<FixedPath, 6> kMemberPaths = {{{"/v1/members", {.post = Rpc::kRegisterMember}},
                                                     {"/v1/members:resolve", {.get = Rpc::kResolveMember}},
                                                     {"/v1/members:batchGet", {.post = Rpc::kBatchGetMembers}},
                                                     {"/v1/members:batchResolve", {.post = Rpc::kBatchResolveMembers}},
+                                                    {"/v1/members:search", {.post = Rpc::kSearchMembers}},
                                                     {"/v1/server", {.get = Rpc::kGetServer}}}};
 constexpr std::array<FixedPath, 5> kAdminPaths = {
     {{"/admin/v1/callers", {.get = Rpc::kListCallers, .post = Rpc::kCreateCaller}},
@@ -112,7 +117,7 @@ Route RouteMemberPath(HttpMethod method, std::string_view path) {
   constexpr std::string_view kPrefix = "/v1/members/";
   Route route;
   if (!path.starts_with(kPrefix)) {
-    if (!ChooseFixed(kMemberPaths, method, path, route)) ChooseFixed(kProbePaths, method, path, route);
+    if (!ChooseFixed(kMemberPaths, method, path, route)) ChooseFixed(kSharedPaths, method, path, route);
     return route;
   }
   path.remove_prefix(kPrefix.size());
@@ -134,7 +139,7 @@ Route RouteAdminPath(HttpMethod method, std::string_view path) {
   constexpr std::string_view kPrefix = "/admin/v1/callers/";
   Route route;
   if (!path.starts_with(kPrefix)) {
-    if (!ChooseFixed(kAdminPaths, method, path, route)) ChooseFixed(kProbePaths, method, path, route);
+    if (!ChooseFixed(kAdminPaths, method, path, route)) ChooseFixed(kSharedPaths, method, path, route);
     return route;
   }
   path.remove_prefix(kPrefix.size());
@@ -177,8 +182,9 @@ Error RefusalOf(const Route& route) {
   if (route.refusal == Reason::kInvalidArgument) {
     return FailField("id", "must be a whole number from 1 to 9223372036854775807").error();
   }
-  return Error{.reason = Reason::kNotFound,
-               .message = "there is nothing at this path; the API begins with /v1/members"};
+  return Error{
+      .reason = Reason::kNotFound,
+      .message = "there is nothing at this path; the API begins with /v1/members, on the admin port with /admin/v1"};
 }
 
 }  // namespace muster

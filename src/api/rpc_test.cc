@@ -34,6 +34,7 @@ TEST(RouteTest, LeadsWhereTheTableSays) {
   EXPECT_EQ(member(kGet, "/livez"), Rpc::kLive);
   EXPECT_EQ(member(kHead, "/readyz"), Rpc::kReady);
   EXPECT_EQ(member(kGet, "/metrics"), Rpc::kMetrics);
+  EXPECT_EQ(member(kGet, "/openapi.json"), Rpc::kGetOpenApi);
   const auto admin = [](HttpMethod method, std::string_view path) { return RouteAdminPath(method, path).rpc; };
   EXPECT_EQ(admin(kPost, "/admin/v1/callers"), Rpc::kCreateCaller);
   EXPECT_EQ(admin(kGet, "/admin/v1/callers"), Rpc::kListCallers);
@@ -83,7 +84,7 @@ TEST(RouteTest, SaysWhichMethodsAPathTakes) {
 
 TEST(RouteTest, RefusesIdsThatAreNone) {
   for (const char* id :
-       {"0", "-1", "+1", "x", "1x", "1.0", "", "9223372036854775808", "99999999999999999999999", " 1"}) {
+       {"0", "-1", "+1", "07", "x", "1x", "1.0", "", "9223372036854775808", "99999999999999999999999", " 1"}) {
     const Route route = RouteMemberPath(kGet, "/v1/members/" + std::string(id));
     EXPECT_EQ(route.rpc, Rpc::kNone) << id;
     EXPECT_EQ(route.refusal, Reason::kInvalidArgument) << id;

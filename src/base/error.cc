@@ -17,7 +17,7 @@ const std::vector<ReasonDescription>& AllReasons() {
       {Reason::kMemberExists, "MEMBER_EXISTS", 409, 6, false, "The member exists already"},
       {Reason::kIdentityTaken, "IDENTITY_TAKEN", 409, 6, false, "Another member holds this identity"},
       {Reason::kStateConflict, "STATE_CONFLICT", 409, 9, false, "The member's state does not allow this"},
-      {Reason::kLimitExceeded, "LIMIT_EXCEEDED", 409, 9, false, "The member holds as many as it may"},
+      {Reason::kLimitExceeded, "LIMIT_EXCEEDED", 409, 9, false, "A limit is reached"},
       {Reason::kIdempotencyInProgress, "IDEMPOTENCY_IN_PROGRESS", 409, 10, true,
        "A request with this Idempotency-Key is under way"},
       {Reason::kPositionExpired, "POSITION_EXPIRED", 410, 11, false, "The position is not kept any more"},

@@ -131,7 +131,7 @@ class AsyncLogger final : public Logger {
   }
 
   void Write(std::string& lines) {
-    if (std::exchange(is_torn_, false)) lines.insert(0, 1, '\n');
+    if (is_torn_) lines.insert(0, 1, '\n');
     WriteOut(lines);
   }
 
@@ -147,13 +147,15 @@ class AsyncLogger final : public Logger {
         continue;
       }
       if (written <= 0) {
-        dropped_.fetch_add(CountLines(lines), std::memory_order_relaxed);
-        is_torn_ = lines.size() < size && lines.data()[-1] != '\n';
+        const bool is_untouched = lines.size() == size;
+        dropped_.fetch_add(CountLines(lines) - (is_untouched && is_torn_ ? 1 : 0), std::memory_order_relaxed);
+        if (!is_untouched) is_torn_ = lines.data()[-1] != '\n';
         return;
       }
       has_waited = false;
       lines.remove_prefix(static_cast<std::size_t>(written));
     }
+    if (size > 0) is_torn_ = false;
   }
 
   // If it cannot be opened, what is open is written on.

@@ -23,6 +23,8 @@
 #include <system_error>
 #include <vector>
 
+#include "bench/figure_members.h"
+
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
@@ -40,8 +42,9 @@ struct Settings {
   int connections = 64;
   int pipeline = 1;
   double seconds = 3;
-  std::string mode =
-      "get";  // get: GET /v1/members/{1..members}; plain: GET /; register: POST /v1/members, a fresh phone each
+  // get: GET /v1/members/{1..members}; plain: GET /; register: POST /v1/members, a fresh phone each; search: POST
+  // /v1/members:search, 50 of the members of tests/figures/members.py by city and tier from a random place on
+  std::string mode = "get";
   std::uint64_t members = 1;
   std::uint64_t first_phone = 0;  // of register; the n-th has first_phone + n
   std::string key;
@@ -68,6 +71,8 @@ class RequestMaker {
       out.append(digits, end);
       out += tail_;
       out += "\r\n";
+    } else if (settings_.mode == "search") {
+      AppendSearch(out);
     } else {
       AppendRegister(out);
     }
@@ -88,12 +93,26 @@ class RequestMaker {
         body, sizeof body,
         R"({"displayName":"Load","city":"Suzhou","tier":"gold","identities":[{"kind":"phone","value":"+86139%08llu"}]})",
         static_cast<unsigned long long>(next_phone_++ % 100'000'000));
-    out += "POST /v1/members";
+    AppendPost(out, "POST /v1/members", {body, static_cast<std::size_t>(size)});
+  }
+
+  void AppendSearch(std::string& out) {
+    const std::uint64_t city = NextRandom() % bench::kCities.size();
+    char body[256];
+    const int size =
+        std::snprintf(body, sizeof body, R"({"filter":"city = \"%s\" AND tier = \"%s\" AND id > %llu","pageSize":50})",
+                      bench::kCities[city], bench::kTiers[city % bench::kTiers.size()],
+                      static_cast<unsigned long long>(NextRandom() % settings_.members));
+    AppendPost(out, "POST /v1/members:search", {body, static_cast<std::size_t>(size)});
+  }
+
+  void AppendPost(std::string& out, std::string_view line, std::string_view body) {
+    out += line;
     out += tail_;
     out += "Content-Type: application/json\r\nContent-Length: ";
-    out += std::to_string(size);
+    out += std::to_string(body.size());
     out += "\r\n\r\n";
-    out.append(body, static_cast<std::size_t>(size));
+    out += body;
   }
 
   const Settings& settings_;

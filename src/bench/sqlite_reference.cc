@@ -3,7 +3,11 @@
 //   sqlite_reference single DIRECTORY SECONDS     one row a transaction, for some seconds
 //   sqlite_reference copy SOURCE DIRECTORY        every row of a muster data file, 1,000 members a transaction
 //
-// One JSON object on stdout: {"rows":…,"seconds":…,"per_second":…}; `copy` counts members.
+//   sqlite_reference search DATA SECONDS          50 records by city and tier from a random member on, from muster's
+//   files
+//
+// One JSON object on stdout: {"rows":…,"seconds":…,"per_second":…}; `copy` counts members,
+// `search` pages.
 
 #include <sqlite3.h>
 
@@ -12,8 +16,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <random>
 #include <string>
 #include <vector>
+
+#include "bench/figure_members.h"
+#include "search/index_terms.h"
 
 namespace {
 
@@ -143,6 +151,41 @@ void Copy(const std::string& source_path, const std::string& directory) {
   std::_Exit(0);  // a million rows of values are not worth freeing one by one
 }
 
+// The best SQL for it on the same files: the posting of both together, and behind each of its rows the member's.
+void Search(const std::string& data, double seconds) {
+  Database database(data + "/muster-0.db", SQLITE_OPEN_READONLY);
+  database.Execute("ATTACH '" + data + "/search.db' AS search; PRAGMA mmap_size = 68719476736; " +
+                   "PRAGMA search.mmap_size = 68719476736");
+  sqlite3_stmt* select = database.Prepare(
+      "SELECT m.id, m.version, m.record FROM search.posting p JOIN main.member m ON m.id = p.id "
+      "WHERE p.term = ?1 AND p.id > ?2 ORDER BY p.id LIMIT 50");
+  sqlite3_stmt* last = database.Prepare("SELECT max(id) FROM main.member");
+  if (sqlite3_step(last) != SQLITE_ROW) Die(nullptr, "no members");
+  const auto members = static_cast<std::uint64_t>(sqlite3_column_int64(last, 0));
+  sqlite3_finalize(last);
+  std::mt19937_64 random(std::random_device{}());
+  const auto started = SteadyClock::now();
+  const auto end = started + std::chrono::duration<double>(seconds);
+  std::uint64_t pages = 0, bytes = 0;
+  while (SteadyClock::now() < end) {
+    const std::size_t city = random() % bench::kCities.size();
+    const char* tier = bench::kTiers[city % bench::kTiers.size()];
+    sqlite3_bind_int64(select, 1, muster::TermOfCityAndTier(bench::kCities[city], tier));
+    sqlite3_bind_int64(select, 2, static_cast<sqlite3_int64>(random() % members));
+    while (sqlite3_step(select) == SQLITE_ROW) {
+      // Touched, as whoever makes an answer of it does.
+      const auto* record = static_cast<const unsigned char*>(sqlite3_column_blob(select, 2));
+      const int size = sqlite3_column_bytes(select, 2);
+      bytes += static_cast<std::uint64_t>(size) + record[size - 1];
+    }
+    sqlite3_reset(select);
+    ++pages;
+  }
+  sqlite3_finalize(select);
+  if (bytes == 0) Die(nullptr, "no page had a member");
+  Report(pages, started);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -151,8 +194,11 @@ int main(int argc, char** argv) {
     Single(arguments[1], std::stod(arguments[2]));
   } else if (arguments.size() == 3 && arguments[0] == "copy") {
     Copy(arguments[1], arguments[2]);
+  } else if (arguments.size() == 3 && arguments[0] == "search") {
+    Search(arguments[1], std::stod(arguments[2]));
   } else {
-    std::fprintf(stderr, "usage: sqlite_reference single DIRECTORY SECONDS | copy SOURCE DIRECTORY\n");
+    std::fprintf(stderr,
+                 "usage: sqlite_reference single DIRECTORY SECONDS | copy SOURCE DIRECTORY | search DATA SECONDS\n");
     return 2;
   }
   return 0;

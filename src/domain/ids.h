@@ -42,6 +42,12 @@ struct IdentityKey {
   }
 };
 
+// A keyed hash of a caller and its Idempotency-Key, or of a request's content (128 bits).
+struct RequestHash {
+  std::array<std::uint8_t, 16> bytes{};
+  friend auto operator<=>(const RequestHash&, const RequestHash&) = default;
+};
+
 // Never changes: the placement of every member and identity depends on it.
 inline ShardId ShardOf(MemberId id) {
   return ShardId(static_cast<std::uint16_t>(Mix64(static_cast<std::uint64_t>(id.value())) % kShardCount));
@@ -49,6 +55,8 @@ inline ShardId ShardOf(MemberId id) {
 inline ShardId ShardOf(const IdentityKey& key) {
   return ShardId(static_cast<std::uint16_t>((key.bytes[0] << 8 | key.bytes[1]) % kShardCount));
 }
+// Where a member is made whose registration has this key.
+inline ShardId ShardOf(const RequestHash& key) { return ShardOf(IdentityKey{key.bytes}); }
 
 }  // namespace muster
 

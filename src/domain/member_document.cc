@@ -107,7 +107,6 @@ class MemberDocumentBuilder {
   }
 
   void Time(std::string_view prefix, Timestamp time) {
-    if (time == Timestamp{}) return;
     Literal(prefix);
     at_ = json_text::WriteTime(at_, time);
     *at_++ = '"';

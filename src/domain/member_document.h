@@ -88,7 +88,7 @@ class MemberDocumentRef {
 };
 
 // Renders a member. The JSON is proto3's mapping of muster.v1.Member: lowerCamelCase, 64-bit integers as strings,
-// fields at their default left out (a time of 1970-01-01T00:00:00Z is one), in the order of the field numbers,
+// fields at their default left out (but not times, which every member has), in the order of the field numbers,
 // attributes in the order of their names. Texts must be valid UTF-8 (CheckFields sees to that). 0.3 µs for 600 bytes.
 MemberDocumentRef MakeMemberDocument(const Member& member);
 

@@ -51,12 +51,12 @@ v1::Member ToMessage(const Member& member) {
     out.set_value(identity.value.Reveal());
     out.set_verified(identity.verified);
     out.set_state(static_cast<v1::Identity::State>(identity.state));
-    if (identity.bind_time != Timestamp{}) SetTime(*out.mutable_bind_time(), identity.bind_time);
+    SetTime(*out.mutable_bind_time(), identity.bind_time);
     out.set_source(identity.source);
   }
   message.set_version(member.version.value());
-  if (member.create_time != Timestamp{}) SetTime(*message.mutable_create_time(), member.create_time);
-  if (member.update_time != Timestamp{}) SetTime(*message.mutable_update_time(), member.update_time);
+  SetTime(*message.mutable_create_time(), member.create_time);
+  SetTime(*message.mutable_update_time(), member.update_time);
   message.set_merged_into(member.merged_into.value());
   return message;
 }
@@ -108,7 +108,7 @@ TEST(MemberDocumentTest, IsTheJsonOfTheContract) {
       R"("birthDate":"1990-01-31","city":"Suzhou","tier":"gold","tags":["frequent","a\\b"],)"
       R"("attributes":{"alpha":"","zeta":"1"},"identities":[{"kind":"phone","value":"+8613800000001","verified":true,)"
       R"("state":"BOUND","bindTime":"2023-11-14T22:13:20.123Z","source":"import"},{"kind":"account","platform":"shop",)"
-      R"("value":"quoted\"account","state":"QUARANTINED"}],"version":"3","createTime":"2020-09-13T12:26:40Z",)"
+      R"("value":"quoted\"account","state":"QUARANTINED","bindTime":"1970-01-01T00:00:00Z"}],"version":"3","createTime":"2020-09-13T12:26:40Z",)"
       R"("updateTime":"2023-11-14T22:13:20.000001Z"})");
 }
 
@@ -119,7 +119,7 @@ TEST(MemberDocumentTest, MasksEveryPersonalValueAndNothingElse) {
       R"("birthDate":"1990-01-31","city":"Suzhou","tier":"gold","tags":["frequent","a\\b"],)"
       R"("attributes":{"alpha":"","zeta":"1"},"identities":[{"kind":"phone","value":"+86138****0001","verified":true,)"
       R"("state":"BOUND","bindTime":"2023-11-14T22:13:20.123Z","source":"import"},{"kind":"account","platform":"shop",)"
-      R"("value":"***","state":"QUARANTINED"}],"version":"3","createTime":"2020-09-13T12:26:40Z",)"
+      R"("value":"***","state":"QUARANTINED","bindTime":"1970-01-01T00:00:00Z"}],"version":"3","createTime":"2020-09-13T12:26:40Z",)"
       R"("updateTime":"2023-11-14T22:13:20.000001Z"})");
 }
 
@@ -127,7 +127,8 @@ TEST(MemberDocumentTest, ABareMemberHasAnIdAStateAndAVersion) {
   Member member;
   member.id = MemberId(1);
   const MemberDocumentRef document = MakeMemberDocument(member);
-  EXPECT_EQ(document->json(), R"({"id":"1","state":"ACTIVE","version":"1"})");
+  EXPECT_EQ(document->json(), R"({"id":"1","state":"ACTIVE","version":"1","createTime":"1970-01-01T00:00:00Z",)"
+                              R"("updateTime":"1970-01-01T00:00:00Z"})");
   EXPECT_EQ(Masked(document), document->json());
   EXPECT_TRUE(document->keys().empty());
 }
@@ -137,7 +138,9 @@ TEST(MemberDocumentTest, AMergedMemberNamesTheSurvivor) {
   member.id = MemberId(1);
   member.state = MemberState::kMerged;
   member.merged_into = MemberId(2);
-  EXPECT_EQ(MakeMemberDocument(member)->json(), R"({"id":"1","state":"MERGED","version":"1","mergedInto":"2"})");
+  EXPECT_EQ(MakeMemberDocument(member)->json(),
+            R"({"id":"1","state":"MERGED","version":"1","createTime":"1970-01-01T00:00:00Z",)"
+            R"("updateTime":"1970-01-01T00:00:00Z","mergedInto":"2"})");
 }
 
 TEST(MemberDocumentTest, EveryEnumeratorHasTheNameOfTheContract) {

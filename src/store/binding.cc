@@ -21,13 +21,18 @@ std::vector<IdentityKey> SortedKeys(const Member& member) {
   return keys;
 }
 
+Member Replay(Member answer, const WriteContext& context) {
+  if (context.idempotency->replayed != nullptr) *context.idempotency->replayed = true;
+  return answer;
+}
+
 class BindingWriter final : public MemberWriter {
  public:
   explicit BindingWriter(const BindingDependencies& dependencies)
       : shards_(*dependencies.shards),
         catalog_(*dependencies.catalog),
         ids_(*dependencies.ids),
-        claims_(*dependencies.shards, *dependencies.clock, *dependencies.timer) {}
+        claims_(*dependencies.shards, *dependencies.clock, *dependencies.timer, dependencies.ended_up_to) {}
 
   Task<Result<Member>> Register(Member member, bool imported, WriteContext context) override;
   Task<Result<ImportedMember>> Import(Member member, WriteContext context) override;
@@ -42,6 +47,7 @@ class BindingWriter final : public MemberWriter {
   Task<Result<ImportedMember>> Create(Member member, bool imported, WriteContext context);
   static CommitStep Creation(Member& member, bool imported, bool allocated, bool& was_in, const WriteContext& context);
   Task<Result<Member>> AnswerTaken(const Member& wanted, bool allocated, Claimed claimed, const WriteContext& context);
+  MemberId AllocateId(const WriteContext& context);
   Task<Result<Member>> CommitEdit(MemberId id, const Edit& edit, const WriteContext& context);
 
   ShardStore& shards_;
@@ -66,6 +72,7 @@ Task<Result<Member>> BindingWriter::Bind(MemberId id, Identity identity, WriteCo
     identity.bound_by = operation.id;
     MUSTER_CO_ASSIGN(Claimed claimed, co_await claims_.Claim(operation, keys, commit, context));
     if (claimed.verdict == Claimed::Verdict::kCommitted) co_return std::move(*claimed.member);
+    if (claimed.verdict == Claimed::Verdict::kReplayed) co_return Replay(std::move(*claimed.member), context);
     if (claimed.verdict == Claimed::Verdict::kTaken) {
       co_return Fail(Reason::kIdentityTaken, "another member holds this identity");
     }
@@ -97,7 +104,7 @@ Task<Result<ImportedMember>> BindingWriter::Create(Member member, bool imported,
   const bool allocated = member.id == MemberId(0);
   const std::vector<IdentityKey> keys = SortedKeys(member);
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    if (allocated) member.id = ids_.NextMemberId();
+    if (allocated) member.id = AllocateId(context);
     const Operation operation = Begin(member.id);
     member.created_by = context.operation_id.value_or(operation.id);
     for (Identity& identity : member.identities) identity.bound_by = operation.id;
@@ -105,12 +112,24 @@ Task<Result<ImportedMember>> BindingWriter::Create(Member member, bool imported,
     const CommitStep commit = Creation(member, imported, allocated, was_in, context);
     MUSTER_CO_ASSIGN(Claimed claimed, co_await claims_.Claim(operation, keys, commit, context));
     if (claimed.verdict == Claimed::Verdict::kCommitted) co_return ImportedMember{std::move(*claimed.member), was_in};
+    if (claimed.verdict == Claimed::Verdict::kReplayed) {
+      co_return ImportedMember{Replay(std::move(*claimed.member), context), true};
+    }
     if (claimed.verdict == Claimed::Verdict::kTaken) {
       MUSTER_CO_ASSIGN(Member standing, co_await AnswerTaken(member, allocated, std::move(claimed), context));
       co_return ImportedMember{std::move(standing), true};
     }
   }
   co_return FailContended();
+}
+
+// A registration that may be sent again makes its member where its key lives: there the second one looks.
+MemberId BindingWriter::AllocateId(const WriteContext& context) {
+  MemberId id = ids_.NextMemberId();
+  if (!context.idempotency) return id;
+  const std::uint32_t home = shards_.DatabaseOf(ShardOf(context.idempotency->key));
+  while (shards_.DatabaseOf(id) != home) id = ids_.NextMemberId();
+  return id;
 }
 
 // Writes a new member; one that the same operation made before is answered as it is now (`was_in`).
@@ -187,10 +206,14 @@ Task<Result<Member>> BindingWriter::CommitEdit(MemberId id, const Edit& edit, co
   const std::uint32_t home = shards_.DatabaseOf(id);
   MUSTER_CO_TRY(claims_.CheckDeadline(context));
   std::optional<Member> member;
+  bool is_replay = false;
   std::vector<ClaimProtocol::Swap> elsewhere;
   ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
     elsewhere.clear();
     MUSTER_TRY(claims_.CheckDeadline(context));
+    MUSTER_ASSIGN(member, FindAnswer(rows, context));
+    is_replay = member.has_value();
+    if (is_replay) return {};
     MUSTER_ASSIGN(Commitment commitment, Commit(rows, id, edit, context, shards_.Now(home)));
     for (const Identity& identity : commitment.freed) {
       const LookupRow row{id, identity.bound_by};
@@ -200,11 +223,13 @@ Task<Result<Member>> BindingWriter::CommitEdit(MemberId id, const Edit& edit, co
       }
       MUSTER_TRY(Replace(rows, identity.key, row, std::nullopt));
     }
+    MUSTER_TRY(KeepAnswer(rows, context, commitment.member));
     member = std::move(commitment.member);
     return {};
   };
   Result<void> result = co_await InDatabase(shards_, home, std::move(transaction));
   MUSTER_CO_TRY(std::move(result));
+  if (is_replay) co_return Replay(std::move(*member), context);
   claims_.SwapInBackground(elsewhere);
   co_return std::move(*member);
 }

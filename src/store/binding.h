@@ -17,6 +17,9 @@ struct BindingDependencies {
   IdAllocator* ids = nullptr;
   const Clock* clock = nullptr;
   Timer* timer = nullptr;
+  // Operations up to this one are of processes that have ended: nobody waits for them. A store that one process has for
+  // itself knows it.
+  OperationId ended_up_to{0};
 };
 
 // How long an operation may take from its beginning to its commit, by the clock of its member's database; an older one
@@ -39,12 +42,13 @@ inline constexpr int kAttemptsMax = 8;
 // How often an attempt looks at one identity that keeps changing hands. Beyond: OVERLOADED.
 inline constexpr int kReservationTriesMax = 8;
 
-// A reservation whose operation may still be under way is waited for before it is aborted: identities are reserved in
-// the order of their keys, so whoever waits keeps nobody waiting who could keep it, and the faster of two ends. A crash
-// costs the next writer this patience, and only in the first second after it: 16 looks with pauses from 1 to 100 ms.
-// This is for progress alone; an abort at any moment would be right.
-inline constexpr int kPatienceLooks = 16;
-inline constexpr Duration kPatienceMax = std::chrono::seconds(1);
+// A reservation whose operation may still be under way is waited for before it is aborted, so long since it was first
+// seen. Identities are reserved in the order of their keys, so nobody waits in a circle, and the older of two waits
+// less long than the younger: the oldest of all is aborted by nobody as long as it takes less than the longer patience.
+// What a crash left costs the next writer this patience, where it is not known to be that (ended_up_to). This is for
+// progress alone; an abort at any moment would be right.
+inline constexpr Duration kPatienceWithYounger = std::chrono::seconds(1);
+inline constexpr Duration kPatienceWithOlder = std::chrono::seconds(3);
 
 // The writes of the directory over sharded transactions: "one identity, one member" across shards and crashes. What a
 // write refuses, it has not written; reservations that it made before are given back, and those that a crash leaves

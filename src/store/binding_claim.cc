@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "domain/id_allocator.h"
 #include "store/binding.h"
 #include "store/in_database.h"
 
@@ -14,9 +13,35 @@ namespace {
 
 constexpr Duration kPauseMin = std::chrono::milliseconds(1);
 constexpr Duration kPauseMax = std::chrono::milliseconds(100);
+constexpr int kPauseDoublings = 7;
 
 // Rolls a transaction back whose verdict is said beside it; nobody sees the error.
 std::unexpected<Error> RollBack() { return Fail(Reason::kStateConflict, "the transaction was rolled back"); }
+
+// A transaction whose writes go nowhere.
+class Rehearsal final : public ShardTransaction {
+ public:
+  explicit Rehearsal(ShardTransaction& rows) : rows_(rows) {}
+
+  Result<std::optional<Member>> ReadMember(MemberId id) override { return rows_.ReadMember(id); }
+  Result<void> WriteMember(const Member& /*member*/, const Change& /*change*/) override { return {}; }
+  Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override { return rows_.ReadLookup(key); }
+  Result<void> WriteLookup(const IdentityKey& /*key*/, const std::optional<LookupRow>& /*row*/) override { return {}; }
+  Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override { return rows_.ReadOperation(id); }
+  Result<void> WriteOperation(OperationId /*id*/, OperationOutcome /*outcome*/) override { return {}; }
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override { return rows_.ReadAnswer(key); }
+  Result<void> WriteAnswer(const RequestHash& /*key*/, const KeptAnswer& /*answer*/) override { return {}; }
+  Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
+    return rows_.ReadMerge(target, source);
+  }
+  Result<void> WriteMerge(MemberId /*target*/, MemberId /*source*/,
+                          const std::optional<MergeRecord>& /*merge*/) override {
+    return {};
+  }
+
+ private:
+  ShardTransaction& rows_;
+};
 
 // The row that belongs to what `member` lists under `key`; empty when it does not list it.
 std::optional<LookupRow> RowOf(const Member& member, const IdentityKey& key) {
@@ -65,6 +90,11 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
   ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
     claimed = {};
     MUSTER_TRY(CheckDeadline(context));
+    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+    if (answer) {
+      claimed = {Claimed::Verdict::kReplayed, std::move(answer), {}};
+      return RollBack();
+    }
     std::vector<IdentityKey> free;
     for (const IdentityKey& key : keys) {
       MUSTER_ASSIGN(const std::optional<LookupRow> row, rows.ReadLookup(key));
@@ -94,6 +124,7 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
         MUSTER_TRY(rows.WriteLookup(key, row));
       }
     }
+    MUSTER_TRY(KeepAnswer(rows, context, *member));
     claimed = {Claimed::Verdict::kCommitted, std::move(member), {}};
     return {};
   };
@@ -123,48 +154,57 @@ Result<ClaimProtocol::Standing> ClaimProtocol::Examine(ShardTransaction& transac
 Result<ClaimProtocol::Standing> ClaimProtocol::Judge(ShardTransaction& transaction, const IdentityKey& key,
                                                      const LookupRow& row, const Patience* patience) const {
   Standing standing;
-  if (patience != nullptr && (patience->rival != row || patience->looks < kPatienceLooks)) {
-    const Timestamp begun_at = IdAllocator::TimeOf(row.operation_id.value());
-    if (shards_.Now(shards_.DatabaseOf(row.member_id)) - begun_at < kPatienceMax) {
-      MUSTER_ASSIGN(const bool undecided, IsUndecided(transaction, key, row));
-      if (undecided) {
-        standing.rival = row;
-        return standing;
-      }
+  if (patience != nullptr && MayWait(row, *patience)) {
+    MUSTER_ASSIGN(const bool undecided, IsUndecided(transaction, key, row));
+    if (undecided) {
+      standing.rival = row;
+      return standing;
     }
   }
   MUSTER_ASSIGN(standing.holder, Settle(transaction, key, row));
   return standing;
 }
 
-// Pauses before the next look at a rival's reservation. False: it is another rival than before.
+bool ClaimProtocol::MayWait(const LookupRow& rival, const Patience& patience) const {
+  if (rival.operation_id <= ended_up_to_) return false;
+  const bool is_older = rival.operation_id < patience.operation_id;
+  const Duration longest = is_older ? kPatienceWithOlder : kPatienceWithYounger;
+  return patience.rival != rival || clock_.Monotonic() - patience.since < longest;
+}
+
+// Pauses before the next look at a rival's reservation.
 Task<bool> ClaimProtocol::Wait(const LookupRow& rival, Patience& patience, const WriteContext& context) {
-  const bool is_same = patience.rival == rival;
-  if (!is_same) patience = {rival, 0};
-  const Duration longest = std::min<Duration>(kPauseMax, context.deadline.at() - clock_.Monotonic());
-  const Duration pause = std::min(kPauseMin * (1 << patience.looks++), longest);
-  co_await Callback<bool>([&](auto done) { timer_.After(pause, [done = std::move(done)]() mutable { done(true); }); });
-  co_return is_same;
+  const Instant now = clock_.Monotonic();
+  if (patience.rival != rival) patience = {patience.operation_id, rival, now, 0};
+  const Duration left = std::max(Duration(0), context.deadline.at() - now);
+  const Duration pause = std::min({kPauseMin * (1 << std::min(patience.looks++, kPauseDoublings)), kPauseMax, left});
+  co_return co_await Callback<bool>(
+      [&](auto done) { timer_.After(pause, [done = std::move(done)]() mutable { done(true); }); });
 }
 
 Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
                                                  const CommitStep& commit, const WriteContext& context) {
+  // Before, and again in the commit and when an identity turns out to be held: the same request may be under way twice.
+  Result<Claimed> before = co_await FindAnswerAcross(operation, context);
+  if (!before || before->verdict == Claimed::Verdict::kReplayed) co_return before;
   std::vector<IdentityKey> reserved;
   std::vector<IdentityKey> held;
-  for (const IdentityKey& key : keys) {
-    Result<std::optional<Member>> holder = co_await ReserveAcross(operation, key, context);
-    if (!holder) {
-      reserved.push_back(key);  // perhaps
+  for (std::size_t index = 0; index < keys.size(); ++index) {
+    Result<Claimed> reservation = co_await ReserveAcross(operation, std::span(keys).subspan(index), commit, context);
+    if (!reservation) {
+      reserved.push_back(keys[index]);  // perhaps
       Release(operation, reserved);
-      co_return Fail(std::move(holder).error());
+      co_return reservation;
     }
-    if (!*holder) {
-      reserved.push_back(key);
-    } else if ((*holder)->id == operation.member_id) {
-      held.push_back(key);
+    if (reservation->verdict == Claimed::Verdict::kNone) {
+      reserved.push_back(keys[index]);
+    } else if (reservation->member->id == operation.member_id) {
+      held.push_back(keys[index]);
     } else {
       Release(operation, reserved);
-      co_return Claimed{Claimed::Verdict::kTaken, std::move(*holder), key};
+      Result<Claimed> meanwhile = co_await FindAnswerAcross(operation, context);
+      if (!meanwhile || meanwhile->verdict == Claimed::Verdict::kReplayed) co_return meanwhile;
+      co_return reservation;
     }
   }
 
@@ -188,13 +228,33 @@ Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, con
   co_return claimed;
 }
 
-// Takes the lookup row of one identity for the operation. Answers the member that holds it, if one does.
-Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation& operation, const IdentityKey& key,
-                                                                 const WriteContext& context) {
+// kReplayed when the request has been answered before, else kNone.
+Task<Result<Claimed>> ClaimProtocol::FindAnswerAcross(const Operation& operation, const WriteContext& context) {
+  if (!context.idempotency) co_return Claimed{};
+  MUSTER_CO_TRY(CheckDeadline(context));
+  std::optional<Member> answer;
+  ShardStore::Transaction look = [&](ShardTransaction& rows) -> Result<void> {
+    MUSTER_ASSIGN(answer, FindAnswer(rows, context));
+    return {};
+  };
+  Result<void> result = co_await InDatabase(shards_, shards_.DatabaseOf(operation.member_id), std::move(look));
+  MUSTER_CO_TRY(NothingWritten(std::move(result)));
+  if (!answer) co_return Claimed{};
+  co_return Claimed{Claimed::Verdict::kReplayed, std::move(answer), {}};
+}
+
+// Takes the lookup row of the first of `keys` for the operation: kNone. Or kTaken: the member that holds it, if one
+// does. Before it waits for a rival it looks once whether there is anything to wait for: at the other keys, which
+// another member may hold, and at the member itself, which may not allow the commit.
+Task<Result<Claimed>> ClaimProtocol::ReserveAcross(const Operation& operation, std::span<const IdentityKey> keys,
+                                                   const CommitStep& commit, const WriteContext& context) {
+  const IdentityKey key = keys.front();
   const std::uint32_t database = shards_.DatabaseOf(key);
+  const Deadline age_limit = Deadline::After(clock_, kOperationAgeMax);
   std::optional<LookupRow> dangling;
-  Patience patience;
-  for (int tries = 0; tries < kReservationTriesMax;) {
+  Patience patience{.operation_id = operation.id};
+  bool has_looked_ahead = false;
+  for (int tries = 0; tries < kReservationTriesMax && !age_limit.Passed(clock_);) {
     MUSTER_CO_TRY(CheckDeadline(context));
     Standing standing;
     ShardStore::Transaction reserve = [&](ShardTransaction& rows) -> Result<void> {
@@ -220,18 +280,64 @@ Task<Result<std::optional<Member>>> ClaimProtocol::ReserveAcross(const Operation
       };
       result = co_await InDatabase(shards_, shards_.DatabaseOf(row.member_id), std::move(judge));
       MUSTER_CO_TRY(NothingWritten(std::move(result)));
-      if (standing.holder) co_return std::move(standing.holder);
-      if (!standing.rival) {
+      if (!standing.holder && !standing.rival) {
         dangling = row;
         ++tries;
         continue;
       }
     }
-    if (!standing.rival) co_return std::move(standing.holder);
-    const bool is_same = co_await Wait(*standing.rival, patience, context);
-    if (!is_same) ++tries;
+    if (standing.holder) co_return Claimed{Claimed::Verdict::kTaken, std::move(standing.holder), key};
+    if (!standing.rival) co_return Claimed{};
+    if (!std::exchange(has_looked_ahead, true)) {
+      Result<Claimed> taken = co_await FindTaken(operation, keys.subspan(1), context);
+      if (!taken || taken->verdict == Claimed::Verdict::kTaken) co_return taken;
+      Result<void> rehearsed = co_await Rehearse(operation, commit, context);
+      MUSTER_CO_TRY(std::move(rehearsed));
+    }
+    co_await Wait(*standing.rival, patience, context);
   }
   co_return FailContended();
+}
+
+// The errors of `commit` as things stand now. Nothing is written.
+Task<Result<void>> ClaimProtocol::Rehearse(const Operation& operation, const CommitStep& commit,
+                                           const WriteContext& context) {
+  const std::uint32_t home = shards_.DatabaseOf(operation.member_id);
+  MUSTER_CO_TRY(CheckDeadline(context));
+  ShardStore::Transaction rehearsal = [&](ShardTransaction& rows) -> Result<void> {
+    Rehearsal unwritten(rows);
+    MUSTER_TRY(commit(unwritten, shards_.Now(home)));
+    return {};
+  };
+  Result<void> result = co_await InDatabase(shards_, home, std::move(rehearsal));
+  co_return NothingWritten(std::move(result));
+}
+
+// kTaken when another member holds one of `keys` now, else kNone.
+Task<Result<Claimed>> ClaimProtocol::FindTaken(const Operation& operation, std::span<const IdentityKey> keys,
+                                               const WriteContext& context) {
+  for (const IdentityKey& key : keys) {
+    MUSTER_CO_TRY(CheckDeadline(context));
+    std::optional<LookupRow> row;
+    ShardStore::Transaction look = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(row, rows.ReadLookup(key));
+      return {};
+    };
+    Result<void> result = co_await InDatabase(shards_, shards_.DatabaseOf(key), std::move(look));
+    MUSTER_CO_TRY(NothingWritten(std::move(result)));
+    if (!row || row->member_id == operation.member_id) continue;
+    std::optional<Member> owner;
+    ShardStore::Transaction read = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(owner, rows.ReadMember(row->member_id));
+      return {};
+    };
+    result = co_await InDatabase(shards_, shards_.DatabaseOf(row->member_id), std::move(read));
+    MUSTER_CO_TRY(NothingWritten(std::move(result)));
+    if (owner && FindIdentity(*owner, key) != nullptr) {
+      co_return Claimed{Claimed::Verdict::kTaken, std::move(owner), key};
+    }
+  }
+  co_return Claimed{};
 }
 
 Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, const std::vector<IdentityKey>& held,
@@ -242,6 +348,11 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
   ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
     claimed = {};
     MUSTER_TRY(CheckDeadline(context));
+    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+    if (answer) {
+      claimed = {Claimed::Verdict::kReplayed, std::move(answer), {}};
+      return RollBack();
+    }
     MUSTER_ASSIGN(const bool may_commit, MayCommit(rows, shards_, operation));
     bool still_held = true;
     if (!held.empty()) {
@@ -260,11 +371,13 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
       return RollBack();
     }
     MUSTER_TRY(rows.WriteOperation(operation.id, OperationOutcome::kCommitted));
+    MUSTER_TRY(KeepAnswer(rows, context, *member));
     claimed = {Claimed::Verdict::kCommitted, std::move(member), {}};
     return {};
   };
   Result<void> result = co_await InDatabase(shards_, home, std::move(transaction));
-  if (!result && claimed.verdict != Claimed::Verdict::kAgain) co_return Fail(std::move(result).error());
+  const bool is_refusal = claimed.verdict == Claimed::Verdict::kAgain || claimed.verdict == Claimed::Verdict::kReplayed;
+  if (!result && !is_refusal) co_return Fail(std::move(result).error());
   co_return claimed;
 }
 

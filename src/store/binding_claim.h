@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/task.h"
@@ -20,6 +21,7 @@ struct Claimed {
     kCommitted,  // `member` is as committed
     kTaken,      // `member` holds `key`
     kElsewhere,  // `key` is held by a member of another database: one transaction does not do
+    kReplayed,   // the request has been answered before: `member` is that answer
     kAgain,      // aborted or too old, or the commit step asks for it: a new operation may succeed
   };
   Verdict verdict = Verdict::kNone;
@@ -42,14 +44,15 @@ using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&
 //                                                  what is refused is released
 //
 // ClaimWithin aborts whom it finds between reserve and commit; it ends in the same transaction. ClaimAcross waits a
-// while first (kPatienceLooks): two that abort each other at each step would never end.
+// while first (kPatienceWith…): two that abort each other at each step would never end.
 class ClaimProtocol {
  public:
-  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer) : shards_(shards), clock_(clock), timer_(timer) {}
+  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer, OperationId ended_up_to)
+      : shards_(shards), clock_(clock), timer_(timer), ended_up_to_(ended_up_to) {}
 
-  // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kTaken or kAgain;
-  // errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands, DEADLINE_EXCEEDED.
-  // Except after OUTCOME_UNKNOWN, nothing is left but what was committed.
+  // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kReplayed, kTaken or
+  // kAgain; errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands,
+  // DEADLINE_EXCEEDED. Except after OUTCOME_UNKNOWN, nothing is left but what was committed.
   Task<Result<Claimed>> Claim(const Operation& operation, const std::vector<IdentityKey>& keys,
                               const CommitStep& commit, const WriteContext& context);
 
@@ -76,9 +79,11 @@ class ClaimProtocol {
     std::optional<LookupRow> stranger;  // a row whose owner lives in another database
     std::optional<LookupRow> rival;     // a row whose operation may still be under way
   };
-  // How long one reservation that is in the way has been waited for.
+  // How long one reservation that is in the way of an operation has been waited for.
   struct Patience {
-    std::optional<LookupRow> rival;
+    OperationId operation_id;
+    std::optional<LookupRow> rival = {};
+    Instant since = {};
     int looks = 0;
   };
 
@@ -88,18 +93,24 @@ class ClaimProtocol {
                                     const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> CommitAcross(const Operation& operation, const std::vector<IdentityKey>& held,
                                      const CommitStep& commit, const WriteContext& context);
-  Task<Result<std::optional<Member>>> ReserveAcross(const Operation& operation, const IdentityKey& key,
-                                                    const WriteContext& context);
+  Task<Result<Claimed>> FindAnswerAcross(const Operation& operation, const WriteContext& context);
+  Task<Result<Claimed>> ReserveAcross(const Operation& operation, std::span<const IdentityKey> keys,
+                                      const CommitStep& commit, const WriteContext& context);
+  Task<Result<void>> Rehearse(const Operation& operation, const CommitStep& commit, const WriteContext& context);
+  Task<Result<Claimed>> FindTaken(const Operation& operation, std::span<const IdentityKey> keys,
+                                  const WriteContext& context);
   Result<Standing> Examine(ShardTransaction& transaction, std::uint32_t database, const IdentityKey& key,
                            const LookupRow& row, const Patience* patience) const;
   Result<Standing> Judge(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& row,
                          const Patience* patience) const;
+  bool MayWait(const LookupRow& rival, const Patience& patience) const;
   Task<bool> Wait(const LookupRow& rival, Patience& patience, const WriteContext& context);
   void Release(const Operation& operation, const std::vector<IdentityKey>& keys);
 
   ShardStore& shards_;
   const Clock& clock_;
   Timer& timer_;
+  const OperationId ended_up_to_;
 };
 
 // OVERLOADED: other writers were faster too often.

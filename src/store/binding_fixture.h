@@ -57,6 +57,10 @@ class FaultyShardStore final : public ShardStore {
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
     inner_.ForgetOperations(database, before, std::move(done));
   }
+  void ForgetAnswers(std::uint32_t database, Timestamp before,
+                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
+    inner_.ForgetAnswers(database, before, std::move(done));
+  }
 
   void Run(std::uint32_t database, Transaction transaction, Done done) override {
     if (crashed_) return;
@@ -104,10 +108,15 @@ class BindingWorld {
   explicit BindingWorld(const Shape& shape)
       : memory(std::vector<const Clock*>(shape.databases, &clock), shape.runs),
         shards(memory),
+        ended_ids(long_ago, 9, 0),
         ids(clock, 1, 0),
         catalog(IdentityCatalog::Default()),
-        writer(MakeBindingWriter(
-            {.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer})) {}
+        writer(MakeBindingWriter({.shards = &shards,
+                                  .catalog = &catalog,
+                                  .ids = &ids,
+                                  .clock = &clock,
+                                  .timer = &timer,
+                                  .ended_up_to = ids.NextOperationId()})) {}
 
   // Runs a task that needs nobody else. Empty: the process crashed on the way.
   template <typename T>
@@ -215,8 +224,10 @@ class BindingWorld {
 
   ManualClock clock;
   ManualTimer timer{clock};
+  ManualClock long_ago{clock.Now() - std::chrono::hours(1)};
   MemoryShardStore memory;
   FaultyShardStore shards;
+  IdAllocator ended_ids;  // of a process that has ended
   IdAllocator ids;
   const IdentityCatalog catalog;
   const std::unique_ptr<MemberWriter> writer;

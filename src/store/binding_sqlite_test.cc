@@ -234,5 +234,39 @@ TEST_P(BindingSqliteTest, OfTwoRegistrationsOfOnePersonOneWins) {
   Check();
 }
 
+// Writers that come, reserve, are refused and go again are no reason to refuse the one that may.
+TEST_P(BindingSqliteTest, ACrowdThatIsRefusedKeepsNobodyOut) {
+  constexpr int kRefused = 31;
+  constexpr std::uint32_t kRounds = 5;
+  for (std::uint32_t round = 0; round < kRounds; ++round) {
+    const Identity identity = IdentityAt(1000 + round);
+    std::vector<MemberId> members;
+    for (int index = 0; index <= kRefused; ++index) members.push_back(Make());
+    std::barrier together(kRefused + 1);
+    std::atomic<int> bound{0};
+    std::vector<std::thread> threads;
+    for (int index = 0; index <= kRefused; ++index) {
+      threads.emplace_back([&, index] {
+        WriteContext context;
+        if (index > 0) context.expected_version = Version(7);
+        together.arrive_and_wait();
+        const Result<Member> result = Wait(writer_->Bind(members[static_cast<std::size_t>(index)], identity, context));
+        if (result) {
+          EXPECT_EQ(index, 0);
+          bound.fetch_add(1);
+        } else {
+          EXPECT_NE(index, 0) << result.error().message;
+          EXPECT_TRUE(result.error().reason == Reason::kVersionMismatch ||
+                      result.error().reason == Reason::kIdentityTaken)
+              << result.error().message;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(bound.load(), 1);
+  }
+  Check();
+}
+
 }  // namespace
 }  // namespace muster

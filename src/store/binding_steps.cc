@@ -51,6 +51,22 @@ Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, 
   return age >= Duration(0) && age <= kOperationAgeMax;
 }
 
+Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context) {
+  if (!context.idempotency) return std::nullopt;
+  MUSTER_ASSIGN(std::optional<KeptAnswer> kept, transaction.ReadAnswer(context.idempotency->key));
+  if (!kept) return std::nullopt;
+  if (kept->fingerprint != context.idempotency->fingerprint) {
+    return Fail(Reason::kIdempotencyMismatch,
+                "this Idempotency-Key came with another request before; choose a new key for each request");
+  }
+  return std::move(kept->member);
+}
+
+Result<void> KeepAnswer(ShardTransaction& transaction, const WriteContext& context, const Member& member) {
+  if (!context.idempotency) return {};
+  return transaction.WriteAnswer(context.idempotency->key, {context.idempotency->fingerprint, member});
+}
+
 namespace {
 
 // The identities that `after` lists otherwise than `before` did: they have been verified.

@@ -56,6 +56,13 @@ Result<bool> Replace(ShardTransaction& transaction, const IdentityKey& key, cons
 // older than kOperationAgeMax; it must not commit then. (When it does, kCommitted is written with it.)
 Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, const Operation& operation);
 
+// In the member's shard, before anything else of a request that may have been sent before: what it was answered then.
+// IDEMPOTENCY_MISMATCH: its key came with other content.
+Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context);
+
+// In the member's shard, in the transaction that commits: keeps the answer for when the request is sent again.
+Result<void> KeepAnswer(ShardTransaction& transaction, const WriteContext& context, const Member& member);
+
 // One change of one member as a pure function: applies it and raises the version, or answers false when there is
 // nothing to change, or refuses.
 struct Edit {

@@ -30,7 +30,7 @@ constexpr std::array kKinds = {
     FindingKind{"HISTORY_GAP", true, "a history lacks a version, or does not begin with how its member came to be"},
     FindingKind{"HISTORY_UNREADABLE", true, "a row of a history is not one"},
     FindingKind{"CHANGE_ORPHAN", true, "a change is not in the history"},
-    FindingKind{"CHANGE_GAP", true, "positions of the change stream, which begins at 1, are missing"},
+    FindingKind{"CHANGE_GAP", true, "positions of the change stream, which begins at 1, are missing (of one file)"},
     FindingKind{"CHANGE_COUNT_DIFFERS", true, "there are not as many changes as rows of history"},
     FindingKind{"NUMBER_WRONG", true,
                 "a change says of the newest number what cannot be; numbers could be given twice"},

@@ -15,11 +15,12 @@ Result<void> CheckOutcomes(Database& database, const std::string& path, DoctorRe
     const std::int64_t outcome = scan.Integer(1);
     const bool is_known = outcome == static_cast<int>(OperationOutcome::kCommitted) ||
                           outcome == static_cast<int>(OperationOutcome::kAborted);
-    if (!is_known || !IsPlausibleNumber(scan.Integer(0))) {
-      report.Add("OUTCOME_UNREADABLE", path,
-                 "operation " + std::to_string(scan.Integer(0)) + " has the outcome " + std::to_string(outcome) +
-                     ", which is none; restore a backup");
-    }
+    if (is_known && IsPlausibleNumber(scan.Integer(0))) continue;
+    report.Add("OUTCOME_UNREADABLE", path,
+               "operation " + std::to_string(scan.Integer(0)) +
+                   (is_known ? ", which has an outcome, is none"
+                             : " has the outcome " + std::to_string(outcome) + ", which is none") +
+                   "; restore a backup");
   }
 }
 

@@ -57,6 +57,11 @@ class DoctorTest : public ::testing::TestWithParam<int> {
     harness_.store.reset();
   }
 
+  // The positions of one file have no gaps; those of several are shared.
+  static ::testing::Matcher<std::vector<std::string>> WithGap(const std::string& code) {
+    if (GetParam() == 1) return UnorderedElementsAre(code, "CHANGE_GAP");
+    return ElementsAre(code);
+  }
   void Write(const Member& member, ChangeType type) {
     ShardStore& shards = harness_.store->shards();
     MUSTER_CHECK(contract::RunAndWait(shards, shards.DatabaseOf(member.id), [&](ShardTransaction& transaction) {
@@ -268,12 +273,13 @@ TEST_P(DoctorTest, FindsAHistoryThatIsGone) {
 }
 
 TEST_P(DoctorTest, FindsAHoleInTheChangeStream) {
-  Sql(FileOf(MemberId(6)), "DELETE FROM change WHERE position = (SELECT max(position) - 1 FROM change)");
-  EXPECT_THAT(Codes(), UnorderedElementsAre("CHANGE_COUNT_DIFFERS", "CHANGE_GAP"));
+  Sql(FileOf(MemberId(6)),
+      "DELETE FROM change WHERE position = (SELECT position FROM change ORDER BY position DESC LIMIT 1 OFFSET 1)");
+  EXPECT_THAT(Codes(), WithGap("CHANGE_COUNT_DIFFERS"));
 }
 
 TEST_P(DoctorTest, FindsAChangeThatIsNotInTheHistory) {
-  Sql(FileOf(MemberId(6)), "UPDATE change SET type = 5 WHERE position = 1");
+  Sql(FileOf(MemberId(6)), "UPDATE change SET type = 5 WHERE position = (SELECT min(position) FROM change)");
   EXPECT_THAT(Codes(), ElementsAre("CHANGE_ORPHAN"));
 }
 
@@ -287,11 +293,13 @@ TEST_P(DoctorTest, FindsARowOfHistoryThatCannotBeRead) {
 }
 
 TEST_P(DoctorTest, FindsNumbersThatCannotBe) {
-  Sql(0, "UPDATE change SET number = 9223372036854775807 WHERE position = 1");
+  Sql(0, "UPDATE change SET number = 9223372036854775807 WHERE position = (SELECT min(position) FROM change)");
   EXPECT_THAT(Codes(), ElementsAre("NUMBER_WRONG"));
-  Sql(0, "UPDATE change SET number = -1 WHERE position = 1");
+  Sql(0, "UPDATE change SET number = -1 WHERE position = (SELECT min(position) FROM change)");
   EXPECT_THAT(Codes(), ElementsAre("NUMBER_WRONG"));
-  Sql(0, "UPDATE change SET number = (SELECT number FROM change WHERE position = 2) + 1 WHERE position = 1");
+  Sql(0,
+      "UPDATE change SET number = (SELECT number FROM change ORDER BY position LIMIT 1 OFFSET 1) + 1 WHERE position = "
+      "(SELECT min(position) FROM change)");
   EXPECT_THAT(Codes(), Contains("NUMBER_WRONG"));
 }
 
@@ -320,9 +328,10 @@ TEST_P(DoctorTest, FindsAnOutcomeThatIsNone) {
 TEST_P(DoctorTest, FindsThatTheFirstChangesAreGone) {
   // The first change of a file is the registration of a member: its row goes with it.
   Sql(0,
-      "DELETE FROM history WHERE version = 1 AND member_id = (SELECT member_id FROM change WHERE position = 1); "
-      "DELETE FROM change WHERE position = 1");
-  EXPECT_THAT(Codes(), UnorderedElementsAre("HISTORY_GAP", "CHANGE_GAP"));
+      "DELETE FROM history WHERE version = 1 AND member_id = (SELECT member_id FROM change WHERE position = (SELECT "
+      "min(position) FROM change)); "
+      "DELETE FROM change WHERE position = (SELECT min(position) FROM change)");
+  EXPECT_THAT(Codes(), WithGap("HISTORY_GAP"));
 }
 
 TEST_P(DoctorTest, AHistoryMayBeginWithAnImport) {

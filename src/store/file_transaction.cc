@@ -73,6 +73,7 @@ Result<void> FileTransaction::Prepare() {
                                                   "ON CONFLICT(name) DO UPDATE SET value = value + 1"));
   MUSTER_ASSIGN(select_range_, database_.Prepare("SELECT first, lines FROM import_range ORDER BY first DESC LIMIT 1"));
   MUSTER_ASSIGN(insert_range_, database_.Prepare("INSERT INTO import_range(first, lines) VALUES(?1, ?2)"));
+  MUSTER_TRY(records_.Prepare(database_));
   return ReadCounters();
 }
 
@@ -102,6 +103,7 @@ Result<void> FileTransaction::ReadCounters() {
                                        "written under such a clock; run `muster doctor`, or restore all files from one "
                                        "backup");
   }
+  MUSTER_ASSIGN(committed_.answers, records_.CountAnswers(database_));
   counters_ = committed_;
   return {};
 }
@@ -159,7 +161,8 @@ Result<void> FileTransaction::WriteMember(const Member& member, const Change& ch
                       .BindBlob(5, detail_)
                       .Run()));
   counters_.number = std::max(counters_.number, NewestNumberOf(member));
-  return Note(insert_change_.Bind(1, ++counters_.position)
+  counters_.position = positions_->Take();
+  return Note(insert_change_.Bind(1, counters_.position)
                   .Bind(2, member.id.value())
                   .Bind(3, member.version.value())
                   .Bind(4, type)
@@ -210,6 +213,39 @@ Result<void> FileTransaction::WriteOperation(OperationId id, OperationOutcome ou
                   .Run());
 }
 
+Result<std::optional<KeptAnswer>> FileTransaction::ReadAnswer(const RequestHash& key) {
+  return Note(records_.ReadAnswer(key, codec_));
+}
+
+Result<void> FileTransaction::WriteAnswer(const RequestHash& key, const KeptAnswer& answer) {
+  MUSTER_CHECK(Owns(answer.member.id));
+  if (counters_.answers >= kAnswersMax) {
+    return Fail(Reason::kOverloaded,
+                "too many answers are kept for Idempotency-Keys already; send fewer requests with one a day");
+  }
+  wrote_ = true;
+  ++counters_.answers;
+  return Note(records_.WriteAnswer(key, answer, clock_.Now(), codec_));
+}
+
+Result<std::uint64_t> FileTransaction::ForgetAnswers(Timestamp before, std::int64_t limit) {
+  MUSTER_ASSIGN(const std::int64_t forgotten, Note(records_.ForgetAnswers(before, limit, database_)));
+  counters_.answers -= forgotten;
+  wrote_ = wrote_ || forgotten > 0;
+  return static_cast<std::uint64_t>(forgotten);
+}
+
+Result<std::optional<MergeRecord>> FileTransaction::ReadMerge(MemberId target, MemberId source) {
+  MUSTER_CHECK(Owns(target));
+  return Note(records_.ReadMerge(target, source));
+}
+
+Result<void> FileTransaction::WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) {
+  MUSTER_CHECK(Owns(target));
+  wrote_ = true;
+  return Note(records_.WriteMerge(target, source, record, clock_.Now()));
+}
+
 Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, std::int64_t limit) {
   MUSTER_TRY(Note(forget_operations_.Bind(1, Micros(before)).Bind(2, limit).Run()));
   const auto forgotten = static_cast<std::uint64_t>(database_.RowsChanged());
@@ -247,13 +283,16 @@ Result<void> FileTransaction::Begin() {
   StartRun();
   touched_members_.clear();
   touched_keys_.clear();
-  return begin_.Run();
+  MUSTER_TRY(begin_.Run());
+  positions_->Begin(file_);
+  return {};
 }
 
 Result<void> FileTransaction::Commit() {
   Result<void> done = flushes_ ? database_.CommitGathered(commit_) : commit_.Run();
   if (done) {
     committed_ = counters_;
+    positions_->End(file_, committed_.position);
     return {};
   }
   // SQLite writes the frames of the log, the last of which makes the commit, then flushes, then makes them visible.
@@ -271,9 +310,11 @@ Result<void> FileTransaction::Commit() {
 void FileTransaction::Rollback() {
   counters_ = committed_;
   // Some failures roll back by themselves. A rollback in memory cannot fail in a way that leaves the transaction open.
-  if (!database_.InTransaction()) return;
-  const Result<void> rolled_back = rollback_.Run();
-  MUSTER_CHECK(rolled_back || !database_.InTransaction());
+  if (database_.InTransaction()) {
+    const Result<void> rolled_back = rollback_.Run();
+    MUSTER_CHECK(rolled_back || !database_.InTransaction());
+  }
+  positions_->End(file_, committed_.position);
 }
 
 Result<bool> FileTransaction::RunCheckpoint(Database::Checkpoint kind) {

@@ -8,11 +8,16 @@
 
 #include "base/clock.h"
 #include "domain/ports/shard_store.h"
+#include "store/change_positions.h"
 #include "store/member_codec.h"
+#include "store/record_table.h"
 #include "store/schema.h"
 #include "store/sqlite_database.h"
 
 namespace muster {
+
+// Answers that one file keeps at most for requests that are sent again: some 600 MB.
+inline constexpr std::int64_t kAnswersMax = 1'000'000;
 
 // The one connection that writes a file, as the transaction of whoever's turn it is. Several callers' transactions
 // share one SQLite transaction; what they touched together is what the commit has to tell caches of.
@@ -25,6 +30,8 @@ class FileTransaction final : public ShardTransaction {
   // `file` of `file_count` says which rows may be touched: others belong to another file, and touching them aborts.
   static Result<std::unique_ptr<FileTransaction>> Open(Database database, MemberCodec codec, const Clock& clock,
                                                        std::uint32_t file, std::uint32_t file_count);
+  // Where changes get their positions from; before the first Begin. Those of all files of a store are one.
+  void UsePositions(ChangePositions& positions) { positions_ = &positions; }
 
   Result<std::optional<Member>> ReadMember(MemberId id) override;
   Result<void> WriteMember(const Member& member, const Change& change) override;
@@ -32,10 +39,17 @@ class FileTransaction final : public ShardTransaction {
   Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override;
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override;
+  Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override;
+  Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override;
+  Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) override;
 
-  // Deletes up to `limit` outcomes that were recorded before `before`; answers how many. Looks only at operations that
-  // also began before it, which are a range of the table: an operation begins before its outcome is recorded.
+  // Of the `limit` outcomes with the lowest ids deletes those that were recorded before `before`; answers how many. Ids
+  // follow the time, so these are the oldest; as long as they were recorded under a clock that ran ahead, newer ones
+  // stay.
   Result<std::uint64_t> ForgetOperations(Timestamp before, std::int64_t limit);
+  // Of the answers deletes up to `limit` that were kept before `before`; answers how many.
+  Result<std::uint64_t> ForgetAnswers(Timestamp before, std::int64_t limit);
   // Of the first file: gives the next `lines` numbers to an import; answers the first. LIMIT_EXCEEDED.
   Result<std::int64_t> ReserveRange(std::uint64_t lines, std::uint16_t first_sequence);
   // Writes a row that means nothing: whether the file can be written.
@@ -68,6 +82,8 @@ class FileTransaction final : public ShardTransaction {
 
   // As of the last commit.
   std::int64_t member_count() const { return committed_.members; }
+  // Of the newest change; as of the last commit.
+  std::int64_t last_position() const { return committed_.position; }
   // No number of an operation that the file knows is above it; as of the last commit.
   std::int64_t newest_number() const { return committed_.number; }
   // Pages in the write-ahead log after the last commit.
@@ -80,6 +96,7 @@ class FileTransaction final : public ShardTransaction {
     std::int64_t position = 0;  // of the last change
     std::int64_t members = 0;
     std::int64_t number = 0;  // the newest of an operation
+    std::int64_t answers = 0;
   };
 
   FileTransaction(Database database, MemberCodec codec, const Clock& clock, std::uint32_t file,
@@ -105,7 +122,9 @@ class FileTransaction final : public ShardTransaction {
   Statement select_lookup_, replace_lookup_, delete_lookup_;
   Statement select_operation_, replace_operation_, forget_operations_, replace_probe_;
   Statement select_range_, insert_range_;
+  RecordTable records_;
 
+  ChangePositions* positions_ = nullptr;
   Counters counters_;  // with what is not committed yet
   Counters committed_;
   std::int64_t wal_pages_ = 0;

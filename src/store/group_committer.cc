@@ -34,9 +34,11 @@ GroupCommitter::GroupCommitter(std::unique_ptr<FileTransaction> file, std::strin
       logger_(dependencies.logger),
       floor_(dependencies.floor),
       cache_(dependencies.cache),
+      positions_(dependencies.positions),
       metrics_(dependencies.metrics, {{"file", name_}}),
       shared_(std::make_shared<Shared>(settings.queue_max)) {
   shared_->members.store(file_->member_count());
+  file_->UsePositions(positions_);
   const MetricLabels labels = {{"file", name_}};
   dependencies.metrics.AddGauge(
       "muster_store_queue_length", "Transactions that wait for the writer.",
@@ -70,7 +72,9 @@ void GroupCommitter::Loop() {
   for (;;) {
     std::vector<Item> group = shared_->queue.PopSome(settings_.group_max);
     if (group.empty()) break;
+    const std::int64_t position = file_->last_position();
     RunGroup(group);
+    if (file_->last_position() != position) positions_.Notify();
     shared_->members.store(file_->member_count(), std::memory_order_relaxed);
     shared_->wal_pages.store(file_->wal_pages(), std::memory_order_relaxed);
     for (Item& item : group) item.done(std::move(item.result));

@@ -62,6 +62,7 @@ class GroupCommitter {
     MetricRegistry& metrics;
     CommitFloor& floor;
     MemberCache* cache;  // may be null
+    ChangePositions& positions;
   };
 
   GroupCommitter(std::unique_ptr<FileTransaction> file, std::string name, const Settings& settings,
@@ -114,6 +115,7 @@ class GroupCommitter {
   Logger& logger_;
   CommitFloor& floor_;
   MemberCache* const cache_;
+  ChangePositions& positions_;
   WriterMetrics metrics_;
   const std::shared_ptr<Shared> shared_;
 

@@ -17,6 +17,8 @@ struct MemoryShardStore::Database {
   std::map<MemberId, Member> members;
   std::map<IdentityKey, LookupRow> lookups;
   std::map<OperationId, Outcome> operations;
+  std::map<RequestHash, std::pair<KeptAnswer, Timestamp>> answers;
+  std::map<std::pair<MemberId, MemberId>, MergeRecord> merges;
   std::vector<Change> stream;
 };
 
@@ -64,7 +66,40 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction {
     return {};
   }
 
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override {
+    if (auto written = answers_.find(key); written != answers_.end()) return written->second;
+    if (auto found = base_.answers.find(key); found != base_.answers.end()) return found->second.first;
+    return std::nullopt;
+  }
+
+  Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override {
+    answers_[key] = answer;
+    return {};
+  }
+
+  Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
+    MUSTER_CHECK(store_.DatabaseOf(target) == index_);
+    const std::pair pair(target, source);
+    if (auto written = merges_.find(pair); written != merges_.end()) return written->second;
+    if (auto found = base_.merges.find(pair); found != base_.merges.end()) return found->second;
+    return std::nullopt;
+  }
+
+  Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) override {
+    MUSTER_CHECK(store_.DatabaseOf(target) == index_);
+    merges_[{target, source}] = record;
+    return {};
+  }
+
   void ApplyTo(Database& database) && {
+    for (auto& [key, answer] : answers_) database.answers[key] = {std::move(answer), database.clock->Now()};
+    for (auto& [pair, record] : merges_) {
+      if (record) {
+        database.merges[pair] = *record;
+      } else {
+        database.merges.erase(pair);
+      }
+    }
     for (auto& [id, member] : members_) database.members[id] = std::move(member);
     for (auto& [key, row] : lookups_) {
       if (row) {
@@ -84,6 +119,8 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction {
   std::map<MemberId, Member> members_;
   std::map<IdentityKey, std::optional<LookupRow>> lookups_;
   std::map<OperationId, OperationOutcome> operations_;
+  std::map<RequestHash, KeptAnswer> answers_;
+  std::map<std::pair<MemberId, MemberId>, std::optional<MergeRecord>> merges_;
   std::vector<Change> changes_;
 };
 
@@ -146,6 +183,18 @@ void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before
     Database& target = *databases_[database];
     std::lock_guard lock(target.mutex);
     forgotten = std::erase_if(target.operations, [before](const auto& row) { return row.second.recorded_at < before; });
+  }
+  done(forgotten);
+}
+
+void MemoryShardStore::ForgetAnswers(std::uint32_t database, Timestamp before,
+                                     std::move_only_function<void(Result<std::uint64_t>)> done) {
+  MUSTER_CHECK(database < database_count());
+  std::uint64_t forgotten = 0;
+  {
+    Database& target = *databases_[database];
+    std::lock_guard lock(target.mutex);
+    forgotten = std::erase_if(target.answers, [before](const auto& row) { return row.second.second < before; });
   }
   done(forgotten);
 }

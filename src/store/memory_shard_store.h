@@ -33,6 +33,8 @@ class MemoryShardStore final : public ShardStore {
                                                std::size_t limit) override;
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override;
+  void ForgetAnswers(std::uint32_t database, Timestamp before,
+                     std::move_only_function<void(Result<std::uint64_t>)> done) override;
 
   std::uint32_t database_count() const { return static_cast<std::uint32_t>(databases_.size()); }
 

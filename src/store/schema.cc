@@ -42,7 +42,16 @@ constexpr std::string_view kVersion2 = R"sql(
   ALTER TABLE change ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-constexpr std::array kMigrations = {Migration{1, kVersion1}, Migration{2, kVersion2}};
+//   record           what is committed with a write beside member and change, by kind (ports/shard_store.h)
+//   meta.feed_start  changes up to this position were numbered by their file alone
+constexpr std::string_view kVersion3 = R"sql(
+  CREATE TABLE record(kind INTEGER NOT NULL, key BLOB NOT NULL, time INTEGER NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;
+  CREATE INDEX record_by_time ON record(kind, time);
+  INSERT INTO meta(name, value) SELECT 'feed_start', CAST(coalesce(max(position), 0) AS TEXT) FROM change;
+)sql";
+
+constexpr std::array kMigrations = {Migration{1, kVersion1}, Migration{2, kVersion2}, Migration{3, kVersion3}};
 
 Result<std::optional<std::string>> ReadMeta(Database& database, const std::string& name) {
   MUSTER_ASSIGN(Statement select, database.Prepare("SELECT value FROM meta WHERE name = ?1"));
@@ -240,6 +249,8 @@ Result<FileIdentity> ReadFileIdentity(Database& database) {
   MUSTER_ASSIGN(const std::int64_t count, ReadMetaNumber(database, "file_count"));
   return FileIdentity{.installation_id = *std::move(installation_id), .index = index, .count = count};
 }
+
+Result<std::int64_t> ReadFeedStart(Database& database) { return ReadMetaNumber(database, "feed_start"); }
 
 Result<void> CheckKeyring(Database& database, const Keyring& keyring) {
   MUSTER_ASSIGN(const std::optional<std::string> hash_mark, ReadMeta(database, kHashMark));

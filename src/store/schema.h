@@ -53,6 +53,10 @@ struct FileIdentity {
 Result<void> WriteFileIdentity(Database& database, const FileIdentity& identity);
 Result<FileIdentity> ReadFileIdentity(Database& database);
 
+// Changes of the file up to this position have no place among those of other files: they were made before the files of
+// a store shared their positions.
+Result<std::int64_t> ReadFeedStart(Database& database);
+
 // Refuses (INTERNAL) a keyring whose hash key is not the one the identities were hashed with, or that lacks a sealing
 // key that the file has been opened with before. Changes nothing.
 Result<void> CheckKeyring(Database& database, const Keyring& keyring);

@@ -55,6 +55,7 @@ Result<std::unique_ptr<SqliteArchive>> SqliteArchive::Open(const std::vector<std
                                          "WHERE member_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3"));
     MUSTER_ASSIGN(file->scan_members,
                   file->database.Prepare("SELECT id, version, record FROM member WHERE id > ?1 ORDER BY id LIMIT ?2"));
+    MUSTER_ASSIGN(file->select_member, file->database.Prepare("SELECT version, record FROM member WHERE id = ?1"));
     MUSTER_ASSIGN(file->scan_lookups, file->database.Prepare("SELECT key, member_id, operation_id FROM identity "
                                                              "WHERE key > ?1 ORDER BY key LIMIT ?2"));
     MUSTER_ASSIGN(file->select_range, file->database.Prepare("SELECT lines FROM import_range WHERE first = ?1"));
@@ -98,6 +99,21 @@ Result<std::vector<Member>> SqliteArchive::ScanMembers(MemberId after, std::size
     MUSTER_ASSIGN(Member member, lowest->Read(codec_));
     members.push_back(std::move(member));
     MUSTER_TRY(lowest->Advance());
+  }
+  return members;
+}
+
+Result<std::vector<Member>> SqliteArchive::ReadMembers(std::span<const MemberId> ids) {
+  std::lock_guard lock(mutex_);
+  std::vector<Member> members;
+  members.reserve(ids.size());
+  for (const MemberId id : ids) {
+    Statement& select = files_[FileOfShard(ShardOf(id), files_.size())]->select_member;
+    const ResetAtEnd reset(select);
+    MUSTER_ASSIGN(const bool found, select.Bind(1, id.value()).Step());
+    if (!found) continue;
+    MUSTER_ASSIGN(Member member, codec_.Decode(id, Version(select.Integer(0)), select.Blob(1)));
+    members.push_back(std::move(member));
   }
   return members;
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ class SqliteArchive final : public MemberArchive {
 
   Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override;
   Result<std::vector<Member>> ScanMembers(MemberId after, std::size_t limit) override;
+  Result<std::vector<Member>> ReadMembers(std::span<const MemberId> ids) override;
   // How many lines the range that begins with `first` has; 0 when there is none.
   Result<std::uint64_t> CountRangeLines(std::int64_t first);
   // Lookup rows of one file with a key above `after`, in key order.
@@ -32,7 +34,7 @@ class SqliteArchive final : public MemberArchive {
   struct File {
     explicit File(Database opened) : database(std::move(opened)) {}
     Database database;
-    Statement select_history, scan_members, scan_lookups, select_range;
+    Statement select_history, scan_members, select_member, scan_lookups, select_range;
   };
 
   explicit SqliteArchive(MemberCodec codec) : codec_(std::move(codec)) {}

@@ -11,6 +11,7 @@
 #include "store/group_committer.h"
 #include "store/schema.h"
 #include "store/sqlite_archive.h"
+#include "store/sqlite_change_feed.h"
 #include "store/sqlite_reader.h"
 
 namespace muster {
@@ -20,6 +21,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
  public:
   SqliteStoreImpl(DirectoryLock lock, std::vector<std::string> paths, const SqliteOptions& options,
                   const SqliteDependencies& dependencies, std::unique_ptr<SqliteArchive> archive,
+                  std::unique_ptr<ChangePositions> positions, std::unique_ptr<SqliteChangeFeed> change_feed,
                   std::vector<std::unique_ptr<GroupCommitter>> writers, std::int64_t newest_number)
       : lock_(std::move(lock)),
         paths_(std::move(paths)),
@@ -27,6 +29,8 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
         dependencies_(dependencies),
         reader_metrics_(*dependencies.metrics),
         archive_(std::move(archive)),
+        positions_(std::move(positions)),
+        change_feed_(std::move(change_feed)),
         writers_(std::move(writers)),
         newest_number_(newest_number) {}
 
@@ -35,6 +39,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
   ShardStore& shards() override { return *this; }
   MemberArchive& archive() override { return *archive_; }
   ImportRanges& import_ranges() override { return *this; }
+  ChangeFeed& change_feed() override { return *change_feed_; }
   std::int64_t newest_number() const override { return newest_number_; }
 
   Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) override {
@@ -85,17 +90,14 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
 
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
-    MUSTER_CHECK(database < writers_.size());
-    auto forgotten = std::make_shared<std::uint64_t>(0);
-    writers_[database]->Run(
-        [forgotten, before](FileTransaction& file) -> Result<void> {
-          MUSTER_ASSIGN(*forgotten, file.ForgetOperations(before, kForgetMax));
-          return {};
-        },
-        [forgotten, done = std::move(done)](Result<void> result) mutable {
-          if (!result) return done(std::unexpected(std::move(result).error()));
-          done(*forgotten);
-        });
+    RunForgetting(database, std::move(done),
+                  [before](FileTransaction& file) { return file.ForgetOperations(before, kForgetMax); });
+  }
+
+  void ForgetAnswers(std::uint32_t database, Timestamp before,
+                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
+    RunForgetting(database, std::move(done),
+                  [before](FileTransaction& file) { return file.ForgetAnswers(before, kForgetMax); });
   }
 
   void Reserve(std::uint64_t lines, Given given) override {
@@ -115,12 +117,29 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
   Result<std::uint64_t> CountLines(std::int64_t first) override { return archive_->CountRangeLines(first); }
 
  private:
+  template <typename Forget>
+  void RunForgetting(std::uint32_t database, std::move_only_function<void(Result<std::uint64_t>)> done, Forget forget) {
+    MUSTER_CHECK(database < writers_.size());
+    auto forgotten = std::make_shared<std::uint64_t>(0);
+    writers_[database]->Run(
+        [forgotten, forget](FileTransaction& file) -> Result<void> {
+          MUSTER_ASSIGN(*forgotten, forget(file));
+          return {};
+        },
+        [forgotten, done = std::move(done)](Result<void> result) mutable {
+          if (!result) return done(std::unexpected(std::move(result).error()));
+          done(*forgotten);
+        });
+  }
+
   const DirectoryLock lock_;
   const std::vector<std::string> paths_;
   const SqliteOptions options_;
   const SqliteDependencies dependencies_;
   const ReaderMetrics reader_metrics_;
   const std::unique_ptr<SqliteArchive> archive_;
+  const std::unique_ptr<ChangePositions> positions_;
+  const std::unique_ptr<SqliteChangeFeed> change_feed_;
   const std::vector<std::unique_ptr<GroupCommitter>> writers_;
   const std::int64_t newest_number_;
 };
@@ -205,7 +224,13 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
   MUSTER_ASSIGN(const std::vector<std::string> paths, EnsureFiles(directory, options.files, *dependencies.random));
 
   MUSTER_ASSIGN(std::vector<Database> databases, OpenForWriting(paths, options.files, dependencies));
-  for (Database& database : databases) MUSTER_TRY(PrepareForWriting(database, options, dependencies));
+  std::int64_t feed_start = 0;
+  for (Database& database : databases) {
+    MUSTER_TRY(PrepareForWriting(database, options, dependencies));
+    if (paths.size() == 1) continue;
+    MUSTER_ASSIGN(const std::int64_t start, ReadFeedStart(database));
+    feed_start = std::max(feed_start, start);
+  }
   MUSTER_ASSIGN(std::unique_ptr<SqliteArchive> archive,
                 SqliteArchive::Open(paths, *dependencies.keyring, *dependencies.random));
   std::vector<std::unique_ptr<FileTransaction>> files;
@@ -216,7 +241,13 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
                                         static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(paths.size())));
   }
   std::int64_t newest_number = 0;
-  for (const auto& file : files) newest_number = std::max(newest_number, file->newest_number());
+  std::int64_t last_position = 0;
+  for (const auto& file : files) {
+    newest_number = std::max(newest_number, file->newest_number());
+    last_position = std::max(last_position, file->last_position());
+  }
+  auto positions = std::make_unique<ChangePositions>(files.size(), last_position);
+  MUSTER_ASSIGN(std::unique_ptr<SqliteChangeFeed> feed, SqliteChangeFeed::Open(paths, *positions, feed_start));
   // Nothing can fail from here on: threads start.
   std::vector<std::unique_ptr<GroupCommitter>> writers;
   writers.reserve(paths.size());
@@ -229,10 +260,11 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
                                      .logger = *dependencies.logger,
                                      .metrics = *dependencies.metrics,
                                      .floor = *dependencies.floor,
-                                     .cache = dependencies.cache}));
+                                     .cache = dependencies.cache,
+                                     .positions = *positions}));
   }
   return std::make_unique<SqliteStoreImpl>(std::move(lock), paths, options, dependencies, std::move(archive),
-                                           std::move(writers), newest_number);
+                                           std::move(positions), std::move(feed), std::move(writers), newest_number);
 }
 
 }  // namespace muster

@@ -14,6 +14,7 @@
 #include "domain/commit_floor.h"
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
+#include "domain/ports/change_feed.h"
 #include "domain/ports/import_ranges.h"
 #include "domain/ports/member_archive.h"
 #include "domain/ports/member_cache.h"
@@ -57,6 +58,7 @@ class SqliteStore {
   virtual ShardStore& shards() = 0;
   virtual MemberArchive& archive() = 0;
   virtual ImportRanges& import_ranges() = 0;
+  virtual ChangeFeed& change_feed() = 0;
   // The leaf of a route tree: gathers the reads of a turn into one read transaction. Source: primary.
   virtual Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) = 0;
 

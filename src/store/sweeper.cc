@@ -126,6 +126,12 @@ Task<Result<std::uint64_t>> ForgetOutcomes(ShardStore& shards, std::uint32_t dat
   co_return co_await Callback<Result<std::uint64_t>>(std::move(begin));
 }
 
+Task<Result<std::uint64_t>> ForgetAnswers(ShardStore& shards, std::uint32_t database, Duration retention) {
+  const Timestamp before = shards.Now(database) - retention;
+  auto begin = [&shards, database, before](auto done) { shards.ForgetAnswers(database, before, std::move(done)); };
+  co_return co_await Callback<Result<std::uint64_t>>(std::move(begin));
+}
+
 void SweeperOptions::Declare(OptionRegistry& options) {
   options.AddDuration(
       "store.sweeper.period", &period_ms,
@@ -136,6 +142,9 @@ void SweeperOptions::Declare(OptionRegistry& options) {
                       {.min = 1, .max = 60'000});
   options.AddInteger("store.sweeper.batch", &batch, "How many identities the sweeper looks at in one step.",
                      {.min = 1, .max = 10'000});
+  options.AddDuration("store.idempotency.retention", &answers_ms,
+                      "How long the answer to a request with an Idempotency-Key is kept, at least.",
+                      {.min = 60'000, .max = 30LL * 86'400'000});
 }
 
 Sweeper::Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logger, MetricRegistry& metrics)
@@ -148,6 +157,8 @@ Sweeper::Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logg
                                 "Identity lookup rows the sweeper freed because their member does not hold them.")),
       forgotten_(metrics.AddCounter("muster_store_sweeper_outcomes_forgotten_total",
                                     "Outcomes of old binding operations the sweeper forgot.")),
+      forgotten_answers_(metrics.AddCounter("muster_store_sweeper_answers_forgotten_total",
+                                            "Answers kept for Idempotency-Keys that the sweeper forgot.")),
       failures_(
           metrics.AddCounter("muster_store_sweeper_failures_total",
                              "Steps of the sweeper that failed, and identities whose member it could not read.")) {
@@ -187,7 +198,8 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
   IdentityKey after{};
   bool is_first = true;
   bool more_to_forget = true;
-  while (is_first || after != IdentityKey{} || more_to_forget) {
+  bool more_answers = true;
+  while (is_first || after != IdentityKey{} || more_to_forget || more_answers) {
     if (!Wait(options_.pause_ms)) return;
     if (more_to_forget) {
       // A store forgets a bounded number at a time.
@@ -195,6 +207,13 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
       if (!forgotten) return note(forgotten.error());
       forgotten_.Add(*forgotten);
       more_to_forget = *forgotten > 0;
+    }
+    if (more_answers) {
+      const Result<std::uint64_t> forgotten =
+          RunToEnd(ForgetAnswers(shards_, database, std::chrono::milliseconds(options_.answers_ms)));
+      if (!forgotten) return note(forgotten.error());
+      forgotten_answers_.Add(*forgotten);
+      more_answers = *forgotten > 0;
     }
     if (is_first || after != IdentityKey{}) {
       const auto step = RunToEnd(SweepLookups(shards_, database, after, static_cast<std::size_t>(options_.batch)));

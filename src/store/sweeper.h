@@ -27,13 +27,16 @@ struct SweepProgress {
 Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t database, IdentityKey after,
                                          std::size_t limit);
 
-// Forgets the outcomes in one database that are older than kOperationRetention (binding.h); answers how many.
+// Forgets the outcomes in one database that are older than kOperationRetention (binding.h), or the answers that have
+// been kept for `retention`; answers how many.
 Task<Result<std::uint64_t>> ForgetOutcomes(ShardStore& shards, std::uint32_t database);
+Task<Result<std::uint64_t>> ForgetAnswers(ShardStore& shards, std::uint32_t database, Duration retention);
 
 struct SweeperOptions {
-  std::int64_t period_ms = 60'000;  // from the end of one walk over all databases to the next
-  std::int64_t pause_ms = 100;      // after each batch
-  std::int64_t batch = 256;         // lookup rows in one step
+  std::int64_t period_ms = 60'000;       // from the end of one walk over all databases to the next
+  std::int64_t pause_ms = 100;           // after each batch
+  std::int64_t batch = 256;              // lookup rows in one step
+  std::int64_t answers_ms = 86'400'000;  // how long answers are kept for requests that are sent again
 
   void Declare(OptionRegistry& options);  // store.sweeper.*
 };
@@ -64,6 +67,7 @@ class Sweeper {
   Counter& examined_;
   Counter& freed_;
   Counter& forgotten_;
+  Counter& forgotten_answers_;
   Counter& failures_;
   std::vector<std::uint32_t> databases_;
 

@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "base/options.h"
+#include "domain/normalise.h"
 #include "traffic/callers.h"
 #include "traffic/scopes.h"
 
@@ -35,9 +36,7 @@ Result<void> CheckPurpose(std::string_view purpose) {
   if (purpose.size() > kPurposeBytesMax) {
     return FailField("purpose", "must be at most " + std::to_string(kPurposeBytesMax) + " bytes of UTF-8");
   }
-  const bool has_controls =
-      std::ranges::any_of(purpose, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-  if (has_controls || !IsValidUtf8(purpose))
+  if (!IsValidUtf8(purpose) || HasControlCharacter(purpose))
     return FailField("purpose", "must be valid UTF-8 without control characters");
   return {};
 }

@@ -239,6 +239,7 @@ TEST_F(CallersTest, RefusesBadNamesPurposesScopesAndTimes) {
   EXPECT_EQ(field(callers_->Create("a", std::string(257, 'a'), scopes, Duration::zero())), "purpose");
   EXPECT_EQ(field(callers_->Create("a", "a\nb", scopes, Duration::zero())), "purpose");
   EXPECT_EQ(field(callers_->Create("a", "\xc3", scopes, Duration::zero())), "purpose");
+  EXPECT_EQ(field(callers_->Create("a", "a\u0085b", scopes, Duration::zero())), "purpose");
   EXPECT_EQ(field(callers_->Create("a", "p", {}, Duration::zero())), "scopes");
   EXPECT_EQ(field(callers_->Create("a", "p", {"member.read"}, Duration::zero())), "scopes[0]");
   EXPECT_EQ(field(callers_->Create("a", "p", scopes, Duration(-1))), "keyLifetime");

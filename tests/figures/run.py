@@ -105,6 +105,21 @@ def grpc_hit(bench: Bench, server: Muster):
     bench.record("grpc_hit", ratio, 3.0, {**detail, "message_bytes": len(message)})
 
 
+def searches(bench: Bench, data: pathlib.Path):
+    with Muster(bench.binary, data, core=SERVER_CORE, threads=1, environment={"MUSTER_CACHE__NEAR__BYTES": "3GiB"}) as server:
+        server.wait_for_search()
+        fill_near_cache(bench, server)
+        flags = {"mode": "search", "connections": 16, "members": bench.member_count, "key_file": server.key_file}
+
+        def reference() -> float:
+            done = subprocess.run(pin(SERVER_CORE, [bench.build / "src/bench/sqlite_reference", "search", data, SLICE_SECONDS]),
+                                  check=True, capture_output=True, text=True)
+            return json.loads(done.stdout)["per_second"]
+
+        ratio, detail = bench.pairs(lambda: bench.checked_rate(bench.load(server.port, **flags)), reference)
+        bench.record("search", ratio, 0.6, detail)
+
+
 def registers(bench: Bench):
     data, raw = bench.work / "register", bench.work / "raw"
     first_phone = 0
@@ -136,6 +151,8 @@ def imports(bench: Bench, data: pathlib.Path, lines: pathlib.Path):
         subprocess.run([bench.binary, "import", lines, "--server", server.url, "--key-file", server.key_file], check=True,
                        stderr=subprocess.DEVNULL)
         seconds = time.monotonic() - started
+        server.wait_for_search()
+        indexed_seconds = time.monotonic() - started
         fill_near_cache(bench, server)
         anonymous = server.anonymous_mib()
         near = server.near_cache()
@@ -146,7 +163,8 @@ def imports(bench: Bench, data: pathlib.Path, lines: pathlib.Path):
     shutil.rmtree(target)
     raw = json.loads(done.stdout)["per_second"]
     bench.record("import", bench.member_count / seconds / raw, 0.4,
-                 {"ours_per_second": round(bench.member_count / seconds), "reference_per_second": round(raw)})
+                 {"ours_per_second": round(bench.member_count / seconds), "reference_per_second": round(raw),
+                  "searchable_per_second": round(bench.member_count / indexed_seconds)})
     bench.record("memory", anonymous, 600, {"near": near}, below=True, unit="MiB")
 
 
@@ -192,7 +210,7 @@ def main() -> int:
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--members", type=int, default=MEMBERS)
-    parser.add_argument("--only", nargs="*", default=[], help="figures to measure: json register import start reads build")
+    parser.add_argument("--only", nargs="*", default=[], help="figures to measure: json register import start search reads build")
     arguments = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("bench: needs two cores, one for the servers and one for the load")
@@ -206,13 +224,15 @@ def main() -> int:
             json_writer(bench)
         if wanted("register"):
             registers(bench)
-        if wanted("import") or wanted("start") or wanted("reads"):
+        if wanted("import") or wanted("start") or wanted("reads") or wanted("search"):
             lines, data = bench.work / "members.jsonl", bench.work / "data"
             members.write(lines, arguments.members)
             imports(bench, data, lines)
             lines.unlink()
             if wanted("start"):
                 start(bench, data)
+            if wanted("search"):
+                searches(bench, data)
             if wanted("reads"):
                 reads(bench, data)
         if wanted("build"):

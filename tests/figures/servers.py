@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 START_SECONDS_MAX = 60
@@ -17,13 +18,13 @@ def pin(core, command) -> list[str]:
     return prefix + [str(word) for word in command]
 
 
-def wait_until(condition, what: str, process: subprocess.Popen):
-    deadline = time.monotonic() + START_SECONDS_MAX
+def wait_until(condition, what: str, process: subprocess.Popen, seconds_max=START_SECONDS_MAX):
+    deadline = time.monotonic() + seconds_max
     while not condition():
         if process.poll() is not None:
             raise SystemExit(f"bench: {what} ended with status {process.returncode}")
         if time.monotonic() > deadline:
-            raise SystemExit(f"bench: {what} was not ready within {START_SECONDS_MAX} s")
+            raise SystemExit(f"bench: {what} was not ready within {seconds_max} s")
         try:
             process.wait(0.005)
         except subprocess.TimeoutExpired:
@@ -69,6 +70,18 @@ class Muster:
     def anonymous_mib(self) -> float:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) / 1024
+
+    def wait_for_search(self):
+        """Until the index of the search has all members: it follows the writes on a thread of its own."""
+        def has_all():
+            metrics = self.request(self.admin_url + "/metrics").decode()
+            lag = re.search(r"^muster_search_lag_changes ([0-9.e+]+)$", metrics, re.M)
+            try:
+                self.post("/v1/members:search", "{}")
+            except urllib.error.HTTPError:
+                return False
+            return lag is not None and float(lag.group(1)) == 0
+        wait_until(has_all, "the search", self.process, seconds_max=600)
 
     def near_cache(self) -> dict:
         metrics = self.request(self.admin_url + "/metrics").decode()

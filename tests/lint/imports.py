@@ -13,11 +13,12 @@ GRAPH = {
     "domain": {"base"},
     "topology": {"base", "domain"},
     "store": {"base", "domain", "topology"},
+    "search": {"base", "domain", "topology", "store"},
     "cache": {"base", "domain", "topology"},
     "routing": {"base", "domain", "topology"},
     "traffic": {"base", "domain", "topology"},
     "api": {"base", "domain", "topology", "traffic"},
-    "bench": {"base", "domain"},
+    "bench": {"base", "domain", "search"},
 }
 EVERYTHING = {"app"}
 SIMULATION = {"base", "domain", "store"}

@@ -305,3 +305,34 @@ def test_an_interrupted_import_ends_as_if_it_had_not_been(canonical, scratch, vi
     assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == bad if bad else True
     assert not list(scratch.glob("*.muster-import"))
     assert doctor(scratch / "data", deadline_s=LONG_S)[0] == 0
+
+
+def test_lines_that_want_the_same_identity_are_all_decided(scratch):
+    """Over several files every line with a taken phone and one shared, free address is in each other's way."""
+    phones = [{"kind": "phone", "value": f"+86138{n:08d}"} for n in range(300)]
+    shared = {"kind": "email", "value": "noreply@example.com"}
+    held = write_lines(scratch / "held.jsonl", [json.dumps({"identities": [phone]}) for phone in phones])
+    doubled = write_lines(scratch / "doubled.jsonl", [json.dumps({"identities": [phone, shared]}) for phone in phones])
+    same = write_lines(scratch / "same.jsonl", [json.dumps({"displayName": str(n), "identities": [shared]})
+                                                for n in range(300)])
+    with Server(scratch / "data", extra_environment={"MUSTER_STORE__SQLITE__FILES": "4"}) as server:
+        assert run("import", held, data=server.data, deadline_s=LONG_S).returncode == 0
+        done = run("import", doubled, data=server.data, deadline_s=LONG_S)
+        assert done.returncode == 3 and "0 members are in, 300 lines were rejected" in done.stderr, done
+        done = run("import", same, data=server.data, deadline_s=LONG_S)
+        assert done.returncode == 3 and "1 members are in, 299 lines were rejected" in done.stderr, done
+    assert doctor(scratch / "data")[0] == 0
+
+
+def test_a_member_of_1970_comes_back_as_it_was(scratch):
+    epoch = "1970-01-01T00:00:00Z"
+    line = json.dumps({"id": "7", "createTime": epoch, "updateTime": epoch,
+                       "identities": [{"kind": "phone", "value": "+8613800000001", "bindTime": epoch}]})
+    exports = []
+    for name in ("first", "second"):
+        with Server(scratch / name) as server:
+            given = write_lines(scratch / f"{name}.jsonl", [exports[-1].rstrip("\n") if exports else line])
+            assert run("import", given, data=server.data).returncode == 0
+            exports.append(export(server))
+    assert exports[0] == exports[1]
+    assert exports[0].count(epoch) == 3

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/admin_api.h"
+#include "api/idempotency.h"
 #include "api/member_api.h"
 #include "api/testing/fake_directory.h"
 #include "api/testing/test_exchange.h"
@@ -59,6 +60,7 @@ class ApiTest : public ::testing::Test {
             .random = &random_,
             .logger = &logger_,
             .metrics = &metrics_,
+            .keys_under_way = &keys_under_way_,
             .readiness = [this] { return checks_; },
             .server = [] { return ServerInfo{"1.2.3", "A", 5, "127.0.0.1:7402"}; }};
   }
@@ -144,6 +146,7 @@ class ApiTest : public ::testing::Test {
   FakeImportRanges ranges_;
   RecordingLogger logger_;
   MetricRegistry metrics_;
+  KeysUnderWay keys_under_way_;
   FakeArchive archive_;
   FakeCallers callers_;
   std::vector<ReadinessCheck> checks_ = {{"store", true, ""}};

@@ -221,6 +221,15 @@ class FakeArchive final : public MemberArchive {
     return page;
   }
 
+  Result<std::vector<Member>> ReadMembers(std::span<const MemberId> ids) override {
+    if (failure) return std::unexpected(*failure);
+    std::vector<Member> found;
+    for (const Member& member : members) {
+      if (std::ranges::find(ids, member.id) != ids.end()) found.push_back(member);
+    }
+    return found;
+  }
+
   std::vector<Change> changes;  // in the order of versions
   std::vector<Member> members;  // in the order of ids
   std::optional<Error> failure;

@@ -49,6 +49,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(CommandContext& context) {
   AddExportCommand(*root, context);
   AddRoutesCommand(*root, context);
   AddCallersCommands(*root, context);
+  AddBenchCommand(*root, context);
   AddDoctorCommand(*root, context);
   AddKeysCommands(*root, context);
   AddConfigCommands(*root, context);

@@ -23,7 +23,8 @@ const std::vector<ExitCodeDescription>& AllExitCodes() {
        "The server refused: the request is not valid, the key is not known or has not the scope, or the member's state "
        "does "
        "not allow it."},
-      {ExitCode::kNotFound, "not found", "There is no such member, or nobody holds the identity."},
+      {ExitCode::kNotFound, "not found",
+       "There is no such member, nobody holds the identity, or `bench` found nobody to ask for."},
   };
   return kTable;
 }
@@ -51,7 +52,7 @@ ExitCode ExitCodeOf(Reason reason) {
     case Reason::kNotFound:
       return ExitCode::kNotFound;
     case Reason::kInternal:
-      return ExitCode::kUnavailable;
+      return ExitCode::kFailure;
     default:
       return DescribeReason(reason).retryable ? ExitCode::kUnavailable : ExitCode::kRefused;
   }

@@ -62,9 +62,17 @@ Outcome<ExitCode> List(const ServerFlags& flags, OutputFormat format) {
   return ExitCode::kOk;
 }
 
+// It has read the keyring, and the callers, at its start.
+Outcome<void> RequireNoServer(const ServerOptions& options) {
+  if (!FileExists(options.data_directory + "/endpoints.json")) return {};
+  return Fails(ExitCode::kFailure,
+               "a server uses " + options.data_directory + "; stop it first (after a crash, start and stop it once)");
+}
+
 Outcome<ExitCode> Rotate(const ServerFlags& flags) {
   MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
   MUSTER_TRY(RequireKeyring(options));
+  MUSTER_TRY(RequireNoServer(options));
   SystemRandom random;
   const auto keyring = Keyring::Rotate(options.keyring_path(), random);
   if (!keyring) return Fails(keyring.error());
@@ -77,10 +85,7 @@ Outcome<ExitCode> Rotate(const ServerFlags& flags) {
 Outcome<ExitCode> ReplaceAdmin(const ServerFlags& flags) {
   MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
   MUSTER_TRY(RequireKeyring(options));
-  if (FileExists(options.data_directory + "/endpoints.json")) {
-    return Fails(ExitCode::kFailure,
-                 "a server uses " + options.data_directory + "; stop it first (after a crash, start and stop it once)");
-  }
+  MUSTER_TRY(RequireNoServer(options));
   const auto keyring = Keyring::Load(options.keyring_path());
   if (!keyring) return Fails(keyring.error());
   const auto topology = OpenTopologyFile(options.data_directory + "/topology.json");

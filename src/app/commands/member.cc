@@ -10,6 +10,8 @@
 #include "app/commands/commands.h"
 #include "app/commands/member_fields.h"
 #include "app/output/answer_tables.h"
+#include "base/encoding.h"
+#include "domain/json_writer.h"
 
 namespace muster {
 namespace {
@@ -188,35 +190,79 @@ void AddClose(CLI::App& members, CommandContext& context) {
   });
 }
 
-void AddHistory(CLI::App& members, CommandContext& context) {
-  const VerbApp added = AddVerb(members, "history", "Print what changed a member, newest first");
-  struct Page {
-    int size = 50;
-    std::string token;
-  };
-  auto page = std::make_shared<Page>();
-  AddId(added);
-  added.app->add_option("--page-size", page->size, "How many changes [50]")->check(CLI::Range(1, 1000))->type_name("N");
+// A page of a list: its size, and where it begins.
+struct ListPage {
+  int size = 50;
+  std::string token;
+};
+
+void AddPageFlags(const VerbApp& added, ListPage& page, int size_max, const char* size_help) {
+  added.app->add_option("--page-size", page.size, size_help)->check(CLI::Range(1, size_max))->type_name("N");
   added.app
-      ->add_option("--page-token", page->token,
+      ->add_option("--page-token", page.token,
                    "Go on where the page before ended: nextPageToken of -o json, `more:` of a table")
       ->type_name("TOKEN");
+}
+
+// Sends it, prints the page, and says how to go on.
+Outcome<ExitCode> SendForPage(const Verb& verb, const HttpClient::Request& request,
+                              Outcome<std::string> (*render)(const Terminal&, std::string_view)) {
+  MUSTER_ASSIGN(HttpClientOptions target, verb.client->Resolve());
+  HttpClient client(std::move(target));
+  std::string more;
+  MUSTER_ASSIGN(const ExitCode code, SendAndPrint(client, request, verb.client->format(), [&](std::string_view json) {
+                  more = NextPageToken(json);
+                  return render(DescribeTerminal(STDOUT_FILENO), json);
+                }));
+  if (!more.empty()) PrintNote("more: --page-token " + more);
+  return code;
+}
+
+void AddSearch(CLI::App& members, CommandContext& context) {
+  const VerbApp added = AddVerb(members, "search", "Print the members that match a filter");
+  struct Search {
+    std::string filter;
+    std::string order_by;
+    ListPage page;
+  };
+  auto search = std::make_shared<Search>();
+  added.app->add_option("FILTER", search->filter, "As AIP-160 has it: city = \"Suzhou\" AND tags:\"frequent\"");
+  added.app->add_option("--order-by", search->order_by, "id, createTime, updateTime or birthDate; with desc downwards")
+      ->type_name("ORDER");
+  AddPageFlags(added, search->page, 1000, "How many members [50]");
+  AddCommonFlags(added);
+  added.app->footer(
+      "Example:\n  muster member search 'city = \"Suzhou\" AND tags:\"frequent\"' --order-by 'updateTime desc'");
+  added.app->callback([&context, verb = added.verb, search] {
+    context.action = [verb, search]() -> Outcome<ExitCode> {
+      for (const std::string* text : {&search->filter, &search->order_by, &search->page.token}) {
+        if (!IsValidUtf8(*text)) return Fails(ExitCode::kUsage, "the filter, order or token is not UTF-8");
+      }
+      std::string body;
+      JsonWriter json(body);
+      json.BeginObject();
+      json.Key("filter").String(search->filter);
+      json.Key("orderBy").String(search->order_by);
+      json.Key("pageSize").Number(search->page.size);
+      json.Key("pageToken").String(search->page.token);
+      json.EndObject();
+      return SendForPage(*verb, {.method = "POST", .path = "/v1/members:search", .body = body}, RenderMembers);
+    };
+  });
+}
+
+void AddHistory(CLI::App& members, CommandContext& context) {
+  const VerbApp added = AddVerb(members, "history", "Print what changed a member, newest first");
+  auto page = std::make_shared<ListPage>();
+  AddId(added);
+  AddPageFlags(added, *page, 1000, "How many changes [50]");
   AddCommonFlags(added);
   added.app->callback([&context, verb = added.verb, page] {
     context.action = [verb, page]() -> Outcome<ExitCode> {
       MUSTER_ASSIGN(std::string path, MemberPath(*verb));
       path += "/history?pageSize=" + std::to_string(page->size);
       if (!page->token.empty()) path += "&pageToken=" + EscapeUrl(page->token);
-      MUSTER_ASSIGN(HttpClientOptions target, verb->client->Resolve());
-      HttpClient client(std::move(target));
-      std::string more;
-      MUSTER_ASSIGN(const ExitCode code,
-                    SendAndPrint(client, {.path = std::move(path)}, verb->client->format(), [&](std::string_view json) {
-                      more = NextPageToken(json);
-                      return RenderHistory(DescribeTerminal(STDOUT_FILENO), json);
-                    }));
-      if (!more.empty()) PrintNote("more: --page-token " + more);
-      return code;
+      return SendForPage(*verb, {.path = std::move(path)}, RenderHistory);
     };
   });
 }
@@ -224,9 +270,11 @@ void AddHistory(CLI::App& members, CommandContext& context) {
 }  // namespace
 
 void AddMemberCommands(CLI::App& root, CommandContext& context) {
-  CLI::App* members = AddCommandGroup(root, "member", "Get, resolve, register, update, bind, unbind and close members");
+  CLI::App* members =
+      AddCommandGroup(root, "member", "Get, resolve, search, register, update, bind, unbind and close members");
   AddGet(*members, context);
   AddResolve(*members, context);
+  AddSearch(*members, context);
   AddHistory(*members, context);
   AddRegister(*members, context);
   AddUpdate(*members, context);

@@ -144,6 +144,27 @@ Outcome<std::string> RenderMember(const Terminal& terminal, std::string_view jso
   });
 }
 
+Outcome<std::string> RenderMembers(const Terminal& terminal, std::string_view json) {
+  return Rendered(json, [&](const element& root) {
+    Table table({{"ID", Table::Align::kRight},
+                 {"STATE"},
+                 {"DISPLAY NAME"},
+                 {"CITY"},
+                 {"TIER"},
+                 {"TAGS"},
+                 {"VERSION", Table::Align::kRight},
+                 {"UPDATED"}});
+    if (HasArray(root, "members")) {
+      for (const element member : Array(root, "members")) {
+        table.AddRow({Text(member, "id"), Text(member, "state"), Text(member, "displayName"), Text(member, "city"),
+                      Text(member, "tier"), JoinTexts(member, "tags", ","), Text(member, "version"),
+                      Text(member, "updateTime")});
+      }
+    }
+    return table.Render(terminal);
+  });
+}
+
 Outcome<std::string> RenderHistory(const Terminal& terminal, std::string_view json) {
   return Rendered(json, [&](const element& root) {
     Table table({{"VERSION", Table::Align::kRight}, {"TYPE"}, {"TIME"}, {"CALLER"}, {"WHAT"}, {"REQUEST"}});

@@ -10,6 +10,8 @@ namespace muster {
 
 // Answers of the API as a person reads them.
 Outcome<std::string> RenderMember(const Terminal& terminal, std::string_view json);
+// A line a member, of a page of a search.
+Outcome<std::string> RenderMembers(const Terminal& terminal, std::string_view json);
 Outcome<std::string> RenderHistory(const Terminal& terminal, std::string_view json);
 // Where an answer of several pages goes on; empty at its end.
 std::string NextPageToken(std::string_view json);

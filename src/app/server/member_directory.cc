@@ -30,7 +30,9 @@ std::string InstallationOf(const Keyring& keyring) {
 bool HasStore(const std::string& directory) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    if (entry.path().extension() == ".db") return true;
+    // Not the index of the search, which can be made again at any time.
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("muster-") && name.ends_with(".db")) return true;
   }
   return false;
 }
@@ -98,8 +100,12 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   store_ = std::move(*store);
 
   MakeIds(logger);
-  writer_ = MakeBindingWriter(
-      {.shards = &store_->shards(), .catalog = catalog_.get(), .ids = ids_.get(), .clock = &clock_, .timer = &timer_});
+  writer_ = MakeBindingWriter({.shards = &store_->shards(),
+                               .catalog = catalog_.get(),
+                               .ids = ids_.get(),
+                               .clock = &clock_,
+                               .timer = &timer_,
+                               .ended_up_to = ids_->NextOperationId()});
 
   auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
   if (!topology) return Fails(topology.error());
@@ -111,6 +117,16 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
       options.routes_read, RouteTrees::Parts{.store = store_.get(), .near_cache = near_cache_.get(), .floor = &floor_});
   ExposeCacheMetrics(*near_cache_, metrics_);
   ExposeLogMetrics(logger, metrics_);
+  if (options.search.enabled) {
+    search_ = SearchIndex::Start(options.data_directory, options.search,
+                                 {.feed = &store_->change_feed(),
+                                  .archive = &store_->archive(),
+                                  .clock = &clock_,
+                                  .logger = &logger,
+                                  .metrics = &metrics_,
+                                  .installation = installation_,
+                                  .count_members = [this] { return store_->CountMembers(); }});
+  }
   sweeper_ = std::make_unique<Sweeper>(store_->shards(), options.sweeper, logger, metrics_);
   sweeper_->Start();
   return {};
@@ -129,6 +145,8 @@ void MemberDirectory::MakeIds(Logger& logger) {
 MemberDirectory::~MemberDirectory() {
   if (sweeper_) sweeper_->Stop();
   sweeper_.reset();
+  if (search_) search_->Stop();
+  search_.reset();
   routes_.reset();
   writer_.reset();
   if (store_) store_->Close();

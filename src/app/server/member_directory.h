@@ -16,6 +16,7 @@
 #include "domain/keyring.h"
 #include "domain/ports/member_cache.h"
 #include "domain/ports/member_writer.h"
+#include "search/search_index.h"
 #include "store/sqlite_store.h"
 #include "store/sweeper.h"
 #include "topology/topology.h"
@@ -24,7 +25,7 @@
 namespace muster {
 
 // Everything of a server but its ports: the data directory, the secrets, the store with its cache, writer and sweeper,
-// the topology and the callers.
+// the index of the search, the topology and the callers.
 class MemberDirectory {
  public:
   // Opens the data directory, and makes on the first start what it needs: the directory (0700), the keyring, the store,
@@ -40,6 +41,8 @@ class MemberDirectory {
   CallerDirectory& callers() { return *callers_; }
   TopologyStore& topology() { return *topology_; }
   RouteTrees& routes() { return *routes_; }
+  // Null when members are not searched here.
+  MemberSearch* search() { return search_.get(); }
   MetricRegistry& metrics() { return metrics_; }
   Random& random() { return random_; }
   const Clock& clock() const { return clock_; }
@@ -69,6 +72,7 @@ class MemberDirectory {
   std::unique_ptr<TopologyStore> topology_;
   std::unique_ptr<CallerDirectory> callers_;
   std::unique_ptr<RouteTrees> routes_;
+  std::unique_ptr<SearchIndex> search_;
   std::unique_ptr<Sweeper> sweeper_;
 };
 

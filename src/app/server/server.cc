@@ -21,6 +21,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
   const ApiDependencies api{
       .writer = &directory_.writer(),
       .archive = &directory_.store().archive(),
+      .search = directory_.search(),
       .callers = &directory_.callers(),
       .catalog = &directory_.catalog(),
       .keyring = &directory_.keyring(),
@@ -28,6 +29,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
       .random = &directory_.random(),
       .logger = &logger_,
       .metrics = &directory_.metrics(),
+      .keys_under_way = &keys_under_way_,
       .readiness = [this] { return CheckReadiness(); },
       .server =
           [this, epoch = document->epoch.value()] {
@@ -40,7 +42,11 @@ Result<void> Server::Listen(const ServerOptions& options) {
           },
   };
   const AdminApiDependencies admin_api{.ranges = &directory_.store().import_ranges(),
-                                       .routes = [this] { return directory_.routes().Describe(); }};
+                                       .routes = [this]() -> Result<RouteDescription> {
+                                         if (!serving_)
+                                           return Fail(Reason::kOverloaded, "the server is just starting; try again");
+                                         return directory_.routes().Describe();
+                                       }};
 
   const HttpServer::HandlerFactory make_admin_api =
       [api, admin_api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
@@ -66,6 +72,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
   };
   MUSTER_ASSIGN(http_, HttpServer::Start(options.http, make_member_api, directory_.clock(), logger_,
                                          directory_.metrics(), "http"));
+  serving_ = true;
   return {};
 }
 
@@ -73,8 +80,10 @@ std::vector<ReadinessCheck> Server::CheckReadiness() const {
   const Result<void> store = directory_.store().Health();
   return {{.name = "store", .ready = store.has_value(), .detail = store ? "" : store.error().message},
           {.name = "lifecycle",
-           .ready = !draining_,
-           .detail = draining_ ? "this server is shutting down; use another" : ""}};
+           .ready = serving_ && !draining_,
+           .detail = draining_   ? "this server is shutting down; use another"
+                     : !serving_ ? "this server is just starting"
+                                 : ""}};
 }
 
 void Server::Stop() {

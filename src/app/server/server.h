@@ -8,6 +8,7 @@
 #include "api/api_dependencies.h"
 #include "api/grpc_server.h"
 #include "api/http_server.h"
+#include "api/idempotency.h"
 #include "app/cli/exit_code.h"
 #include "app/server/member_directory.h"
 #include "app/server/server_options.h"
@@ -39,7 +40,10 @@ class Server {
 
   MemberDirectory& directory_;
   Logger& logger_;
+  // Both ports answer. Before, and when one of them could not listen, there are no route trees to show.
+  std::atomic<bool> serving_ = false;
   std::atomic<bool> draining_ = false;
+  KeysUnderWay keys_under_way_;
   std::mutex info_mutex_;
   std::string admin_address_;  // guarded by info_mutex_
   // The admin port shows the route trees, which live in the handlers of the others: it goes first.

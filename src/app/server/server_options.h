@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "cache/near_cache.h"
 #include "domain/identity_catalog.h"
+#include "search/search_index.h"
 #include "store/sqlite_store.h"
 #include "store/sweeper.h"
 
@@ -37,6 +38,7 @@ struct ServerOptions {
   SqliteOptions sqlite;
   SweeperOptions sweeper;
   NearCacheOptions near;
+  SearchOptions search;
   std::string routes_read;
   std::vector<KindRow> identity_kinds;
   std::vector<std::string> identity_platforms;

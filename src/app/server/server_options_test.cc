@@ -127,7 +127,7 @@ TEST(ExitCodeTest, EveryReasonOfAServerHasOne) {
   EXPECT_EQ(ExitCodeOf(Reason::kUnauthenticated), ExitCode::kRefused);
   EXPECT_EQ(ExitCodeOf(Reason::kOverloaded), ExitCode::kUnavailable);
   EXPECT_EQ(ExitCodeOf(Reason::kOutcomeUnknown), ExitCode::kUnavailable);
-  EXPECT_EQ(ExitCodeOf(Reason::kInternal), ExitCode::kUnavailable);
+  EXPECT_EQ(ExitCodeOf(Reason::kInternal), ExitCode::kFailure);
 }
 
 }  // namespace

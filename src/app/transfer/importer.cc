@@ -255,6 +255,7 @@ class ImportRun {
   // Keeps the answer until all before it are there; then the prefix grows.
   Outcome<void> Take(Job job, BatchAnswer answer) {
     std::vector<std::uint64_t> rejected;
+    rejected.reserve(answer.rejects.size());
     for (const Reject& reject : answer.rejects) rejected.push_back(reject.line);
     std::ranges::sort(rejected);
     answered_.emplace(job.sequence, Answered{.batch = {.offset = job.batch.end_offset - job.batch.text.size(),

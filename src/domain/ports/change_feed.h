@@ -23,8 +23,8 @@ struct ChangeEvent {
   friend bool operator==(const ChangeEvent&, const ChangeEvent&) = default;
 };
 
-// All committed changes in one order: that of their commits, and so of the versions of each member. An event that can be
-// read stays at its position for ever, and nothing is added before it. Thread-safe.
+// All committed changes in one order: that of their commits, and so of the versions of each member. An event that can
+// be read stays at its position for ever, and nothing is added before it. Thread-safe.
 class ChangeFeed {
  public:
   struct Page {

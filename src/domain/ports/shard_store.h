@@ -22,12 +22,33 @@ struct LookupRow {
 
 enum class OperationOutcome : std::uint8_t { kCommitted = 1, kAborted = 2 };
 
+// What an answered write leaves for a request that is sent again: in the database of its member.
+struct KeptAnswer {
+  RequestHash fingerprint;
+  Member member;  // as it was answered
+};
+
+// What merging `source` into `target` moved; kept in the database of the target until it is taken back.
+struct MergeRecord {
+  OperationId operation_id;  // under which the target lists what was moved, as long as it is where the merge put it
+  std::vector<IdentityKey> keys;
+};
+
+// What is committed with a write beside members, lookup rows and outcomes.
+class WriteRecords {
+ public:
+  virtual ~WriteRecords() = default;
+  virtual Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) = 0;
+  // OVERLOADED when the database keeps as many as it may.
+  virtual Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) = 0;
+  virtual Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) = 0;
+  virtual Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) = 0;
+};
+
 // One transaction in one database, with the rows of every shard that lives there. Serialisable against every other one.
 // Verbs fail with INTERNAL or WRITES_UNAVAILABLE when the engine does; the transaction is then rolled back.
-class ShardTransaction {
+class ShardTransaction : public WriteRecords {
  public:
-  virtual ~ShardTransaction() = default;
-
   virtual Result<std::optional<Member>> ReadMember(MemberId id) = 0;
   // Inserts or replaces the member, and adds `change` to its history and to the change stream in the same commit.
   virtual Result<void> WriteMember(const Member& member, const Change& change) = 0;
@@ -76,6 +97,9 @@ class ShardStore {
   // there are no more). `done` is called once, on any thread.
   virtual void ForgetOperations(std::uint32_t database, Timestamp before,
                                 std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
+  // The same for answers that were kept before `before`.
+  virtual void ForgetAnswers(std::uint32_t database, Timestamp before,
+                             std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
 };
 
 }  // namespace muster

@@ -1,0 +1,80 @@
+#include "api/idempotency.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "api/http_text.h"
+
+namespace muster {
+namespace {
+
+constexpr std::string_view kHeader = "Idempotency-Key";
+
+RequestHash Shorten(const std::array<std::uint8_t, 32>& digest) {
+  RequestHash hash;
+  std::memcpy(hash.bytes.data(), digest.data(), hash.bytes.size());
+  return hash;
+}
+
+// RFC 8941 section 3.3.3, without the quotes around; false when it is no string.
+bool Unquote(std::string_view text, std::string& out) {
+  if (text.size() < 2 || text.back() != '"') return false;
+  text = text.substr(1, text.size() - 2);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') return false;
+    if (text[i] == '\\' && (++i == text.size() || (text[i] != '"' && text[i] != '\\'))) return false;
+    out.push_back(text[i]);
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<std::string_view> ParseIdempotencyKey(std::span<const HttpHeader> headers, std::string& unescaped) {
+  const HttpHeader* found = nullptr;
+  for (const HttpHeader& header : headers) {
+    if (!EqualsIgnoringCase(header.name, kHeader)) continue;
+    if (found != nullptr) return FailField(std::string(kHeader), "is there twice: send one");
+    found = &header;
+  }
+  if (found == nullptr) return std::string_view();
+  std::string_view key = found->value;
+  if (key.starts_with('"')) {
+    unescaped.clear();
+    if (!Unquote(key, unescaped)) return FailField(std::string(kHeader), "is not a quoted string (RFC 8941)");
+    key = unescaped;
+  }
+  const bool is_visible = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7F; });
+  if (key.empty() || key.size() > kIdempotencyKeyMax || !is_visible) {
+    return FailField(std::string(kHeader), "must be 1 to " + std::to_string(kIdempotencyKeyMax) +
+                                               " visible ASCII characters: a random UUID is right");
+  }
+  return key;
+}
+
+Idempotency IdempotencyOf(KeyedHash& hash, std::string_view caller, std::string_view key,
+                          std::span<const std::string_view> content) {
+  const std::string_view name[] = {"muster.idempotency.key", caller, key};
+  std::vector<std::string_view> parts = {"muster.idempotency.content"};
+  parts.insert(parts.end(), content.begin(), content.end());
+  return {.key = Shorten(hash.Hash(name)), .fingerprint = Shorten(hash.Hash(parts))};
+}
+
+Result<void> KeysUnderWay::Enter(const RequestHash& key) {
+  std::lock_guard lock(mutex_);
+  if (keys_.insert(key).second) return {};
+  Error error{.reason = Reason::kIdempotencyInProgress,
+              .message = "a request with this Idempotency-Key is under way; ask again after it for its answer"};
+  error.retry_after_ms = 1000;
+  return Fail(std::move(error));
+}
+
+void KeysUnderWay::Leave(const RequestHash& key) {
+  std::lock_guard lock(mutex_);
+  keys_.erase(key);
+}
+
+}  // namespace muster

@@ -1,0 +1,95 @@
+#include "app/bench/bench_plan.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "app/files.h"
+#include "base/option_text.h"
+#include "base/random.h"
+
+namespace muster {
+namespace {
+
+constexpr std::int64_t kDurationMsMax = 24LL * 3600 * 1000;
+constexpr std::int64_t kWarmUpMsMax = 3600LL * 1000;
+// What the process needs beside its connections.
+constexpr std::uint64_t kOtherDescriptors = 64;
+
+Outcome<BenchTime> TimeOf(const std::string& text, const char* flag, std::int64_t milliseconds_min,
+                          std::int64_t milliseconds_max) {
+  const auto parsed = ParseMilliseconds(text);
+  if (!parsed || *parsed < milliseconds_min || *parsed > milliseconds_max) {
+    return Fails(ExitCode::kUsage, std::string(flag) + " is a time between " + ShowMilliseconds(milliseconds_min) +
+                                       " and " + ShowMilliseconds(milliseconds_max) + ", as in 30s or 5m");
+  }
+  return std::chrono::milliseconds(*parsed);
+}
+
+// Connections are descriptors.
+Outcome<void> RaiseDescriptorLimit(std::uint32_t connections) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max != RLIM_INFINITY && connections + kOtherDescriptors > limit.rlim_max) {
+    return Fails(ExitCode::kUsage, "--connections: a process may have " + std::to_string(limit.rlim_max) +
+                                       " open files here; raise that (ulimit -n), or take fewer");
+  }
+  return {};
+}
+
+// Said before the load, not after it.
+Outcome<void> CheckPlotPlace(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  if (path.empty() || access(directory.c_str(), W_OK | X_OK) == 0) return {};
+  return Fails(ExitCode::kFailure, "--plot: nothing can be written into " + directory + ": " + SystemMessage(errno));
+}
+
+}  // namespace
+
+Outcome<BenchPlan> PlanBench(const BenchFlags& flags) {
+  if (flags.is_max == (flags.rate > 0)) {
+    return Fails(ExitCode::kUsage,
+                 "say how much: --rps N for so many requests a second, or --max for as many as possible");
+  }
+  if (flags.threads > flags.connections) {
+    return Fails(ExitCode::kUsage, "--threads: each thread needs a connection of its own; give more --connections");
+  }
+  MUSTER_ASSIGN(const BenchTime duration, TimeOf(flags.duration, "--duration", 100, kDurationMsMax));
+  MUSTER_ASSIGN(const BenchTime warm_up, TimeOf(flags.warm_up, "--warmup", 0, kWarmUpMsMax));
+  const auto mix = ParseLoadMix(flags.mix);
+  if (!mix) return Fails(ExitCode::kUsage, "--mix: " + mix.error().message);
+  MUSTER_TRY(RaiseDescriptorLimit(flags.connections));
+  MUSTER_TRY(CheckPlotPlace(flags.plot));
+  BenchPlan plan;
+  MUSTER_ASSIGN(plan.server, flags.client->Resolve());
+  auto target = ResolveHttpTarget(plan.server.base_url);
+  if (!target) return Fails(ExitCode::kUsage, target.error().message);
+  plan.target = std::move(*target);
+  SystemRandom random;
+  const std::uint64_t seed = flags.seed > 0 ? flags.seed : 1 + random.Below(kBenchSeedEnd - 1);
+  plan.run = {.rate = flags.rate,
+              .warm_up = warm_up,
+              .duration = duration,
+              .patience = plan.server.timeout,
+              .calls = {.mix = *mix, .zipf_exponent = flags.zipf, .batch = flags.batch, .seed = seed}};
+  plan.facts = {.target = plan.server.base_url,
+                .protocol = "http",
+                .rate = flags.rate,
+                .warm_up_seconds = std::chrono::duration<double>(warm_up).count(),
+                .duration_seconds = std::chrono::duration<double>(duration).count(),
+                .connections = flags.connections,
+                .pipeline = flags.pipeline,
+                .threads = flags.threads,
+                .mix = *mix,
+                .zipf_exponent = flags.zipf,
+                .seed = seed};
+  return plan;
+}
+
+}  // namespace muster

@@ -1,0 +1,56 @@
+#include "bench/http_request.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace muster {
+namespace {
+
+std::string Written(const LoadCall& call, std::string_view key = "mk_key") {
+  std::string out;
+  HttpRequestWriter("127.0.0.1:7400", key).Append(out, call);
+  return out;
+}
+
+constexpr std::array kIds = {MemberId(42), MemberId(INT64_MAX)};
+
+TEST(HttpRequestTest, Get) {
+  EXPECT_EQ(Written({.verb = LoadVerb::kGet, .ids = kIds}),
+            "GET /v1/members/42 HTTP/1.1\r\nHost: 127.0.0.1:7400\r\nAuthorization: Bearer mk_key\r\n\r\n");
+  EXPECT_EQ(Written({.verb = LoadVerb::kGet, .ids = kIds}, ""),
+            "GET /v1/members/42 HTTP/1.1\r\nHost: 127.0.0.1:7400\r\n\r\n");
+}
+
+TEST(HttpRequestTest, ResolveEscapes) {
+  const auto target = [](std::string_view kind, std::string_view platform, std::string_view value) {
+    const std::string written =
+        Written({.verb = LoadVerb::kResolve, .identity = {.kind = kind, .platform = platform, .value = Pii(value)}});
+    return written.substr(0, written.find(" HTTP"));
+  };
+  EXPECT_EQ(target("phone", "", "+8613800000001"), "GET /v1/members:resolve?kind=phone&value=%2B8613800000001");
+  EXPECT_EQ(target("account", "shop", "a b&c=é%"),
+            "GET /v1/members:resolve?kind=account&platform=shop&value=a%20b%26c%3D%C3%A9%25");
+}
+
+TEST(HttpRequestTest, BodiesHaveTheirLength) {
+  EXPECT_EQ(Written({.verb = LoadVerb::kUpdate, .ids = kIds, .city = "Suzhou"}),
+            "PATCH /v1/members/42?updateMask=city HTTP/1.1\r\nHost: 127.0.0.1:7400\r\nAuthorization: Bearer "
+            "mk_key\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{\"city\":\"Suzhou\"}");
+  EXPECT_TRUE(Written({.verb = LoadVerb::kBatchGet, .ids = kIds})
+                  .ends_with("Content-Length: 36\r\n\r\n{\"ids\":[\"42\",\"9223372036854775807\"]}"));
+  EXPECT_TRUE(Written({.verb = LoadVerb::kRegister, .city = "Leeds", .account = "1-2"})
+                  .ends_with("\r\n\r\n{\"displayName\":\"Benchmark\",\"city\":\"Leeds\",\"identities\":[{\"kind\":"
+                             "\"account\",\"platform\":\"bench\",\"value\":\"1-2\"}]}"));
+}
+
+TEST(HttpRequestTest, RequestsFollowEachOther) {
+  std::string out;
+  const HttpRequestWriter writer("h", "");
+  writer.Append(out, {.verb = LoadVerb::kGet, .ids = kIds});
+  writer.Append(out, {.verb = LoadVerb::kGet, .ids = kIds});
+  EXPECT_EQ(out, "GET /v1/members/42 HTTP/1.1\r\nHost: h\r\n\r\nGET /v1/members/42 HTTP/1.1\r\nHost: h\r\n\r\n");
+}
+
+}  // namespace
+}  // namespace muster

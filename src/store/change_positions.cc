@@ -1,0 +1,54 @@
+#include "store/change_positions.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace muster {
+
+class ChangePositions::Registration final : public ChangeFeed::Subscription {
+ public:
+  Registration(ChangePositions& positions, Wakes::iterator place) : positions_(positions), place_(place) {}
+  ~Registration() override {
+    std::lock_guard lock(positions_.mutex_);
+    positions_.wakes_.erase(place_);
+    positions_.subscribers_.store(positions_.wakes_.size());
+  }
+
+ private:
+  ChangePositions& positions_;
+  const Wakes::iterator place_;
+};
+
+ChangePositions::ChangePositions(std::size_t files, std::int64_t last) : last_(last), first_under_way_(files) {
+  for (auto& first : first_under_way_) first.store(kNone);
+}
+
+// Announced before any is taken: what is taken meanwhile by others makes it too low, which only holds readers up.
+void ChangePositions::Begin(std::size_t file) { first_under_way_[file].store(last_.load() + 1); }
+
+void ChangePositions::End(std::size_t file, std::int64_t committed) {
+  if (first_under_way_.size() == 1) last_.store(committed);
+  first_under_way_[file].store(kNone);
+}
+
+// The last position is read first: a group that begins after that takes none up to it.
+std::int64_t ChangePositions::Readable() const {
+  std::int64_t readable = last_.load();
+  for (const auto& first : first_under_way_) readable = std::min(readable, first.load() - 1);
+  return readable;
+}
+
+void ChangePositions::Notify() {
+  if (subscribers_.load() == 0) return;
+  std::lock_guard lock(mutex_);
+  for (auto& wake : wakes_) wake();
+}
+
+std::unique_ptr<ChangeFeed::Subscription> ChangePositions::Subscribe(std::move_only_function<void()> wake) {
+  std::lock_guard lock(mutex_);
+  wakes_.push_back(std::move(wake));
+  subscribers_.store(wakes_.size());
+  return std::make_unique<Registration>(*this, std::prev(wakes_.end()));
+}
+
+}  // namespace muster

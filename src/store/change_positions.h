@@ -1,0 +1,54 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "domain/ports/change_feed.h"
+
+namespace muster {
+
+// Gives each change of any file its position in the one stream of all, and says how far the stream can be read.
+//
+//   writer of a file:  Begin → [Take, Take, …] → commit or roll back → End
+//   reader:            limit = Readable() → open snapshots → read up to limit
+//
+// Positions are taken in order, and groups of several files are committed in any order. So what can be read is
+// everything below the first position that a group under way may have taken: nothing will be added there. With several
+// files a group that is rolled back leaves a gap; with one it gives its positions back. Thread-safe.
+class ChangePositions {
+ public:
+  // `last`: the newest position in any file.
+  ChangePositions(std::size_t files, std::int64_t last);
+
+  void Begin(std::size_t file);
+  std::int64_t Take() { return last_.fetch_add(1) + 1; }
+  // `committed`: the file's newest position that stays.
+  void End(std::size_t file, std::int64_t committed);
+
+  // May fall a little behind what it said before, while a group begins.
+  std::int64_t Readable() const;
+
+  // Tells subscribers that there may be more to read.
+  void Notify();
+  std::unique_ptr<ChangeFeed::Subscription> Subscribe(std::move_only_function<void()> wake);
+
+ private:
+  class Registration;
+  using Wakes = std::list<std::move_only_function<void()>>;
+
+  static constexpr std::int64_t kNone = INT64_MAX;
+
+  std::atomic<std::int64_t> last_;
+  std::vector<std::atomic<std::int64_t>> first_under_way_;  // by file: positions from here on may not be committed
+  std::atomic<std::size_t> subscribers_{0};
+  std::mutex mutex_;
+  Wakes wakes_;
+};
+
+}  // namespace muster

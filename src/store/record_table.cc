@@ -1,0 +1,150 @@
+#include "store/record_table.h"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+namespace muster {
+namespace {
+
+std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
+
+template <std::size_t kSize>
+std::string_view AsBytes(const std::array<std::uint8_t, kSize>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// Numbers are eight bytes, big-endian.
+void AppendNumber(std::string& out, std::int64_t number) {
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    out.push_back(static_cast<char>(static_cast<std::uint64_t>(number) >> shift));
+  }
+}
+
+// Takes values from the front of a row; false when it is at its end.
+class RowReader {
+ public:
+  explicit RowReader(std::string_view row) : rest_(row) {}
+
+  bool Number(std::int64_t& number) {
+    if (rest_.size() < sizeof number) return false;
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < sizeof number; ++i) value = value << 8 | static_cast<std::uint8_t>(rest_[i]);
+    number = static_cast<std::int64_t>(value);
+    rest_.remove_prefix(sizeof number);
+    return true;
+  }
+  bool Bytes(std::array<std::uint8_t, 16>& bytes) {
+    if (rest_.size() < bytes.size()) return false;
+    std::memcpy(bytes.data(), rest_.data(), bytes.size());
+    rest_.remove_prefix(bytes.size());
+    return true;
+  }
+  std::string_view rest() const { return rest_; }
+
+ private:
+  std::string_view rest_;
+};
+
+std::string PairKey(MemberId target, MemberId source) {
+  std::string key;
+  AppendNumber(key, target.value());
+  AppendNumber(key, source.value());
+  return key;
+}
+
+std::unexpected<Error> Unreadable(std::string_view what) {
+  return Fail(Reason::kInternal,
+              "the record of " + std::string(what) + " cannot be read; run `muster doctor`, and restore a backup");
+}
+
+}  // namespace
+
+Result<void> RecordTable::Prepare(Database& database) {
+  MUSTER_ASSIGN(select_, database.Prepare("SELECT value FROM record WHERE kind = ?1 AND key = ?2"));
+  MUSTER_ASSIGN(replace_, database.Prepare("INSERT INTO record(kind, key, time, value) VALUES(?1, ?2, ?3, ?4) "
+                                           "ON CONFLICT(kind, key) DO UPDATE SET time = ?3, value = ?4"));
+  MUSTER_ASSIGN(delete_, database.Prepare("DELETE FROM record WHERE kind = ?1 AND key = ?2"));
+  MUSTER_ASSIGN(forget_, database.Prepare("DELETE FROM record WHERE kind = ?1 AND key IN (SELECT key FROM record "
+                                          "WHERE kind = ?1 AND time < ?2 ORDER BY time LIMIT ?3)"));
+  return {};
+}
+
+Result<std::optional<std::string>> RecordTable::Read(Kind kind, std::string_view key) {
+  MUSTER_ASSIGN(const bool found, select_.Bind(1, static_cast<std::int64_t>(kind)).BindBlob(2, key).Step());
+  if (!found) return std::optional<std::string>();
+  std::string value(select_.Blob(0));
+  select_.Reset();
+  return std::optional(std::move(value));
+}
+
+Result<void> RecordTable::Write(Kind kind, std::string_view key, std::string_view value, Timestamp now) {
+  return replace_.Bind(1, static_cast<std::int64_t>(kind))
+      .BindBlob(2, key)
+      .Bind(3, Micros(now))
+      .BindBlob(4, value)
+      .Run();
+}
+
+// fingerprint, id and version of the member, its record
+Result<std::optional<KeptAnswer>> RecordTable::ReadAnswer(const RequestHash& key, MemberCodec& codec) {
+  MUSTER_ASSIGN(const std::optional<std::string> row, Read(Kind::kAnswer, AsBytes(key.bytes)));
+  if (!row) return std::optional<KeptAnswer>();
+  RowReader reader(*row);
+  KeptAnswer answer;
+  std::int64_t id = 0;
+  std::int64_t version = 0;
+  if (!reader.Bytes(answer.fingerprint.bytes) || !reader.Number(id) || !reader.Number(version)) {
+    return Unreadable("an answered request");
+  }
+  MUSTER_ASSIGN(answer.member, codec.Decode(MemberId(id), Version(version), reader.rest()));
+  return std::optional(std::move(answer));
+}
+
+Result<void> RecordTable::WriteAnswer(const RequestHash& key, const KeptAnswer& answer, Timestamp now,
+                                      MemberCodec& codec) {
+  std::string record;
+  MUSTER_TRY(codec.Encode(answer.member, record));
+  buffer_.assign(AsBytes(answer.fingerprint.bytes));
+  AppendNumber(buffer_, answer.member.id.value());
+  AppendNumber(buffer_, answer.member.version.value());
+  buffer_.append(record);
+  return Write(Kind::kAnswer, AsBytes(key.bytes), buffer_, now);
+}
+
+Result<std::int64_t> RecordTable::ForgetAnswers(Timestamp before, std::int64_t limit, const Database& database) {
+  MUSTER_TRY(forget_.Bind(1, static_cast<std::int64_t>(Kind::kAnswer)).Bind(2, Micros(before)).Bind(3, limit).Run());
+  return database.RowsChanged();
+}
+
+Result<std::int64_t> RecordTable::CountAnswers(Database& database) {
+  return database.ReadInteger("SELECT count(*) FROM record WHERE kind = " +
+                              std::to_string(static_cast<int>(Kind::kAnswer)));
+}
+
+// operation, keys
+Result<std::optional<MergeRecord>> RecordTable::ReadMerge(MemberId target, MemberId source) {
+  MUSTER_ASSIGN(const std::optional<std::string> row, Read(Kind::kMerge, PairKey(target, source)));
+  if (!row) return std::optional<MergeRecord>();
+  RowReader reader(*row);
+  MergeRecord merge;
+  std::int64_t operation = 0;
+  if (!reader.Number(operation)) return Unreadable("a merge");
+  merge.operation_id = OperationId(operation);
+  while (!reader.rest().empty()) {
+    if (!reader.Bytes(merge.keys.emplace_back().bytes)) return Unreadable("a merge");
+  }
+  return std::optional(std::move(merge));
+}
+
+Result<void> RecordTable::WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record,
+                                     Timestamp now) {
+  const std::string key = PairKey(target, source);
+  if (!record) return delete_.Bind(1, static_cast<std::int64_t>(Kind::kMerge)).BindBlob(2, key).Run();
+  buffer_.clear();
+  AppendNumber(buffer_, record->operation_id.value());
+  for (const IdentityKey& identity : record->keys) buffer_.append(AsBytes(identity.bytes));
+  return Write(Kind::kMerge, key, buffer_, now);
+}
+
+}  // namespace muster

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "domain/ports/change_feed.h"
+#include "store/change_positions.h"
+#include "store/sqlite_database.h"
+
+namespace muster {
+
+// The change tables of all files as one stream, with a connection a file of its own. One call runs at a time.
+class SqliteChangeFeed final : public ChangeFeed {
+ public:
+  // `before_earliest`: positions up to it are not of one stream.
+  static Result<std::unique_ptr<SqliteChangeFeed>> Open(const std::vector<std::string>& paths,
+                                                        ChangePositions& positions, std::int64_t before_earliest);
+
+  Result<Page> Read(std::int64_t after, std::size_t limit) override;
+  Result<Bounds> ReadBounds() override;
+  std::unique_ptr<Subscription> Subscribe(std::move_only_function<void()> wake) override {
+    return positions_.Subscribe(std::move(wake));
+  }
+
+ private:
+  struct File {
+    explicit File(Database opened) : database(std::move(opened)) {}
+    Database database;
+    Statement scan;
+  };
+
+  SqliteChangeFeed(ChangePositions& positions, std::int64_t before_earliest)
+      : positions_(positions), before_earliest_(before_earliest) {}
+
+  ChangePositions& positions_;
+  const std::int64_t before_earliest_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<File>> files_;
+};
+
+}  // namespace muster
