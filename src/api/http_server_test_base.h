@@ -101,6 +101,15 @@ class HttpServerTest : public testing::Test {
       Pause();
     }
   }
+  // Moves time until the condition holds, a little each time.
+  void AwaitInTime(const std::function<bool()>& condition, const std::string& what) {
+    Await(
+        [&] {
+          clock_.Advance(std::chrono::milliseconds(10));
+          return condition();
+        },
+        what);
+  }
   double Metric(const std::string& line_start) {
     const std::string text = "\n" + metrics_.Expose();
     const std::size_t at = text.find("\n" + line_start);

@@ -23,7 +23,7 @@ class Timer {
 };
 
 // A thread that waits for all. The work runs on it and should be short. What still waits when it is destroyed runs
-// then.
+// then. Destroy it before what its work uses, which is in use until the work returns.
 class ThreadTimer final : public Timer {
  public:
   ThreadTimer();

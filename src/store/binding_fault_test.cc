@@ -4,7 +4,6 @@
 #include <string>
 
 #include "store/binding_fixture.h"
-#include "store/binding_steps.h"
 
 // The binding protocol when something fails, crashes or gets in between, at every step. Identities live in other
 // databases than their members, so that every step is a transaction of its own:
@@ -119,121 +118,6 @@ TEST_F(BindingFaultTest, AnIdentityThatKeepsChangingHandsIsGivenUp) {
   EXPECT_EQ(ReasonOf(Bind(member.id, key_)), Reason::kOverloaded);
   EXPECT_EQ(Find(member.id), member);
   EXPECT_EQ(FindLookup(key_.key)->member_id, dead.id) << "what is not its own it does not release";
-}
-
-// ---- a rival is under way
-
-TEST_F(BindingFaultTest, ARivalUnderWayIsWaitedFor) {
-  const Member member = Make(0, 0);
-  const Member rival = Make(1, 0);
-  const LookupRow theirs{rival.id, ids.NextOperationId()};
-  PutLookup(key_.key, theirs);
-  // Each look is two transactions, and the first is followed by a rehearsal. Before the third look, the rival commits.
-  shards.ActBefore(5, [&] {
-    EXPECT_TRUE(contract::RunAndWait(memory, memory.DatabaseOf(rival.id), [&](ShardTransaction& rows) -> Result<void> {
-      MUSTER_TRY(rows.WriteOperation(theirs.operation_id, OperationOutcome::kCommitted));
-      MUSTER_ASSIGN(std::optional<Member> standing, rows.ReadMember(rival.id));
-      Identity identity = key_;
-      identity.bound_by = theirs.operation_id;
-      standing->identities.push_back(identity);
-      standing->version = Version(standing->version.value() + 1);
-      return rows.WriteMember(*standing, CreationOf(*standing, ChangeType::kIdentityBound, Context(), clock.Now()));
-    }));
-  });
-  const Timestamp begin = clock.Now();
-  EXPECT_EQ(ReasonOf(Bind(member.id, key_)), Reason::kIdentityTaken);
-  EXPECT_EQ(clock.Now() - begin, std::chrono::milliseconds(1 + 2));
-  EXPECT_EQ(FindOutcome(rival.id, theirs.operation_id), OperationOutcome::kCommitted);
-  Check(true);
-}
-
-TEST_F(BindingFaultTest, ARivalThatNeverCommitsIsAbortedWhenPatienceEnds) {
-  // In the identity's own database, and in another.
-  for (const std::uint32_t database : {1U, 2U}) {
-    const Member member = Make(0, database);
-    const Identity identity = IdentityAt(2, database);
-    const MemberId dead = Make(database, 0).id;
-    const LookupRow theirs{dead, ids.NextOperationId()};
-    PutLookup(identity.key, theirs);
-    const Timestamp begin = clock.Now();
-    ASSERT_TRUE(Bind(member.id, identity));
-    EXPECT_GE(clock.Now() - begin, kPatienceWithOlder - std::chrono::milliseconds(100));
-    EXPECT_LE(clock.Now() - begin, kPatienceWithOlder + std::chrono::milliseconds(100));
-    EXPECT_EQ(FindOutcome(dead, theirs.operation_id), OperationOutcome::kAborted);
-  }
-  Check(true);
-}
-
-// Its number says that it began in an hour: the clock of its process is wrong.
-TEST_F(BindingFaultTest, PatienceDoesNotRestOnTheRivalsClock) {
-  const Member member = Make(0, 0);
-  ManualClock ahead(clock.Now() + std::chrono::hours(1));
-  IdAllocator theirs(ahead, 3, 0);
-  PutLookup(key_.key, LookupRow{Make(1, 0).id, theirs.NextOperationId()});
-  const Timestamp begin = clock.Now();
-  ASSERT_TRUE(Bind(member.id, key_));
-  EXPECT_GE(clock.Now() - begin, kPatienceWithYounger) << "its number is the higher one";
-  EXPECT_LE(clock.Now() - begin, kPatienceWithYounger + std::chrono::milliseconds(100));
-  Check(true);
-}
-
-TEST_F(BindingFaultTest, PatienceEndsWithTheDeadline) {
-  const Member member = Make(0, 0);
-  const LookupRow theirs{Make(1, 0).id, ids.NextOperationId()};
-  PutLookup(key_.key, theirs);
-  WriteContext context = Context();
-  context.deadline = Deadline::After(clock, std::chrono::milliseconds(20));
-  const Timestamp begin = clock.Now();
-  EXPECT_EQ(ReasonOf(Finish(writer->Bind(member.id, key_, context))), Reason::kDeadlineExceeded);
-  EXPECT_EQ(clock.Now() - begin, std::chrono::milliseconds(20));
-  EXPECT_EQ(FindLookup(key_.key), theirs);
-  EXPECT_FALSE(FindOutcome(theirs.member_id, theirs.operation_id).has_value());
-}
-
-// Others come and go, however long ago they began: that is no reason to give up, or to abort one of them.
-TEST_F(BindingFaultTest, RivalsThatTakeTurnsAreWaitedFor) {
-  const Member member = Make(0, 0);
-  const Member rival = Make(1, 0);
-  std::vector<LookupRow> rivals;
-  for (std::size_t index = 0; index < 5 * kReservationTriesMax; ++index) {
-    rivals.push_back({rival.id, ids.NextOperationId()});
-  }
-  clock.Advance(std::chrono::seconds(20));
-  // A look is two transactions; the first is followed by a rehearsal.
-  for (std::size_t index = 0; index < rivals.size(); ++index) {
-    shards.ActBefore(index == 0 ? 0 : 2 * index + 1, [&, index] { PutLookup(key_.key, rivals[index]); });
-  }
-  shards.ActBefore(2 * rivals.size() + 1, [&] { PutLookup(key_.key, std::nullopt); });
-  EXPECT_TRUE(Bind(member.id, key_));
-  for (const LookupRow& each : rivals) EXPECT_FALSE(FindOutcome(rival.id, each.operation_id).has_value());
-  Check(true);
-}
-
-// What the member does not allow is said at once, before anything is waited for.
-TEST_F(BindingFaultTest, NobodyWaitsForWhatTheMemberDoesNotAllow) {
-  const Member member = Make(0, 0);
-  PutLookup(key_.key, LookupRow{Make(1, 0).id, ids.NextOperationId()});
-  WriteContext context = Context();
-  context.expected_version = Version(7);
-  const Timestamp begin = clock.Now();
-  EXPECT_EQ(ReasonOf(Finish(writer->Bind(member.id, key_, context))), Reason::kVersionMismatch);
-  EXPECT_EQ(ReasonOf(Finish(writer->Bind(IdAt(0, 99), key_, Context()))), Reason::kMemberNotFound);
-  Member again = contract::PlainMember(member.id);
-  again.identities = {key_};
-  EXPECT_EQ(ReasonOf(Finish(writer->Register(again, true, Context()))), Reason::kMemberExists);
-  EXPECT_EQ(clock.Now(), begin);
-}
-
-// Who waits for one identity hears at once that another one is held.
-TEST_F(BindingFaultTest, NobodyWaitsForWhatHeCannotHaveAnyway) {
-  Member wanted = contract::PlainMember(IdAt(0, 5));
-  wanted.identities = {IdentityAt(1, 1), IdentityAt(2, 1), IdentityAt(3, 1)};
-  std::ranges::sort(wanted.identities, {}, &Identity::key);
-  Make(1, 0, {wanted.identities[2]});
-  PutLookup(wanted.identities[0].key, LookupRow{IdAt(2, 7), ids.NextOperationId()});
-  const Timestamp begin = clock.Now();
-  EXPECT_EQ(ReasonOf(Finish(writer->Register(wanted, true, Context()))), Reason::kIdentityTaken);
-  EXPECT_EQ(clock.Now(), begin);
 }
 
 // ---- somebody gets in between

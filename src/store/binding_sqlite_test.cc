@@ -62,9 +62,12 @@ class BindingSqliteTest : public ::testing::TestWithParam<int> {
                                  .catalog = &harness_.catalog,
                                  .ids = &ids_,
                                  .clock = &harness_.system_clock,
-                                 .timer = &timer_});
+                                 .timer = timer_.get()});
   }
-  ~BindingSqliteTest() override { harness_.store->Close(); }
+  ~BindingSqliteTest() override {
+    timer_.reset();  // its thread may just have handed something to the store
+    harness_.store->Close();
+  }
 
   ShardStore& shards() { return harness_.store->shards(); }
   Identity IdentityAt(std::uint32_t index) {
@@ -114,7 +117,7 @@ class BindingSqliteTest : public ::testing::TestWithParam<int> {
   }
 
   RecordingCache cache_;
-  ThreadTimer timer_;
+  std::unique_ptr<ThreadTimer> timer_ = std::make_unique<ThreadTimer>();
   testing::StoreHarness harness_;
   IdAllocator ids_{harness_.system_clock, 1, 0};
   std::unique_ptr<MemberWriter> writer_;

@@ -60,7 +60,6 @@ struct Installation {
   Keyring keyring;
   KeyedHash hash;
   SystemClock clock;
-  ThreadTimer timer;
   SystemRandom random;
   MetricRegistry metrics;
   CommitFloor floor;
@@ -68,6 +67,7 @@ struct Installation {
   IdAllocator ids{clock, 0, static_cast<std::uint16_t>(getpid())};
   std::unique_ptr<SqliteStore> store;
   std::unique_ptr<MemberWriter> writer;
+  ThreadTimer timer;  // ends first: its thread may just have handed something to the store
 };
 
 Identity SharedIdentity(KeyedHash& hash, std::uint64_t number) {

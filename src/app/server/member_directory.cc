@@ -104,7 +104,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                .catalog = catalog_.get(),
                                .ids = ids_.get(),
                                .clock = &clock_,
-                               .timer = &timer_,
+                               .timer = timer_.get(),
                                .ended_up_to = ids_->NextOperationId()});
 
   auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
@@ -149,6 +149,7 @@ MemberDirectory::~MemberDirectory() {
   search_.reset();
   routes_.reset();
   writer_.reset();
+  timer_.reset();  // its thread may just have handed something to the store
   if (store_) store_->Close();
 }
 

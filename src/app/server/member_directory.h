@@ -58,7 +58,6 @@ class MemberDirectory {
   void MakeIds(Logger& logger);
 
   SystemClock clock_;
-  ThreadTimer timer_;
   SystemRandom random_;
   MetricRegistry metrics_;
   CommitFloor floor_;
@@ -68,6 +67,7 @@ class MemberDirectory {
   std::unique_ptr<IdAllocator> ids_;
   std::unique_ptr<MemberCache> near_cache_;
   std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<ThreadTimer> timer_ = std::make_unique<ThreadTimer>();
   std::unique_ptr<MemberWriter> writer_;
   std::unique_ptr<TopologyStore> topology_;
   std::unique_ptr<CallerDirectory> callers_;

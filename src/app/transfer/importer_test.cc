@@ -131,6 +131,12 @@ class ImporterTest : public ::testing::Test {
   Outcome<ImportSummary> Run() {
     return RunImport(options_, [this] { return std::make_unique<FakeService>(server_); }, clock_, {});
   }
+  // The server is gone after so many batches.
+  void LoseAnswersAfter(std::uint64_t batches) {
+    server_.fault = [batches](std::uint64_t batch) {
+      return batch > batches ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
+    };
+  }
   std::string Rejects() const { return ReadSmallFile(options_.rejects_file, 1 << 20).value(); }
   std::string StatePath() const { return ImportStatePath(options_.input); }
 
@@ -183,9 +189,7 @@ TEST_F(ImporterTest, FaultsThatPassAreRetriedUnderTheSameNumbers) {
 
 TEST_F(ImporterTest, AServerThatStaysAwayEndsItWithWhatToDo) {
   WriteInput(MakeLines(60));
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(5);
   const auto summary = Run();
   ASSERT_FALSE(summary);
   EXPECT_EQ(summary.error().code, ExitCode::kUnavailable);
@@ -237,9 +241,7 @@ TEST_F(ImporterTest, AnOlderStateIsMadeGoodByTheNumbers) {
   std::filesystem::remove(options_.rejects_file);
   server_.members.clear();
   server_.batches = 0;
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 15 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(15);
   ASSERT_FALSE(Run());
   ImportState state = LoadImportState(StatePath()).value().value();
   ASSERT_GT(state.lines, 20U);
@@ -292,9 +294,7 @@ TEST_F(ImporterTest, ARestoredBackupIsNoticedAndMadeGood) {
 
 TEST_F(ImporterTest, DataFromBeforeTheImportIsRefusedWithWhatToDo) {
   WriteInput(MakeLines(60));
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(5);
   ASSERT_FALSE(Run());
   const auto ranges = std::exchange(server_.ranges, {});
   const auto members = std::exchange(server_.members, {});
@@ -317,9 +317,7 @@ TEST_F(ImporterTest, ALossIsToldFromLinesThatWereRejected) {
   for (int i = 0; i < 300; ++i) lines += "bad " + std::to_string(i) + "\n";
   WriteInput(lines);
   options_.limits.lines_a_range = 1000;
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 90 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(90);
   ASSERT_FALSE(Run());
   server_.fault = [](std::uint64_t) { return std::nullopt; };
   server_.members.erase(server_.members.begin());
@@ -330,17 +328,13 @@ TEST_F(ImporterTest, ALossIsToldFromLinesThatWereRejected) {
 
 TEST_F(ImporterTest, WhatWasRejectedStaysSoWhenTheObstacleHasGone) {
   WriteInput(MakeLines(60));
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 8 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(8);
   options_.connections = 1;
   ASSERT_FALSE(Run());
   const std::multiset<std::string> first = server_.Lines();
   ASSERT_THAT(Rejects(), HasSubstr("bad 7"));
   server_.good = {"bad 7", "bad 14"};
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 50 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(50);
   ASSERT_TRUE(Run());
   EXPECT_THAT(server_.Lines(), Not(Contains("bad 7")));
   EXPECT_THAT(server_.Lines(), Not(Contains("bad 14")));
@@ -350,9 +344,7 @@ TEST_F(ImporterTest, WhatWasRejectedStaysSoWhenTheObstacleHasGone) {
 // A server that is just coming up answers 503 for a moment.
 TEST_F(ImporterTest, TheLookForALossIsTriedAgain) {
   WriteInput(MakeLines(60));
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(5);
   ASSERT_FALSE(Run());
   const std::uint64_t before = server_.batches;
   server_.fault = [before](std::uint64_t batch) {
@@ -364,9 +356,7 @@ TEST_F(ImporterTest, TheLookForALossIsTriedAgain) {
 
 TEST_F(ImporterTest, ARefusalOfAnotherKindIsNoLoss) {
   WriteInput(MakeLines(60));
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(5);
   ASSERT_FALSE(Run());
   server_.fault = [](std::uint64_t) { return FakeServer::Fault{.status = 400}; };
   const auto refused = Run();
@@ -397,9 +387,7 @@ TEST_F(ImporterTest, BatchesThatAreTooLargeAreHalvedAndLinesThatAreAreRejected) 
 
 TEST_F(ImporterTest, AChangedInputIsRefused) {
   WriteInput(MakeLines(60));
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(5);
   ASSERT_FALSE(Run());
   WriteInput(MakeLines(61));
   const auto summary = Run();
@@ -412,9 +400,7 @@ TEST_F(ImporterTest, AChangedInputIsRefused) {
 TEST_F(ImporterTest, AChangeOfOneByteIsNotGoneOnWithButACopyIs) {
   const std::string content = MakeLines(600);
   WriteInput(content);
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(5);
   ASSERT_FALSE(Run());
   server_.fault = [](std::uint64_t) { return std::nullopt; };
   std::string changed = content;
@@ -475,9 +461,7 @@ TEST_F(ImporterTest, WithoutAPlaceForItsStateItSaysHowToDoWithoutOne) {
 
 TEST_F(ImporterTest, AnotherInstallationOrRejectFileIsRefused) {
   WriteInput(MakeLines(60));
-  server_.fault = [](std::uint64_t batch) {
-    return batch > 5 ? std::optional(FakeServer::Fault{.status = 0}) : std::nullopt;
-  };
+  LoseAnswersAfter(5);
   ASSERT_FALSE(Run());
   server_.installation = "two";
   EXPECT_THAT(Run().error().message, HasSubstr("another installation"));
