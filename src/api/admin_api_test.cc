@@ -99,10 +99,16 @@ TEST_F(AdminApiTest, RotatesDisablesAndEnables) {
 }
 
 TEST_F(AdminApiTest, PrintsTheRouteTree) {
-  routes_ = {"cache(near)", "asks the cache first", {{"hits", 7}, {"misses", 2}}, {{"store", "reads SQLite", {}, {}}}};
+  routes_ = RouteDescription{
+      "cache(near)", "asks the cache first", {{"hits", 7}, {"misses", 2}}, {{"store", "reads SQLite", {}, {}}}};
   EXPECT_EQ(Get("/admin/v1/routes").body,
             R"~({"name":"cache(near)","policy":"asks the cache first","counters":{"hits":"7","misses":"2"},)~"
             R"~("children":[{"name":"store","policy":"reads SQLite","counters":{},"children":[]}]})~");
+}
+
+TEST_F(AdminApiTest, ThereAreNoRoutesToShowWhileTheServerStarts) {
+  routes_ = Fail(Reason::kOverloaded, "the server is just starting; try again");
+  EXPECT_THAT(Get("/admin/v1/routes"), IsProblem(Reason::kOverloaded));
 }
 
 TEST_F(AdminApiTest, ReservesANumberForEachLine) {

@@ -39,7 +39,7 @@ inline constexpr Duration kOperationRetention = std::chrono::hours(1);
 // id that was allocated for it was taken. Beyond: OVERLOADED.
 inline constexpr int kAttemptsMax = 8;
 
-// How often an attempt looks at one identity that keeps changing hands. Beyond: OVERLOADED.
+// How often an attempt finds an identity free to take over and taken again when it does. Beyond: OVERLOADED.
 inline constexpr int kReservationTriesMax = 8;
 
 // A reservation whose operation may still be under way is waited for before it is aborted, so long since it was first

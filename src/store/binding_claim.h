@@ -29,7 +29,8 @@ struct Claimed {
   IdentityKey key;
 };
 
-// Checks and writes the member, in a transaction that may run more than once. Empty: give up this operation and begin
+// Checks and writes the member, in a transaction that may run more than once, and also to see what it would refuse
+// (its writes then go nowhere). Empty: give up this operation and begin
 // another one; nothing has been written.
 using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&, Timestamp now)>;
 

@@ -150,7 +150,7 @@ class ApiTest : public ::testing::Test {
   FakeArchive archive_;
   FakeCallers callers_;
   std::vector<ReadinessCheck> checks_ = {{"store", true, ""}};
-  RouteDescription routes_;
+  Result<RouteDescription> routes_;
   FakeReader* reader_ = nullptr;
   TestLoop loop_;
   FakeWriter writer_;

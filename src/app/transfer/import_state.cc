@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::size_t kStateBytesMax = std::size_t{16} << 20;
 constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
-constexpr std::int64_t kFormat =
-    4;  // 1 hashed the ends of the input only, 2 remembered no batches, 3 none of their rejects
+// 1 hashed the ends of the input only, 2 remembered no batches, 3 none of their rejects.
+constexpr std::int64_t kFormat = 4;
 
 // Fills `chunk` from `offset` on, but for the end of the file; answers how much there was.
 Outcome<std::size_t> ReadAt(int file_descriptor, std::uint64_t offset, std::string& chunk, const std::string& name) {
