@@ -47,9 +47,8 @@ TEST(Reasons, HttpAndGrpcAgree) {
 
 TEST(Reasons, OnlyTemporaryConditionsMayBeRetried) {
   for (const auto& row : AllReasons()) {
-    const bool is_temporary =
-        row.http_status == 408 || row.http_status == 429 || row.http_status == 503 || row.http_status == 504 ||
-        row.reason == Reason::kIdempotencyInProgress;
+    const bool is_temporary = row.http_status == 408 || row.http_status == 429 || row.http_status == 503 ||
+                              row.http_status == 504 || row.reason == Reason::kIdempotencyInProgress;
     EXPECT_EQ(row.retryable, is_temporary) << row.code;
   }
 }
