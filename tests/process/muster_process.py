@@ -9,8 +9,11 @@ import subprocess
 import tempfile
 import time
 
+import pytest
+
 from member_client import Client
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Generous, because tests share two cores with whatever else runs; nothing waits that long when all is well.
 DEADLINE_S = 60.0
 # How much of a long test to do: sanitizer builds run with less.
@@ -34,6 +37,14 @@ def environment(extra=None):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
     kept.pop("PROCESS_TEST_SCALE", None)
     return {**kept, **(extra or {})}
+
+
+def tool(name):
+    """The path of a checking tool, installed now if need be; where it cannot be had the test skips with the reason."""
+    done = subprocess.run([ROOT / "tools" / "get-tool", name], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(done.stderr.strip())
+    return done.stdout.strip()
 
 
 def wait_for(condition, what, deadline_s=DEADLINE_S):

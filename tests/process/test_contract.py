@@ -1,16 +1,14 @@
 """The OpenAPI documents against the server that serves them: schemathesis finds nothing."""
 import json
 import os
-import pathlib
 import re
 import subprocess
 
 import pytest
 
 from member_client import STATUS_OF_CODE
-from muster_process import SCALE
+from muster_process import ROOT, SCALE, tool
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "tests" / "contract"
 # Of one document, far above what it takes alone on a machine (a quarter of a minute).
 MAX_TIME_S = 600
@@ -19,10 +17,7 @@ EXAMPLES = max(5, int(40 * SCALE))
 
 @pytest.fixture(scope="module")
 def schemathesis():
-    done = subprocess.run([ROOT / "tools" / "get-tool", "schemathesis"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(done.stderr.strip())
-    return done.stdout.strip()
+    return tool("schemathesis")
 
 
 def document_of(connection):
@@ -39,11 +34,11 @@ def closed(document):
     return document
 
 
-def run_schemathesis(tool, document, address, key, scratch, **environment):
+def run_schemathesis(program, document, address, key, scratch, **environment):
     path = scratch / "openapi.json"
     path.write_text(json.dumps(closed(document)))
     done = subprocess.run(
-        [tool, "--config-file", CONTRACT / "schemathesis.toml", "run", path, "--url", f"http://{address}", "--checks", "all",
+        [program, "--config-file", CONTRACT / "schemathesis.toml", "run", path, "--url", f"http://{address}", "--checks", "all",
          "--max-examples", str(EXAMPLES), "--no-color"],
         cwd=CONTRACT, env={**os.environ, "CONTRACT_KEY": key, "PYTHONDONTWRITEBYTECODE": "1",
                            "HYPOTHESIS_STORAGE_DIRECTORY": str(scratch / "hypothesis"), **environment},

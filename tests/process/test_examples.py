@@ -1,14 +1,13 @@
 """The clients of examples/ do what they are there to show: against a real server, and through a network that fails."""
-import pathlib
 import subprocess
 import time
 
 import pytest
 
-from muster_process import DEADLINE_S
+from muster_process import DEADLINE_S, ROOT
 from unsteady_proxy import UnsteadyProxy
 
-EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ import time
 
 import pytest
 
-from muster_process import DEADLINE_S
+from muster_process import DEADLINE_S, ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "examples"
 BUILD_DEADLINE_S = 540
 NEEDS = {"python": [], "go": ["go", "protoc"], "cpp": ["grpc_cpp_plugin", "protoc", "clang++-19", "pkg-config"],

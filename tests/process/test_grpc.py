@@ -10,12 +10,12 @@ import threading
 import pytest
 
 import people
-from muster_process import DEADLINE_S, Scratch, Server, wait_for
+from muster_process import DEADLINE_S, ROOT, Scratch, Server, tool, wait_for
 
 grpc = pytest.importorskip("grpc", reason="python3-grpcio is not installed")
 pytest.importorskip("google.protobuf", reason="python3-protobuf is not installed")
 
-PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
+PROTO = ROOT / "proto"
 PROTO_FILES = ("muster/v1/member_service.proto", "muster/v1/member.proto", "muster/v1/change.proto", "muster/http/v1/http.proto",
                "google/rpc/error_details.proto", "grpc/health/v1/health.proto")
 
@@ -224,13 +224,6 @@ def test_a_drain_loses_no_call_and_says_good_bye(messages):
         # A channel that cannot connect again says so; a call that was under way has been answered.
         assert set(failures) == {grpc.StatusCode.UNAVAILABLE}, failures
         server.start()
-
-
-def tool(name):
-    path = shutil.which(name) or shutil.which(name, path=str(pathlib.Path.home() / "go" / "bin"))
-    if not path:
-        pytest.skip(f"{name} is not installed (it is a Go module)")
-    return path
 
 
 def grpcurl(server, *arguments, key=True):

@@ -137,6 +137,7 @@ class Operations:
             responses["304"] = {"description": "The caller has this version already.",
                                 "headers": self._answer_headers(["Request-Id", *rule.headers])}
         codes = [*ANY, "UNAUTHENTICATED", *(["PERMISSION_DENIED"] if rule.scopes else []), *rule.codes]
+        codes += ["NOT_FOUND"] if "{" in rule.path else []  # what is put into the path may make another path of it
         codes += WITH_BODY if rule.body else []
         codes += WITH_WRITE if rule.is_write else []
         codes += WITH_IDEMPOTENCY_KEY if rule.is_write and self._takes_idempotency_keys else []
