@@ -19,6 +19,7 @@
 #include "domain/ports/shard_store_contract.h"
 #include "domain/synthetic_members.h"
 #include "store/data_directory.h"
+#include "store/doctor_fixture.h"
 #include "store/doctor_report.h"
 #include "store/sqlite_database.h"
 #include "store/sqlite_test_support.h"
@@ -27,92 +28,13 @@ namespace muster {
 namespace {
 
 using ::testing::Contains;
+using testing::DoctorTest;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::kMembers;
 using ::testing::Pair;
-using testing::StoreHarness;
 using ::testing::UnorderedElementsAre;
-
-constexpr std::uint64_t kMembers = 60;
-
-// A sound directory of one or four files, which each test damages in one way.
-class DoctorTest : public ::testing::TestWithParam<int> {
- protected:
-  DoctorTest() : harness_({.files = GetParam(), .durable = false}) {
-    MUSTER_CHECK(harness_.Open().has_value());
-    KeyedHash hash(harness_.keyring.hash_key());
-    const SyntheticMembers synthetic(3);
-    for (std::uint64_t index = 0; index < kMembers; ++index) {
-      Member member = synthetic.Make(index, hash);
-      member.id = MemberId(static_cast<std::int64_t>(index) + 1);
-      for (Identity& identity : member.identities) identity.bound_by = OperationId(member.id.value() * 100);
-      Write(member, ChangeType::kRegistered);
-      member.version = Version(2);
-      member.city = "Suzhou";
-      Write(member, ChangeType::kUpdated);
-      members_.push_back(member);
-    }
-    harness_.store->Close();
-    harness_.store.reset();
-  }
-
-  // The positions of one file have no gaps; those of several are shared.
-  static ::testing::Matcher<std::vector<std::string>> WithGap(const std::string& code) {
-    if (GetParam() == 1) return UnorderedElementsAre(code, "CHANGE_GAP");
-    return ElementsAre(code);
-  }
-  void Write(const Member& member, ChangeType type) {
-    ShardStore& shards = harness_.store->shards();
-    MUSTER_CHECK(contract::RunAndWait(shards, shards.DatabaseOf(member.id), [&](ShardTransaction& transaction) {
-                   return transaction.WriteMember(member, contract::ChangeOf(member, type));
-                 }).has_value());
-    for (const Identity& identity : member.identities) {
-      MUSTER_CHECK(contract::RunAndWait(shards, shards.DatabaseOf(identity.key), [&](ShardTransaction& transaction) {
-                     return transaction.WriteLookup(identity.key, LookupRow{member.id, identity.bound_by});
-                   }).has_value());
-    }
-  }
-  // Writes a member again as the store does, with whatever the test made of it.
-  void Replace(const Member& member, ChangeType type = ChangeType::kUpdated) {
-    MUSTER_CHECK(harness_.Open().has_value());
-    ShardStore& shards = harness_.store->shards();
-    MUSTER_CHECK(contract::RunAndWait(shards, shards.DatabaseOf(member.id), [&](ShardTransaction& transaction) {
-                   return transaction.WriteMember(member, contract::ChangeOf(member, type));
-                 }).has_value());
-    harness_.store.reset();
-  }
-
-  std::string Path(std::size_t file) {
-    return DataFilePath(harness_.directory.path(), static_cast<std::int64_t>(file));
-  }
-  std::size_t FileOf(MemberId id) { return ShardOf(id).value() % static_cast<std::size_t>(GetParam()); }
-  std::size_t FileOf(const IdentityKey& key) { return ShardOf(key).value() % static_cast<std::size_t>(GetParam()); }
-  static std::string Quote(const IdentityKey& key) { return "x'" + ToHex(key.bytes) + "'"; }
-  void Sql(std::size_t file, const std::string& sql) {
-    Database database = *Database::Open(Path(file), Database::Mode::kWrite);
-    const Result<void> done = database.Execute(sql);
-    ASSERT_TRUE(done) << done.error().message;
-  }
-
-  Examination Examine() {
-    const Result<Examination> examination = ExamineStore(harness_.directory.path(), harness_.keyring, nullptr);
-    EXPECT_TRUE(examination) << examination.error().message;
-    return examination.value_or(Examination{});
-  }
-  std::vector<std::string> Codes() {
-    std::vector<std::string> codes;
-    for (const Finding& finding : Examine().findings) {
-      EXPECT_FALSE(finding.subject.empty() || finding.detail.empty());
-      codes.push_back(finding.code);
-    }
-    return codes;
-  }
-
-  StoreHarness harness_;
-  std::vector<Member> members_;
-};
-
 INSTANTIATE_TEST_SUITE_P(Files, DoctorTest, ::testing::Values(1, 4));
 
 TEST_P(DoctorTest, ASoundStoreHasNoFindings) {
@@ -394,99 +316,6 @@ TEST_P(DoctorTest, KeepsTheFirstThousandFindingsAndCountsAll) {
   EXPECT_EQ(examination.findings.size(), 1000U);
   EXPECT_EQ(examination.findings_total, 1500U);
   EXPECT_EQ(examination.damage_total, 0U);
-}
-
-// What somebody reads who may read all of a directory and write none of it, as from a mounted snapshot.
-class ReadOnlyDirectoryTest : public DoctorTest {
- protected:
-  ~ReadOnlyDirectoryTest() override { chmod(harness_.directory.path().c_str(), 0755); }
-
-  // Copies the files with what is in the write-ahead log of an open store, and examines the copy.
-  std::string ExamineCopyOfOpenStore(bool with_shared_memory) {
-    const testing::TemporaryDirectory copy;
-    MUSTER_CHECK(harness_.Open().has_value());
-    Member& member = members_[5];
-    member.version = Version(member.version.value() + 1);
-    Write(member, ChangeType::kUpdated);
-    for (const auto& entry : std::filesystem::directory_iterator(harness_.directory.path())) {
-      const std::string name = entry.path().filename().string();
-      if (name == "lock" || (!with_shared_memory && name.ends_with("-shm"))) continue;
-      std::filesystem::copy_file(entry.path(), copy.path() + "/" + name);
-    }
-    std::string said = ExamineReadOnly(copy.path());
-    chmod(copy.path().c_str(), 0755);
-    return said;
-  }
-
-  // "121 changes, 0 findings", or why it was refused. Root may write everywhere, so a child without its rights looks.
-  std::string ExamineReadOnly(const std::string& directory) {
-    constexpr uid_t kNobody = 65534;
-    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-      if (getuid() == 0) MUSTER_CHECK(chown(entry.path().c_str(), kNobody, kNobody) == 0);
-      MUSTER_CHECK(chmod(entry.path().c_str(), 0444) == 0);
-    }
-    MUSTER_CHECK(chmod(directory.c_str(), 0555) == 0);
-    int ends[2];
-    MUSTER_CHECK(pipe(ends) == 0);
-    const pid_t child = fork();
-    MUSTER_CHECK(child >= 0);
-    if (child == 0) {
-      if (getuid() == 0 && setuid(kNobody) != 0) _exit(3);
-      const auto examination = ExamineStore(directory, harness_.keyring, nullptr);
-      const std::string said = !examination ? examination.error().message
-                                            : std::to_string(examination->changes) + " changes, " +
-                                                  std::to_string(examination->findings_total) + " findings";
-      _exit(write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size()) ? 0 : 1);
-    }
-    close(ends[1]);
-    std::string said(4096, '\0');
-    const ssize_t size = read(ends[0], said.data(), said.size());
-    close(ends[0]);
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    said.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-    return said;
-  }
-};
-
-INSTANTIATE_TEST_SUITE_P(Files, ReadOnlyDirectoryTest, ::testing::Values(1, 4));
-
-TEST_P(ReadOnlyDirectoryTest, IsExaminedAndLeftAsItIs) {
-  const auto files = [&] {
-    std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(harness_.directory.path())) names.insert(entry.path());
-    return names;
-  };
-  const std::set<std::string> before = files();
-  EXPECT_EQ(ExamineReadOnly(harness_.directory.path()), "120 changes, 0 findings");
-  EXPECT_EQ(files(), before);
-}
-
-TEST_P(ReadOnlyDirectoryTest, NeedsNoLogWhenThereIsNone) {
-  for (std::size_t file = 0; file < static_cast<std::size_t>(GetParam()); ++file) {
-    Sql(file, "PRAGMA wal_checkpoint(TRUNCATE)");  // and the last connection to write takes the log away
-    ASSERT_FALSE(std::filesystem::exists(Path(file) + "-shm"));
-  }
-  EXPECT_EQ(ExamineReadOnly(harness_.directory.path()), "120 changes, 0 findings");
-}
-
-TEST_P(ReadOnlyDirectoryTest, IsRefusedWhileAServerUsesIt) {
-  ASSERT_TRUE(harness_.Open());
-  EXPECT_THAT(ExamineReadOnly(harness_.directory.path()), HasSubstr("in use by another muster"));
-}
-
-TEST_P(ReadOnlyDirectoryTest, WhatIsInTheLogIsReadOrRefusedAndNeverOverlooked) {
-  EXPECT_EQ(ExamineCopyOfOpenStore(true), "121 changes, 0 findings");
-  harness_.store.reset();
-  EXPECT_THAT(ExamineCopyOfOpenStore(false), HasSubstr("copy the directory with all of its files"));
-}
-
-TEST(ImmutableTest, PathsMayHoldWhatAUriReserves) {
-  const testing::TemporaryDirectory directory;
-  const std::string path = directory.path() + "/a ?b#c%20&d=é.db";
-  ASSERT_TRUE(Database::Open(path, Database::Mode::kCreate)->Execute("CREATE TABLE t(a); INSERT INTO t VALUES(7)"));
-  EXPECT_EQ(Database::Open(path, Database::Mode::kReadImmutable)->ReadInteger("SELECT a FROM t"), 7);
 }
 
 TEST_P(DoctorTest, AnotherKeyringOpensNothing) {
