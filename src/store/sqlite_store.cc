@@ -88,8 +88,11 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
     MUSTER_CHECK(database < writers_.size());
     auto forgotten = std::make_shared<std::uint64_t>(0);
     writers_[database]->Run(
-        [forgotten, before](FileTransaction& file) -> Result<void> {
-          MUSTER_ASSIGN(*forgotten, file.ForgetOperations(before, kForgetMax));
+        [this, forgotten, before](FileTransaction& file) -> Result<void> {
+          // Asked here, after every outcome that there is was recorded: an operation that one names began before.
+          const OperationsUnderWay* under_way = dependencies_.under_way;
+          const OperationId below = under_way != nullptr ? under_way->Oldest() : OperationId(INT64_MAX);
+          MUSTER_ASSIGN(*forgotten, file.ForgetOperations(before, below, kForgetMax));
           return {};
         },
         [forgotten, done = std::move(done)](Result<void> result) mutable {
