@@ -220,6 +220,12 @@ class HeadParser {
       case 10:
         if (EqualsIgnoringCase(field.name, "connection")) Connection(field.value);
         break;
+      case 13:
+        // Somebody in front may have looked at the other one.
+        if (EqualsIgnoringCase(field.name, "authorization") && ++authorizations_ > 1) {
+          return Reject(400, "more than one Authorization header");
+        }
+        break;
       case 14:
         if (EqualsIgnoringCase(field.name, "content-length")) return ContentLength(field.value);
         break;
@@ -276,6 +282,7 @@ class HeadParser {
   bool has_method_ = false;
   bool has_fields_ = false;
   int hosts_ = 0;
+  int authorizations_ = 0;
   int content_lengths_ = 0;
   int transfer_encodings_ = 0;
   std::string_view transfer_encoding_;

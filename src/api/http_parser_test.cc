@@ -193,6 +193,7 @@ TEST(HttpParserTest, RefusesWhatCouldSmuggleARequest) {
       {"X: y\rTransfer-Encoding: chunked\r\n", 400},
       {"Host: b\r\n", 400},
       {"host: a\r\n", 400},
+      {"Authorization: Bearer a\r\nauthorization: Bearer b\r\n", 400},
   };
   for (const Case& one : cases) {
     EXPECT_EQ(RejectionOf("POST / HTTP/1.1\r\nHost: a\r\n" + one.fields + "\r\n"), one.status)

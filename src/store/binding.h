@@ -8,6 +8,7 @@
 #include "domain/identity_catalog.h"
 #include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
+#include "store/operations_under_way.h"
 
 namespace muster {
 
@@ -17,9 +18,9 @@ struct BindingDependencies {
   IdAllocator* ids = nullptr;
   const Clock* clock = nullptr;
   Timer* timer = nullptr;
-  // Operations up to this one are of processes that have ended: nobody waits for them. A store that one process has for
-  // itself knows it.
-  OperationId ended_up_to{0};
+  // Set where this process has the databases for itself. Null: others write to them too, and what they have under way
+  // is known by patience alone.
+  OperationsUnderWay* under_way = nullptr;
 };
 
 // How long an operation may take from its beginning to its commit, by the clock of its member's database; an older one
@@ -32,7 +33,7 @@ inline constexpr Duration kOperationAgeMax = std::chrono::seconds(30);
 // commit later than kOperationAgeMax after that is refused whatever is recorded; both by the same clock. So any
 // retention above kOperationAgeMax is right, whether or not a lookup row still names the operation, and the rest of the
 // hour is for a clock that is set wrong and for a failover to a machine whose clock differs. models/binding.pml checks
-// it.
+// it. A clock that leaves by more than that and comes back breaks it; OperationsUnderWay does not ask a clock.
 inline constexpr Duration kOperationRetention = std::chrono::hours(1);
 
 // How often a write is tried again from its beginning after another writer aborted it, it grew too old, or the member
@@ -45,8 +46,8 @@ inline constexpr int kReservationTriesMax = 8;
 // A reservation whose operation may still be under way is waited for before it is aborted, so long since it was first
 // seen. Identities are reserved in the order of their keys, so nobody waits in a circle, and the older of two waits
 // less long than the younger: the oldest of all is aborted by nobody as long as it takes less than the longer patience.
-// What a crash left costs the next writer this patience, where it is not known to be that (ended_up_to). This is for
-// progress alone; an abort at any moment would be right.
+// What a crash left costs the next writer this patience, where it is not known to have ended (OperationsUnderWay). This
+// is for progress alone; an abort at any moment would be right.
 inline constexpr Duration kPatienceWithYounger = std::chrono::seconds(1);
 inline constexpr Duration kPatienceWithOlder = std::chrono::seconds(3);
 

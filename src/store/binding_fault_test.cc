@@ -33,7 +33,7 @@ class BindingFaultTest : public ::testing::Test, public BindingWorld {
   }
   // A reservation whose process died, which is known, so nobody waits for it.
   LookupRow LeaveReservation(MemberId id, const Identity& identity) {
-    const LookupRow row{id, ended_ids.NextOperationId()};
+    const LookupRow row{id, ids.NextOperationId()};
     PutLookup(identity.key, row);
     return row;
   }
@@ -350,7 +350,7 @@ std::vector<Scenario> Scenarios() {
        }},
       {"bind over what a crash left",
        [](BindingWorld& world) {
-         world.PutLookup(world.IdentityAt(1, 1).key, LookupRow{world.IdAt(3, 9), world.ended_ids.NextOperationId()});
+         world.PutLookup(world.IdentityAt(1, 1).key, LookupRow{world.IdAt(3, 9), world.ids.NextOperationId()});
          return world.writer->Bind(world.IdAt(0, 0), world.IdentityAt(1, 1), world.Context());
        }},
       {"unbind",

@@ -108,7 +108,6 @@ class BindingWorld {
   explicit BindingWorld(const Shape& shape)
       : memory(std::vector<const Clock*>(shape.databases, &clock), shape.runs),
         shards(memory),
-        ended_ids(long_ago, 9, 0),
         ids(clock, 1, 0),
         catalog(IdentityCatalog::Default()),
         writer(MakeBindingWriter({.shards = &shards,
@@ -116,7 +115,7 @@ class BindingWorld {
                                   .ids = &ids,
                                   .clock = &clock,
                                   .timer = &timer,
-                                  .ended_up_to = ids.NextOperationId()})) {}
+                                  .under_way = &under_way})) {}
 
   // Runs a task that needs nobody else. Empty: the process crashed on the way.
   template <typename T>
@@ -224,10 +223,9 @@ class BindingWorld {
 
   ManualClock clock;
   ManualTimer timer{clock};
-  ManualClock long_ago{clock.Now() - std::chrono::hours(1)};
   MemoryShardStore memory;
   FaultyShardStore shards;
-  IdAllocator ended_ids;  // of a process that has ended
+  OperationsUnderWay under_way;
   IdAllocator ids;
   const IdentityCatalog catalog;
   const std::unique_ptr<MemberWriter> writer;

@@ -18,13 +18,24 @@ class BindingRivalsTest : public ::testing::Test, public BindingWorld {
 
   Result<Member> Bind(MemberId id, const Identity& identity) { return Finish(writer->Bind(id, identity, Context())); }
 
+  // A reservation whose operation is still under way at the end of the test.
+  LookupRow Rival(MemberId id) { return Rival(id, ids); }
+  LookupRow Rival(MemberId id, IdAllocator& numbers) {
+    const OperationId operation = numbers.NextOperationId();
+    entries_.push_back(under_way.Begin(operation));
+    return {id, operation};
+  }
+
   const Identity key_ = IdentityAt(2, 0);
+
+ private:
+  std::vector<OperationsUnderWay::Entry> entries_;
 };
 
 TEST_F(BindingRivalsTest, ARivalUnderWayIsWaitedFor) {
   const Member member = Make(0, 0);
   const Member rival = Make(1, 0);
-  const LookupRow theirs{rival.id, ids.NextOperationId()};
+  const LookupRow theirs = Rival(rival.id);
   PutLookup(key_.key, theirs);
   // Each look is two transactions, and the first is followed by a rehearsal. Before the third look, the rival commits.
   shards.ActBefore(5, [&] {
@@ -51,7 +62,7 @@ TEST_F(BindingRivalsTest, ARivalThatNeverCommitsIsAbortedWhenPatienceEnds) {
     const Member member = Make(0, database);
     const Identity identity = IdentityAt(2, database);
     const MemberId dead = Make(database, 0).id;
-    const LookupRow theirs{dead, ids.NextOperationId()};
+    const LookupRow theirs = Rival(dead);
     PutLookup(identity.key, theirs);
     const Timestamp begin = clock.Now();
     ASSERT_TRUE(Bind(member.id, identity));
@@ -62,12 +73,40 @@ TEST_F(BindingRivalsTest, ARivalThatNeverCommitsIsAbortedWhenPatienceEnds) {
   Check(true);
 }
 
+// What a crash left, or a release that a full disk refused: it is known to have ended, so nobody waits.
+TEST_F(BindingRivalsTest, WhatHasEndedIsAbortedAtOnce) {
+  const Member member = Make(0, 0);
+  const MemberId gone = Make(1, 0).id;
+  LookupRow theirs;
+  {
+    OperationsUnderWay::Entry entry = under_way.Begin(ids.NextOperationId());
+    theirs = {gone, under_way.Oldest()};
+  }
+  PutLookup(key_.key, theirs);
+  const Timestamp begin = clock.Now();
+  ASSERT_TRUE(Bind(member.id, key_));
+  EXPECT_EQ(clock.Now(), begin);
+  EXPECT_EQ(FindOutcome(gone, theirs.operation_id), OperationOutcome::kAborted);
+  Check(true);
+}
+
+// Others may write to these databases: then a reservation is waited for whatever this process knows.
+TEST_F(BindingRivalsTest, NotAloneItsOwnKnowledgeIsNotEnough) {
+  const auto one_of_many = MakeBindingWriter(
+      {.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer, .under_way = nullptr});
+  const Member member = Make(0, 0);
+  PutLookup(key_.key, LookupRow{Make(1, 0).id, ids.NextOperationId()});
+  const Timestamp begin = clock.Now();
+  ASSERT_TRUE(Finish(one_of_many->Bind(member.id, key_, Context())));
+  EXPECT_GE(clock.Now() - begin, kPatienceWithOlder - std::chrono::milliseconds(100));
+}
+
 // Its number says that it began in an hour: the clock of its process is wrong.
 TEST_F(BindingRivalsTest, PatienceDoesNotRestOnTheRivalsClock) {
   const Member member = Make(0, 0);
   ManualClock ahead(clock.Now() + std::chrono::hours(1));
   IdAllocator theirs(ahead, 3, 0);
-  PutLookup(key_.key, LookupRow{Make(1, 0).id, theirs.NextOperationId()});
+  PutLookup(key_.key, Rival(Make(1, 0).id, theirs));
   const Timestamp begin = clock.Now();
   ASSERT_TRUE(Bind(member.id, key_));
   EXPECT_GE(clock.Now() - begin, kPatienceWithYounger) << "its number is the higher one";
@@ -77,7 +116,7 @@ TEST_F(BindingRivalsTest, PatienceDoesNotRestOnTheRivalsClock) {
 
 TEST_F(BindingRivalsTest, PatienceEndsWithTheDeadline) {
   const Member member = Make(0, 0);
-  const LookupRow theirs{Make(1, 0).id, ids.NextOperationId()};
+  const LookupRow theirs = Rival(Make(1, 0).id);
   PutLookup(key_.key, theirs);
   WriteContext context = Context();
   context.deadline = Deadline::After(clock, std::chrono::milliseconds(20));
@@ -94,7 +133,7 @@ TEST_F(BindingRivalsTest, RivalsThatTakeTurnsAreWaitedFor) {
   const Member rival = Make(1, 0);
   std::vector<LookupRow> rivals;
   for (std::size_t index = 0; index < 5 * kReservationTriesMax; ++index) {
-    rivals.push_back({rival.id, ids.NextOperationId()});
+    rivals.push_back(Rival(rival.id));
   }
   clock.Advance(std::chrono::seconds(20));
   // A look is two transactions; the first is followed by a rehearsal.
@@ -110,7 +149,7 @@ TEST_F(BindingRivalsTest, RivalsThatTakeTurnsAreWaitedFor) {
 // What the member does not allow is said at once, before anything is waited for.
 TEST_F(BindingRivalsTest, NobodyWaitsForWhatTheMemberDoesNotAllow) {
   const Member member = Make(0, 0);
-  PutLookup(key_.key, LookupRow{Make(1, 0).id, ids.NextOperationId()});
+  PutLookup(key_.key, Rival(Make(1, 0).id));
   WriteContext context = Context();
   context.expected_version = Version(7);
   const Timestamp begin = clock.Now();
@@ -128,7 +167,7 @@ TEST_F(BindingRivalsTest, NobodyWaitsForWhatHeCannotHaveAnyway) {
   wanted.identities = {IdentityAt(1, 1), IdentityAt(2, 1), IdentityAt(3, 1)};
   std::ranges::sort(wanted.identities, {}, &Identity::key);
   Make(1, 0, {wanted.identities[2]});
-  PutLookup(wanted.identities[0].key, LookupRow{IdAt(2, 7), ids.NextOperationId()});
+  PutLookup(wanted.identities[0].key, Rival(IdAt(2, 7)));
   const Timestamp begin = clock.Now();
   EXPECT_EQ(ReasonOf(Finish(writer->Register(wanted, true, Context()))), Reason::kIdentityTaken);
   EXPECT_EQ(clock.Now(), begin);

@@ -67,7 +67,7 @@ Result<void> FileTransaction::Prepare() {
   MUSTER_ASSIGN(replace_operation_, database_.Prepare("INSERT INTO operation(id, outcome, time) VALUES(?1, ?2, ?3) "
                                                       "ON CONFLICT(id) DO UPDATE SET outcome = ?2, time = ?3"));
   // Looks at the oldest alone, which are those with the lowest ids: there is no index by time.
-  MUSTER_ASSIGN(forget_operations_, database_.Prepare("DELETE FROM operation WHERE time < ?1 AND id IN "
+  MUSTER_ASSIGN(forget_operations_, database_.Prepare("DELETE FROM operation WHERE time < ?1 AND id < ?3 AND id IN "
                                                       "(SELECT id FROM operation ORDER BY id LIMIT ?2)"));
   MUSTER_ASSIGN(replace_probe_, database_.Prepare("INSERT INTO meta(name, value) VALUES('probe', '1') "
                                                   "ON CONFLICT(name) DO UPDATE SET value = value + 1"));
@@ -246,8 +246,8 @@ Result<void> FileTransaction::WriteMerge(MemberId target, MemberId source, const
   return Note(records_.WriteMerge(target, source, record, clock_.Now()));
 }
 
-Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, std::int64_t limit) {
-  MUSTER_TRY(Note(forget_operations_.Bind(1, Micros(before)).Bind(2, limit).Run()));
+Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, OperationId below, std::int64_t limit) {
+  MUSTER_TRY(Note(forget_operations_.Bind(1, Micros(before)).Bind(2, limit).Bind(3, below.value()).Run()));
   const auto forgotten = static_cast<std::uint64_t>(database_.RowsChanged());
   wrote_ = wrote_ || forgotten > 0;  // the commit of nothing says nothing about the disk
   return forgotten;

@@ -132,7 +132,7 @@ class SqliteReader final : public MemberReader, private HolderSource {
     if (!found) return std::unexpected(found.error());
     if (*found && (*found)->version() < options.min_version) {
       return Fail(Reason::kStale, "the member has version " + std::to_string((*found)->version().value()) +
-                                      ", below the min_version asked for; no source has a newer one");
+                                      ", below the version asked for; no source has a newer one");
     }
     return MemberAnswer{.member = *found, .source = Source::kPrimary, .age = Duration(0), .as_of = as_of};
   }

@@ -90,8 +90,12 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
 
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
-    RunForgetting(database, std::move(done),
-                  [before](FileTransaction& file) { return file.ForgetOperations(before, kForgetMax); });
+    RunForgetting(database, std::move(done), [this, before](FileTransaction& file) {
+      // Asked here, after every outcome that there is was recorded: an operation that one names began before.
+      const OperationsUnderWay* under_way = dependencies_.under_way;
+      const OperationId below = under_way != nullptr ? under_way->Oldest() : OperationId(INT64_MAX);
+      return file.ForgetOperations(before, below, kForgetMax);
+    });
   }
 
   void ForgetAnswers(std::uint32_t database, Timestamp before,

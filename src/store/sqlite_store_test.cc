@@ -312,6 +312,24 @@ TEST_P(SqliteStoreTest, NoPersonalValueIsInAnyFile) {
   scan();
 }
 
+// Whatever the clock says: it may have gone away and come back.
+TEST_P(SqliteStoreTest, NoOutcomeIsForgottenThatItsOperationMayStillAskFor) {
+  ASSERT_TRUE(harness_.Open());
+  ShardStore& shards = harness_.store->shards();
+  ASSERT_TRUE(contract::RunAndWait(shards, 0, [](ShardTransaction& rows) -> Result<void> {
+    for (const std::int64_t id : {5, 7, 9})
+      MUSTER_TRY(rows.WriteOperation(OperationId(id), OperationOutcome::kAborted));
+    return {};
+  }));
+  const Timestamp before = shards.Now(0) + std::chrono::hours(2);
+  {
+    const auto under_way = harness_.under_way.Begin(OperationId(7));
+    EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 1U);
+    EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 0U);
+  }
+  EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 2U);
+}
+
 TEST(DirectoryLockTest, IsFreeAgainWhenItsHolderIsGone) {
   const TemporaryDirectory directory;
   {

@@ -69,6 +69,7 @@ struct StoreHarness {
             .metrics = metrics.get(),
             .floor = &floor,
             .cache = cache,
+            .under_way = &under_way,
             .catalog = &catalog};
   }
   Result<void> Open() {
@@ -87,6 +88,7 @@ struct StoreHarness {
   IdentityCatalog catalog = IdentityCatalog::Default();
   std::unique_ptr<MetricRegistry> metrics;
   CommitFloor floor;
+  OperationsUnderWay under_way;
   MemberCache* cache = nullptr;
   std::unique_ptr<SqliteStore> store;
 };

@@ -95,6 +95,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                   .metrics = &metrics_,
                                   .floor = &floor_,
                                   .cache = near_cache_.get(),
+                                  .under_way = &under_way_,
                                   .catalog = catalog_.get()});
   if (!store) return Fails(store.error());
   store_ = std::move(*store);
@@ -105,7 +106,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                .ids = ids_.get(),
                                .clock = &clock_,
                                .timer = timer_.get(),
-                               .ended_up_to = ids_->NextOperationId()});
+                               .under_way = &under_way_});
 
   auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
   if (!topology) return Fails(topology.error());

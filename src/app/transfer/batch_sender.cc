@@ -137,9 +137,28 @@ Outcome<void> BatchSender::SendPart(const Part& part, std::int64_t range_start, 
 
 Outcome<HttpReply> BatchSender::SendWithRetries(const Part& part, std::int64_t range_start,
                                                 std::uint64_t lines_before_range) {
+  return Retry([&] { return service_.Send(range_start, part.first_line - lines_before_range, part.text); });
+}
+
+Outcome<std::int64_t> BatchSender::Reserve(std::uint64_t lines) {
+  MUSTER_ASSIGN(const HttpReply reply, Retry([&] { return service_.Reserve(lines); }));
+  if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  std::string_view text;
+  std::int64_t start = 0;
+  if (parser.parse(simdjson::padded_string(reply.body)).get(root) != simdjson::SUCCESS ||
+      root["rangeStart"].get(text) != simdjson::SUCCESS ||
+      std::from_chars(text.data(), text.data() + text.size(), start).ec != std::errc()) {
+    return Fails(ExitCode::kFailure, "the server reserved numbers but did not answer them as expected");
+  }
+  return start;
+}
+
+Outcome<HttpReply> BatchSender::Retry(const std::function<Outcome<HttpReply>()>& send) {
   Duration delay = policy_.first_delay;
   for (int attempt = 1;; ++attempt) {
-    auto reply = service_.Send(range_start, part.first_line - lines_before_range, part.text);
+    auto reply = send();
     if (reply && !MayPass(*reply)) return reply;
     const bool is_last = attempt >= policy_.attempts_max;
     if (is_last && reply) return std::unexpected(Failure{ExitCode::kUnavailable, DescribeRefusal(*reply).message});

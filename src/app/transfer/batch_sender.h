@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -38,7 +39,7 @@ struct BatchAnswer {
   std::vector<Reject> rejects;
 };
 
-// Sends one batch until the server has answered it. A failure that may pass is tried again after a growing pause, the
+// Asks until the server has answered. A failure that may pass is tried again after a growing pause, the
 // same lines under the same numbers; a batch that is too large for the server's bound is halved, and a line that is too
 // large on its own is rejected. Fails with kUnavailable after the last attempt, with kRefused when the server does not
 // let us.
@@ -49,6 +50,8 @@ class BatchSender {
 
   // `lines_before_range`: what to take from line numbers to get their place in the range.
   Outcome<BatchAnswer> Send(const LineBatch& batch, std::int64_t range_start, std::uint64_t lines_before_range);
+  // Numbers for so many lines; answers the first one. What is asked for again because an answer was lost is not used.
+  Outcome<std::int64_t> Reserve(std::uint64_t lines);
   // Whether the server's data knows that it gave this range of numbers.
   Outcome<bool> Knows(std::int64_t range_start);
 
@@ -61,6 +64,7 @@ class BatchSender {
   Outcome<void> SendPart(const Part& part, std::int64_t range_start, std::uint64_t lines_before_range,
                          BatchAnswer& answer);
   Outcome<HttpReply> SendWithRetries(const Part& part, std::int64_t range_start, std::uint64_t lines_before_range);
+  Outcome<HttpReply> Retry(const std::function<Outcome<HttpReply>()>& send);
 
   ImportService& service_;
   const RetryPolicy policy_;

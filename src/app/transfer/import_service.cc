@@ -2,8 +2,6 @@
 
 #include <simdjson.h>
 
-#include <charconv>
-
 #include "app/client/problem.h"
 
 namespace muster {
@@ -27,21 +25,9 @@ class HttpImportService final : public ImportService {
     return std::string(installation);
   }
 
-  Outcome<std::int64_t> Reserve(std::uint64_t lines) override {
-    const std::string body = R"({"lines":)" + std::to_string(lines) + "}";
-    MUSTER_ASSIGN(const HttpReply reply,
-                  admin_.Send({.method = "POST", .path = "/admin/v1/imports:reserve", .body = body}));
-    if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
-    simdjson::dom::parser parser;
-    simdjson::dom::element root;
-    std::string_view text;
-    std::int64_t start = 0;
-    if (parser.parse(simdjson::padded_string(reply.body)).get(root) != simdjson::SUCCESS ||
-        root["rangeStart"].get(text) != simdjson::SUCCESS ||
-        std::from_chars(text.data(), text.data() + text.size(), start).ec != std::errc()) {
-      return Fails(ExitCode::kFailure, "the server reserved numbers but did not answer them as expected");
-    }
-    return start;
+  Outcome<HttpReply> Reserve(std::uint64_t lines) override {
+    return admin_.Send(
+        {.method = "POST", .path = "/admin/v1/imports:reserve", .body = R"({"lines":)" + std::to_string(lines) + "}"});
   }
 
   Outcome<HttpReply> Send(std::int64_t range_start, std::uint64_t first_line, std::string_view text) override {

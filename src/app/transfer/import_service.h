@@ -17,9 +17,8 @@ class ImportService {
   virtual ~ImportService() = default;
   // A name for the installation that its data cannot outlive.
   virtual Outcome<std::string> Installation() = 0;
-  // POST imports:reserve.
-  virtual Outcome<std::int64_t> Reserve(std::uint64_t lines) = 0;
-  // POST members:import. Fails with kUnavailable when there is no answer at all.
+  // POST imports:reserve and members:import. Fail with kUnavailable when there is no answer at all.
+  virtual Outcome<HttpReply> Reserve(std::uint64_t lines) = 0;
   virtual Outcome<HttpReply> Send(std::int64_t range_start, std::uint64_t first_line, std::string_view text) = 0;
 };
 

@@ -221,7 +221,8 @@ class ImportRun {
       std::lock_guard lock(mutex_);
       if (index < state_.range_starts.size()) return state_.range_starts[index];
     }
-    MUSTER_ASSIGN(const std::int64_t start, service_->Reserve(lines_a_range_));
+    MUSTER_ASSIGN(const std::int64_t start,
+                  BatchSender(*service_, options_.retry, interruption_).Reserve(lines_a_range_));
     std::lock_guard lock(mutex_);
     state_.range_starts.push_back(start);
     MUSTER_TRY(SaveLocked());

@@ -40,6 +40,7 @@ struct FakeServer {
     int status = 503;
     bool after = false;
   };
+  int refuses_to_reserve = 0;  // with this status, once
   std::function<std::optional<Fault>(std::uint64_t)> fault = [](std::uint64_t) { return std::nullopt; };
 
   HttpReply Import(std::int64_t range, std::uint64_t first_line, std::string_view text) {
@@ -87,11 +88,14 @@ class FakeService final : public ImportService {
  public:
   explicit FakeService(FakeServer& server) : server_(server) {}
   Outcome<std::string> Installation() override { return server_.installation; }
-  Outcome<std::int64_t> Reserve(std::uint64_t lines) override {
+  Outcome<HttpReply> Reserve(std::uint64_t lines) override {
     std::lock_guard lock(server_.mutex);
+    if (const int status = std::exchange(server_.refuses_to_reserve, 0))
+      return HttpReply{.status = status, .headers = {}, .body = "{}"};
     EXPECT_LT(lines, static_cast<std::uint64_t>(kRange));
     server_.ranges.insert(server_.next_range);
-    return std::exchange(server_.next_range, server_.next_range + kRange);
+    const std::int64_t start = std::exchange(server_.next_range, server_.next_range + kRange);
+    return HttpReply{.status = 200, .headers = {}, .body = R"({"rangeStart":")" + std::to_string(start) + "\"}"};
   }
   Outcome<HttpReply> Send(std::int64_t range_start, std::uint64_t first_line, std::string_view text) override {
     std::lock_guard lock(server_.mutex);
@@ -176,6 +180,7 @@ TEST_F(ImporterTest, LinesKeepTheirNumbersAcrossRanges) {
 }
 
 TEST_F(ImporterTest, FaultsThatPassAreRetriedUnderTheSameNumbers) {
+  server_.refuses_to_reserve = 503;
   WriteInput(MakeLines(60));
   server_.fault = [](std::uint64_t batch) -> std::optional<FakeServer::Fault> {
     if (batch % 3 == 1) return FakeServer::Fault{.status = batch % 2 == 0 ? 503 : 0, .after = batch % 4 == 1};
