@@ -83,6 +83,8 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
     return archive_->ScanLookups(database, after, limit);
   }
 
+  OperationsUnderWay* under_way() override { return &under_way_; }
+
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
     MUSTER_CHECK(database < writers_.size());
@@ -90,9 +92,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
     writers_[database]->Run(
         [this, forgotten, before](FileTransaction& file) -> Result<void> {
           // Asked here, after every outcome that there is was recorded: an operation that one names began before.
-          const OperationsUnderWay* under_way = dependencies_.under_way;
-          const OperationId below = under_way != nullptr ? under_way->Oldest() : OperationId(INT64_MAX);
-          MUSTER_ASSIGN(*forgotten, file.ForgetOperations(before, below, kForgetMax));
+          MUSTER_ASSIGN(*forgotten, file.ForgetOperations(before, under_way_.Oldest(), kForgetMax));
           return {};
         },
         [forgotten, done = std::move(done)](Result<void> result) mutable {
@@ -124,6 +124,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
   const SqliteDependencies dependencies_;
   const ReaderMetrics reader_metrics_;
   const std::unique_ptr<SqliteArchive> archive_;
+  OperationsUnderWay under_way_;
   const std::vector<std::unique_ptr<GroupCommitter>> writers_;
   const std::int64_t newest_number_;
 };

@@ -30,7 +30,8 @@ std::string InstallationOf(const Keyring& keyring) {
 bool HasStore(const std::string& directory) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    if (entry.path().extension() == ".db") return true;
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("muster-") && name.ends_with(".db")) return true;
   }
   return false;
 }
@@ -93,7 +94,6 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                   .metrics = &metrics_,
                                   .floor = &floor_,
                                   .cache = near_cache_.get(),
-                                  .under_way = &under_way_,
                                   .catalog = catalog_.get()});
   if (!store) return Fails(store.error());
   store_ = std::move(*store);
@@ -103,8 +103,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                .catalog = catalog_.get(),
                                .ids = ids_.get(),
                                .clock = &clock_,
-                               .timer = timer_.get(),
-                               .under_way = &under_way_});
+                               .timer = timer_.get()});
 
   auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
   if (!topology) return Fails(topology.error());
