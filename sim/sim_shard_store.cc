@@ -103,7 +103,7 @@ void SimShardStore::ForgetOperations(std::uint32_t database, Timestamp before,
   if (!*alive_) return;
   if (around_.databases.bug() == Planted::kForgetYoung) before = shards().Now(database);
   Later(Travel(), [this, database, before, done = std::move(done)]() mutable {
-    shards().ForgetOperations(database, before, [&](Result<std::uint64_t> forgotten) {
+    shards().ForgetOperations(database, before, under_way_.Oldest(), [&](Result<std::uint64_t> forgotten) {
       around_.trace([&] { return process_ + " forgets " + std::to_string(*forgotten) + " outcomes"; });
       Later(Travel(), [done = std::move(done), forgotten]() mutable { done(forgotten); });
     });

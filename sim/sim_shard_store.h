@@ -24,6 +24,7 @@ class SimShardStore final : public ShardStore {
     Databases& databases;
     const Weather& weather;
     Trace& trace;
+    bool is_alone;  // there is one process
   };
 
   // `crashed` is called once, in an event of its own, when the weather ends the process.
@@ -33,6 +34,7 @@ class SimShardStore final : public ShardStore {
 
   using ShardStore::DatabaseOf;
   std::uint32_t DatabaseOf(ShardId shard) const override { return shards().DatabaseOf(shard); }
+  OperationsUnderWay* under_way() override { return around_.is_alone ? &under_way_ : nullptr; }
   void Run(std::uint32_t database, Transaction transaction, Done done) override;
   Timestamp Now(std::uint32_t database) const override;
   Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
@@ -54,6 +56,7 @@ class SimShardStore final : public ShardStore {
   void Arrive(std::uint32_t database, Transaction& transaction, Done done);
 
   const Surroundings around_;
+  OperationsUnderWay under_way_;
   const std::string process_;
   std::function<void()> crashed_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

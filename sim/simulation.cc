@@ -68,22 +68,22 @@ RunResult RunSeed(std::uint64_t seed, Planted bug, bool with_events) {
   const auto count = static_cast<std::uint32_t>(1 + random.Below(4));
   Databases databases(scheduler, random, checker, bug, count);
   Population population = Populate(random);
+  const std::uint64_t process_count = 1 + random.Below(3);
   std::uint64_t requests = 0;
   std::uint32_t clients_busy = 0;
-  Stage stage{.around = {scheduler, random, databases, weather, trace},
+  Stage stage{.around = {scheduler, random, databases, weather, trace, process_count == 1},
               .checker = checker,
               .population = population,
               .catalog = kCatalog,
               .requests = requests,
               .clients_busy = clients_busy};
 
-  const std::uint64_t process_count = 2 + random.Below(2);
-  constexpr std::uint32_t kClients = 2;
+  const std::uint32_t clients = process_count == 1 ? 4 : 2;
   constexpr std::uint32_t kCalls = 40;
-  clients_busy = static_cast<std::uint32_t>(process_count) * kClients;
+  clients_busy = static_cast<std::uint32_t>(process_count) * clients;
   std::vector<std::unique_ptr<Process>> processes;
   for (std::uint64_t number = 1; number <= process_count; ++number) {
-    processes.push_back(std::make_unique<Process>(stage, static_cast<std::uint8_t>(number), kClients, kCalls));
+    processes.push_back(std::make_unique<Process>(stage, static_cast<std::uint8_t>(number), clients, kCalls));
     processes.back()->Start();
   }
 

@@ -18,8 +18,8 @@ struct RunResult {
   std::map<std::string, std::uint64_t> answers;
 };
 
-// Runs one seed: a directory over one to four databases, several processes with their clients, and weather. The same
-// arguments give the same run.
+// Runs one seed: a directory over one to four databases, one process that has them for itself or several, with their
+// clients, and weather. The same arguments give the same run.
 RunResult RunSeed(std::uint64_t seed, Planted bug, bool with_events);
 
 }  // namespace muster::sim

@@ -28,7 +28,7 @@ class ApiServerTest : public ::testing::Test {
  protected:
   ApiServerTest() : harness_({.durable = false}) {
     EXPECT_TRUE(harness_.Open());
-    const BindingDependencies binding{&harness_.store->shards(), &harness_.catalog, &ids_, &clock_, &timer_, {}};
+    const BindingDependencies binding{&harness_.store->shards(), &harness_.catalog, &ids_, &clock_, &timer_};
     writer_ = MakeBindingWriter(binding);
     topology_ = OpenTopologyFile(harness_.directory.path() + "/topology.json").value();
     callers_ = MakeCallerDirectory(*topology_, harness_.keyring, clock_, harness_.random);

@@ -201,6 +201,7 @@ class HeadParser {
     if (head_.content_length > limits_.body_bytes_max) {
       return Reject(413, "the body is larger than this server takes");
     }
+    if (encoded_) return Reject(415, "send the body as it is, without a Content-Encoding");
     if (unknown_expectation_) return Reject(417, "the only expectation that this server meets is 100-continue");
     head_.expects_continue = head_.expects_continue && is_1_1;  // ignored in HTTP/1.0 (RFC 9110 section 10.1.1)
     head_.keep_alive = !says_close_ && (is_1_1 || says_keep_alive_);
@@ -228,6 +229,11 @@ class HeadParser {
         break;
       case 14:
         if (EqualsIgnoringCase(field.name, "content-length")) return ContentLength(field.value);
+        break;
+      case 16:
+        if (EqualsIgnoringCase(field.name, "content-encoding") && !EqualsIgnoringCase(field.value, "identity")) {
+          encoded_ = true;
+        }
         break;
       case 17:
         if (EqualsIgnoringCase(field.name, "transfer-encoding")) {
@@ -283,6 +289,7 @@ class HeadParser {
   bool has_fields_ = false;
   int hosts_ = 0;
   int authorizations_ = 0;
+  bool encoded_ = false;
   int content_lengths_ = 0;
   int transfer_encodings_ = 0;
   std::string_view transfer_encoding_;

@@ -193,6 +193,7 @@ TEST(HttpParserTest, RefusesWhatCouldSmuggleARequest) {
       {"X: y\rTransfer-Encoding: chunked\r\n", 400},
       {"Host: b\r\n", 400},
       {"host: a\r\n", 400},
+      {"Content-Encoding: gzip\r\n", 415},
       {"Authorization: Bearer a\r\nauthorization: Bearer b\r\n", 400},
   };
   for (const Case& one : cases) {

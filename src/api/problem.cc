@@ -71,6 +71,8 @@ Error RejectionError(int status, std::string_view detail) {
         return Reason::kBodyTooLarge;
       case 414:
         return Reason::kUriTooLong;
+      case 415:
+        return Reason::kUnsupportedMediaType;
       case 417:
         return Reason::kExpectationFailed;
       case 431:

@@ -55,7 +55,7 @@ TEST(ProblemTest, EveryReasonMakesAProblemOfItsStatus) {
 }
 
 TEST(ProblemTest, RejectionsKeepTheirStatus) {
-  for (const int status : {400, 408, 413, 414, 417, 431, 500, 501, 503, 505}) {
+  for (const int status : {400, 408, 413, 414, 415, 417, 431, 500, 501, 503, 505}) {
     const Error error = RejectionError(status, "what is wrong");
     EXPECT_EQ(DescribeReason(error.reason).http_status, status);
     EXPECT_EQ(error.message, "what is wrong");

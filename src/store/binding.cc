@@ -32,7 +32,7 @@ class BindingWriter final : public MemberWriter {
       : shards_(*dependencies.shards),
         catalog_(*dependencies.catalog),
         ids_(*dependencies.ids),
-        claims_(*dependencies.shards, *dependencies.clock, *dependencies.timer, dependencies.under_way) {}
+        claims_(*dependencies.shards, *dependencies.clock, *dependencies.timer) {}
 
   Task<Result<Member>> Register(Member member, bool imported, WriteContext context) override;
   Task<Result<ImportedMember>> Import(Member member, WriteContext context) override;

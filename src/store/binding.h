@@ -8,7 +8,6 @@
 #include "domain/identity_catalog.h"
 #include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
-#include "store/operations_under_way.h"
 
 namespace muster {
 
@@ -18,9 +17,6 @@ struct BindingDependencies {
   IdAllocator* ids = nullptr;
   const Clock* clock = nullptr;
   Timer* timer = nullptr;
-  // Set where this process has the databases for itself. Null: others write to them too, and what they have under way
-  // is known by patience alone.
-  OperationsUnderWay* under_way = nullptr;
 };
 
 // How long an operation may take from its beginning to its commit, by the clock of its member's database; an older one

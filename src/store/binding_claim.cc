@@ -166,7 +166,8 @@ Result<ClaimProtocol::Standing> ClaimProtocol::Judge(ShardTransaction& transacti
 }
 
 bool ClaimProtocol::MayWait(const LookupRow& rival, const Patience& patience) const {
-  if (under_way_ != nullptr && !under_way_->Contains(rival.operation_id)) return false;
+  const OperationsUnderWay* under_way = shards_.under_way();
+  if (under_way != nullptr && !under_way->Contains(rival.operation_id)) return false;
   const bool is_older = rival.operation_id < patience.operation_id;
   const Duration longest = is_older ? kPatienceWithOlder : kPatienceWithYounger;
   return patience.rival != rival || clock_.Monotonic() - patience.since < longest;
@@ -184,7 +185,7 @@ Task<bool> ClaimProtocol::Wait(const LookupRow& rival, Patience& patience, const
 
 Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
                                                  const CommitStep& commit, const WriteContext& context) {
-  const auto under_way = under_way_ != nullptr ? under_way_->Begin(operation.id) : OperationsUnderWay::Entry();
+  const OperationsUnderWay::Entry under_way(shards_.under_way(), operation.id);
   // Before, and again in the commit and when an identity turns out to be held: the same request may be under way twice.
   Result<Claimed> before = co_await FindAnswerAcross(operation, context);
   if (!before || before->verdict == Claimed::Verdict::kReplayed) co_return before;

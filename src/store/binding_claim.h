@@ -11,7 +11,6 @@
 #include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
 #include "store/binding_steps.h"
-#include "store/operations_under_way.h"
 
 namespace muster {
 
@@ -49,8 +48,7 @@ using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&
 // while first (kPatienceWith…): two that abort each other at each step would never end.
 class ClaimProtocol {
  public:
-  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer, OperationsUnderWay* under_way)
-      : shards_(shards), clock_(clock), timer_(timer), under_way_(under_way) {}
+  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer) : shards_(shards), clock_(clock), timer_(timer) {}
 
   // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kReplayed, kTaken or
   // kAgain; errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands,
@@ -112,7 +110,6 @@ class ClaimProtocol {
   ShardStore& shards_;
   const Clock& clock_;
   Timer& timer_;
-  OperationsUnderWay* const under_way_;
 };
 
 // OVERLOADED: other writers were faster too often.

@@ -43,6 +43,8 @@ class FaultyShardStore final : public ShardStore {
     crashed_ = false;
   }
   std::size_t runs() const { return runs_; }
+  OperationsUnderWay* under_way() override { return &operations; }
+  OperationsUnderWay operations;
   bool crashed() const { return crashed_; }
 
   using ShardStore::DatabaseOf;
@@ -110,12 +112,8 @@ class BindingWorld {
         shards(memory),
         ids(clock, 1, 0),
         catalog(IdentityCatalog::Default()),
-        writer(MakeBindingWriter({.shards = &shards,
-                                  .catalog = &catalog,
-                                  .ids = &ids,
-                                  .clock = &clock,
-                                  .timer = &timer,
-                                  .under_way = &under_way})) {}
+        writer(MakeBindingWriter(
+            {.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer})) {}
 
   // Runs a task that needs nobody else. Empty: the process crashed on the way.
   template <typename T>
@@ -225,7 +223,6 @@ class BindingWorld {
   ManualTimer timer{clock};
   MemoryShardStore memory;
   FaultyShardStore shards;
-  OperationsUnderWay under_way;
   IdAllocator ids;
   const IdentityCatalog catalog;
   const std::unique_ptr<MemberWriter> writer;

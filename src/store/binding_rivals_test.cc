@@ -22,7 +22,7 @@ class BindingRivalsTest : public ::testing::Test, public BindingWorld {
   LookupRow Rival(MemberId id) { return Rival(id, ids); }
   LookupRow Rival(MemberId id, IdAllocator& numbers) {
     const OperationId operation = numbers.NextOperationId();
-    entries_.push_back(under_way.Begin(operation));
+    entries_.push_back(OperationsUnderWay::Entry(&shards.operations, operation));
     return {id, operation};
   }
 
@@ -79,8 +79,8 @@ TEST_F(BindingRivalsTest, WhatHasEndedIsAbortedAtOnce) {
   const MemberId gone = Make(1, 0).id;
   LookupRow theirs;
   {
-    OperationsUnderWay::Entry entry = under_way.Begin(ids.NextOperationId());
-    theirs = {gone, under_way.Oldest()};
+    const OperationsUnderWay::Entry entry(&shards.operations, ids.NextOperationId());
+    theirs = {gone, shards.operations.Oldest()};
   }
   PutLookup(key_.key, theirs);
   const Timestamp begin = clock.Now();
@@ -92,8 +92,8 @@ TEST_F(BindingRivalsTest, WhatHasEndedIsAbortedAtOnce) {
 
 // Others may write to these databases: then a reservation is waited for whatever this process knows.
 TEST_F(BindingRivalsTest, NotAloneItsOwnKnowledgeIsNotEnough) {
-  const auto one_of_many = MakeBindingWriter(
-      {.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer, .under_way = nullptr});
+  const auto one_of_many =
+      MakeBindingWriter({.shards = &memory, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer});
   const Member member = Make(0, 0);
   PutLookup(key_.key, LookupRow{Make(1, 0).id, ids.NextOperationId()});
   const Timestamp begin = clock.Now();

@@ -177,12 +177,19 @@ Result<std::vector<ShardStore::LookupEntry>> MemoryShardStore::ScanLookups(std::
 
 void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before,
                                         std::move_only_function<void(Result<std::uint64_t>)> done) {
+  ForgetOperations(database, before, OperationId(INT64_MAX), std::move(done));
+}
+
+void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before, OperationId below,
+                                        std::move_only_function<void(Result<std::uint64_t>)> done) {
   MUSTER_CHECK(database < database_count());
   std::uint64_t forgotten = 0;
   {
     Database& target = *databases_[database];
     std::lock_guard lock(target.mutex);
-    forgotten = std::erase_if(target.operations, [before](const auto& row) { return row.second.recorded_at < before; });
+    forgotten = std::erase_if(target.operations, [before, below](const auto& row) {
+      return row.second.recorded_at < before && row.first < below;
+    });
   }
   done(forgotten);
 }

@@ -88,13 +88,13 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
     return archive_->ScanLookups(database, after, limit);
   }
 
+  OperationsUnderWay* under_way() override { return &under_way_; }
+
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
     RunForgetting(database, std::move(done), [this, before](FileTransaction& file) {
       // Asked here, after every outcome that there is was recorded: an operation that one names began before.
-      const OperationsUnderWay* under_way = dependencies_.under_way;
-      const OperationId below = under_way != nullptr ? under_way->Oldest() : OperationId(INT64_MAX);
-      return file.ForgetOperations(before, below, kForgetMax);
+      return file.ForgetOperations(before, under_way_.Oldest(), kForgetMax);
     });
   }
 
@@ -144,6 +144,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
   const std::unique_ptr<SqliteArchive> archive_;
   const std::unique_ptr<ChangePositions> positions_;
   const std::unique_ptr<SqliteChangeFeed> change_feed_;
+  OperationsUnderWay under_way_;
   const std::vector<std::unique_ptr<GroupCommitter>> writers_;
   const std::int64_t newest_number_;
 };

@@ -20,7 +20,6 @@
 #include "domain/ports/member_cache.h"
 #include "domain/ports/member_reader.h"
 #include "domain/ports/shard_store.h"
-#include "store/operations_under_way.h"
 
 namespace muster {
 
@@ -43,8 +42,7 @@ struct SqliteDependencies {
   Logger* logger = nullptr;
   MetricRegistry* metrics = nullptr;
   CommitFloor* floor = nullptr;
-  MemberCache* cache = nullptr;                   // erased from before each commit; may be null
-  const OperationsUnderWay* under_way = nullptr;  // whose outcomes are kept whatever their age; may be null
+  MemberCache* cache = nullptr;              // erased from before each commit; may be null
   const IdentityCatalog* catalog = nullptr;  // kept with the data, which refuses another scope or normaliser of a kind
 };
 

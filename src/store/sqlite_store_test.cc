@@ -323,7 +323,7 @@ TEST_P(SqliteStoreTest, NoOutcomeIsForgottenThatItsOperationMayStillAskFor) {
   }));
   const Timestamp before = shards.Now(0) + std::chrono::hours(2);
   {
-    const auto under_way = harness_.under_way.Begin(OperationId(7));
+    const OperationsUnderWay::Entry under_way(shards.under_way(), OperationId(7));
     EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 1U);
     EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 0U);
   }

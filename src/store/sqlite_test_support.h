@@ -69,7 +69,6 @@ struct StoreHarness {
             .metrics = metrics.get(),
             .floor = &floor,
             .cache = cache,
-            .under_way = &under_way,
             .catalog = &catalog};
   }
   Result<void> Open() {
@@ -88,7 +87,6 @@ struct StoreHarness {
   IdentityCatalog catalog = IdentityCatalog::Default();
   std::unique_ptr<MetricRegistry> metrics;
   CommitFloor floor;
-  OperationsUnderWay under_way;
   MemberCache* cache = nullptr;
   std::unique_ptr<SqliteStore> store;
 };

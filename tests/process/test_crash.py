@@ -5,7 +5,7 @@ import random
 import pytest
 
 from directory_load import DirectoryLoad
-from muster_process import Scratch, Server, doctor, scaled
+from muster_process import Scratch, Server, doctor, run, scaled
 
 ROUNDS = scaled(50, 5)
 ROUNDS_BETWEEN_EXAMINATIONS = 10
@@ -40,3 +40,17 @@ def test_kill_under_load(files):
             load.check(server, sample=len(load.holder))
         code, report = doctor(scratch / "data")
         assert code == 0, report
+
+
+@pytest.mark.parametrize("instead", [None, "copy.db"])
+def test_a_directory_whose_data_files_are_gone_is_not_begun_anew(scratch, instead):
+    data = scratch / "data"
+    with Server(data) as server, server.client() as client:
+        assert client.register(id="1").status == 201
+    for name in ("muster-0.db", "muster-0.db-wal", "muster-0.db-shm"):
+        (data / name).unlink(missing_ok=True)
+    if instead:
+        (data / instead).write_bytes(b"a backup that was not renamed")
+    done = run("serve", "--data", str(data), "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+    assert done.returncode != 0 and "are gone" in done.stderr, done
+    assert not (data / "muster-0.db").exists()

@@ -59,7 +59,8 @@ void AddConfigCommands(CLI::App& root, CommandContext& context) {
   auto flags = std::make_shared<ServerFlags>();
   auto format = std::make_shared<std::string>("table");
 
-  CLI::App* check = config->add_subcommand("check", "Say whether `serve` would take this configuration; the data is not looked at");
+  CLI::App* check =
+      config->add_subcommand("check", "Say whether `serve` would take this configuration; the data is not looked at");
   AddServerFlags(*check, *flags);
   check->callback([&context, flags] { context.action = [flags] { return Check(*flags); }; });
 

@@ -95,7 +95,6 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                   .metrics = &metrics_,
                                   .floor = &floor_,
                                   .cache = near_cache_.get(),
-                                  .under_way = &under_way_,
                                   .catalog = catalog_.get()});
   if (!store) return Fails(store.error());
   store_ = std::move(*store);
@@ -105,8 +104,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                .catalog = catalog_.get(),
                                .ids = ids_.get(),
                                .clock = &clock_,
-                               .timer = timer_.get(),
-                               .under_way = &under_way_});
+                               .timer = timer_.get()});
 
   auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
   if (!topology) return Fails(topology.error());

@@ -61,7 +61,6 @@ class MemberDirectory {
   SystemRandom random_;
   MetricRegistry metrics_;
   CommitFloor floor_;
-  OperationsUnderWay under_way_;
   std::unique_ptr<IdentityCatalog> catalog_;
   std::unique_ptr<Keyring> keyring_;
   std::string installation_;

@@ -10,6 +10,7 @@
 #include "domain/change.h"
 #include "domain/ids.h"
 #include "domain/member.h"
+#include "domain/operations_under_way.h"
 
 namespace muster {
 
@@ -77,6 +78,10 @@ class ShardStore {
   std::uint32_t DatabaseOf(MemberId id) const { return DatabaseOf(ShardOf(id)); }
   std::uint32_t DatabaseOf(const IdentityKey& key) const { return DatabaseOf(ShardOf(key)); }
 
+  // Set where this process has the databases for itself: it is told of every operation between reserve and commit.
+  // Null: others write to them too, and what they have under way is known by patience alone.
+  virtual OperationsUnderWay* under_way() { return nullptr; }
+
   // Runs `transaction` in `database` and calls `done` once, on any thread, after its commit is durable (or with the
   // error). Errors beside the transaction's own: OVERLOADED (the queue is full; nothing happened), WRITES_UNAVAILABLE
   // (nothing happened), OUTCOME_UNKNOWN (it may have been committed).
@@ -94,7 +99,7 @@ class ShardStore {
   virtual Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
                                                        std::size_t limit) = 0;
   // Forgets outcomes recorded before `before`, by the clock of Now, a bounded number at a time; answers how many (none:
-  // there are no more). `done` is called once, on any thread.
+  // there are no more). Those of operations that are known to be under way stay. `done` is called once, on any thread.
   virtual void ForgetOperations(std::uint32_t database, Timestamp before,
                                 std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
   // The same for answers that were kept before `before`.

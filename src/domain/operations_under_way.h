@@ -14,11 +14,13 @@ namespace muster {
 // reservation is waited for by nobody, and only outcomes of those that are here can still be asked for. Thread-safe.
 class OperationsUnderWay {
  public:
-  // As long as it lives, the operation is under way.
+  // As long as it lives, the operation is under way. An operation is begun once.
   class Entry {
    public:
-    Entry() = default;
-    Entry(OperationsUnderWay& all, OperationId id) : all_(&all), id_(id) {}
+    // Of nobody, without `all`.
+    Entry(OperationsUnderWay* all, OperationId id) : all_(all), id_(id) {
+      if (all_ != nullptr) all_->Add(id_);
+    }
     Entry(Entry&& other) noexcept : all_(std::exchange(other.all_, nullptr)), id_(other.id_) {}
     Entry& operator=(Entry&&) = delete;
     ~Entry() {
@@ -26,16 +28,10 @@ class OperationsUnderWay {
     }
 
    private:
-    OperationsUnderWay* all_ = nullptr;
+    OperationsUnderWay* all_;
     OperationId id_;
   };
 
-  // An operation is begun once.
-  [[nodiscard]] Entry Begin(OperationId id) {
-    const std::lock_guard lock(mutex_);
-    ids_.insert(id);
-    return {*this, id};
-  }
   bool Contains(OperationId id) const {
     const std::lock_guard lock(mutex_);
     return ids_.contains(id);
@@ -47,6 +43,10 @@ class OperationsUnderWay {
   }
 
  private:
+  void Add(OperationId id) {
+    const std::lock_guard lock(mutex_);
+    ids_.insert(id);
+  }
   void Remove(OperationId id) {
     const std::lock_guard lock(mutex_);
     ids_.erase(id);
