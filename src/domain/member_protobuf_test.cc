@@ -44,11 +44,12 @@ RC_GTEST_PROP(MemberProtobufProperty, IsTheMessageThatTheJsonIs, ()) {
   RC_ASSERT(IsTheMemberOfItsJson(document, true));
 }
 
-TEST(MemberProtobufTest, ABareMemberIsThreeFields) {
+TEST(MemberProtobufTest, ABareMemberIsFiveFields) {
   Member member;
   member.id = MemberId(300);
-  EXPECT_EQ(Wire(MakeMemberDocument(member), false), "\x08\xac\x02\x10\x01\x60\x01");
-  EXPECT_EQ(Wire(MakeMemberDocument(member), true), "\x08\xac\x02\x10\x01\x60\x01");
+  const std::string wire("\x08\xac\x02\x10\x01\x60\x01\x6a\x00\x72\x00", 11);  // of 1970, whose times are not left out
+  EXPECT_EQ(Wire(MakeMemberDocument(member), false), wire);
+  EXPECT_EQ(Wire(MakeMemberDocument(member), true), wire);
 }
 
 TEST(MemberProtobufTest, EveryEscapeIsUndone) {
