@@ -63,13 +63,6 @@ Result<void> Calls::Admit(Call& call, const RequestHeaders& headers, Scope scope
   return RequireScope(call, scope);
 }
 
-Result<void> Calls::EnterIdempotency(Call& call, const Idempotency& idempotency) {
-  MUSTER_TRY(keys_under_way_.Enter(idempotency.key));
-  call.idempotency = idempotency;
-  call.idempotency->replayed = &call.replayed;
-  return {};
-}
-
 Result<void> Calls::KeepCondition(Call& call, std::string_view if_none_match) {
   if (if_none_match.empty()) return {};
   MUSTER_TRY(Hold(call, if_none_match.size()));
@@ -122,9 +115,6 @@ void Calls::FailCrowded(Call& call) {
 
 void Calls::End(Call& call, int status, std::optional<Reason> reason) {
   ledger_.Close(call, status, reason);
-  if (call.idempotency) keys_under_way_.Leave(call.idempotency->key);
-  call.idempotency.reset();
-  call.replayed = false;
   Empty(call.if_none_match, kRetainedConditionBytesMax);
   call.exchange.reset();
   pool_.Give(call);

@@ -62,6 +62,7 @@ void GrpcCalls::Answer(GrpcCall& call, std::string_view message, const GrpcOrigi
                        .trace_parent = call.trace_parent,
                        .source = origin.source,
                        .age_ms = origin.age_ms,
+                       .is_replayed = call.replayed,
                        .message = message});
   End(call, 200, std::nullopt);
 }

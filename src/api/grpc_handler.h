@@ -49,8 +49,13 @@ class GrpcApi final : public GrpcHandler {
   Result<void> Bind(GrpcCall& call, const GrpcRequest& request);
   Result<void> Unbind(GrpcCall& call, const GrpcRequest& request);
   Result<void> Close(GrpcCall& call, const GrpcRequest& request);
-  // What every write begins with: scope, room for it.
+  // What every write begins with: scope, room for it. What it asks for goes to EnterIdempotency before it is run.
   Result<void> AdmitWrite(GrpcCall& call, const GrpcRequest& request);
+  Result<void> EnterIdempotency(GrpcCall& call, const GrpcRequest& request, std::optional<Version> expected,
+                                const WriteContent& content);
+  // Runs `write`, which asks `asked` and for `content`.
+  Result<void> WriteIf(GrpcCall& call, const GrpcRequest& request, const WriteRequest& asked,
+                       const WriteContent& content, Write write);
   void RunWrite(GrpcCall& call, std::optional<Version> expected, Write write);
   void AnswerWrite(GrpcCall& call, const Result<Member>& member);
 
@@ -60,6 +65,7 @@ class GrpcApi final : public GrpcHandler {
   std::function<ServerInfo()> server_;
   KeyedHash token_hash_;
   MemberProto proto_;
+  std::string idempotency_key_;  // that had escapes
   GrpcCalls calls_;
   GrpcHealth health_;
   MemberBatches<GrpcCall> batches_;

@@ -74,12 +74,15 @@ class MemberHandler final : public HttpHandler {
   Result<void> Bind(Call& call, const Input& input);
   Result<void> Unbind(Call& call, const Input& input);
   Result<void> Close(Call& call, const Input& input);
-  // What every write begins with: scope, an empty query unless `known` parameters, the body's type, room for it.
+  // What every write begins with: scope, an empty query unless `known` parameters, the body's type, room for it. What
+  // it asks for goes to EnterIdempotency, which WriteIf does, before it is run.
   Result<void> AdmitWrite(Call& call, const Input& input, std::span<const std::string_view> known,
                           std::initializer_list<std::string_view> content_types);
-  Result<void> EnterIdempotency(Call& call, const Input& input);
-  // Runs `write` when the member's version is one that `condition` allows.
-  Result<void> WriteIf(Call& call, VersionCondition condition, Write write);
+  Result<void> EnterIdempotency(Call& call, const Input& input, const VersionCondition& condition,
+                                const WriteContent& content);
+  // Runs `write`, which asks for `content`, when the member's version is one that `condition` allows.
+  Result<void> WriteIf(Call& call, const Input& input, VersionCondition condition, const WriteContent& content,
+                       Write write);
   void RunWrite(Call& call, std::optional<Version> expected, Write write);
   void AnswerWrite(Call& call, const Result<Member>& member, int status);
 
