@@ -11,6 +11,7 @@
 #include "api/grpc_health.h"
 #include "api/member_batch.h"
 #include "api/member_proto.h"
+#include "api/member_searches.h"
 #include "base/task.h"
 #include "domain/ports/member_reader.h"
 
@@ -30,6 +31,7 @@ class GrpcApi final : public GrpcHandler {
 
  private:
   using Batch = MemberBatches<GrpcCall>::Batch;
+  using Searches = MemberSearches<GrpcCall>;
   using Write = std::move_only_function<Task<Result<Member>>(WriteContext)>;
 
   Result<void> Dispatch(GrpcCall& call, const GrpcRequest& request);
@@ -43,6 +45,8 @@ class GrpcApi final : public GrpcHandler {
   Result<void> CheckHealth(GrpcCall& call, const GrpcRequest& request);
   void AnswerRead(GrpcCall& call, Result<MemberAnswer> answer, Reason missing);
   void AnswerBatch(Batch& batch);
+  Result<void> Search(GrpcCall& call, const GrpcRequest& request);
+  void AnswerSearch(GrpcCall& call, const Result<Searches::Answer>& found);
 
   Result<void> Register(GrpcCall& call, const GrpcRequest& request);
   Result<void> Update(GrpcCall& call, const GrpcRequest& request);
@@ -69,6 +73,7 @@ class GrpcApi final : public GrpcHandler {
   GrpcCalls calls_;
   GrpcHealth health_;
   MemberBatches<GrpcCall> batches_;
+  Searches searches_;
   std::unique_ptr<MemberReader> reader_;  // goes first: replies that it still holds refer to the rest
 };
 

@@ -12,11 +12,10 @@
 #include "api/calls.h"
 #include "api/member_batch.h"
 #include "api/member_json.h"
-#include "api/page_token.h"
+#include "api/member_searches.h"
 #include "api/probes.h"
 #include "api/query.h"
 #include "api/request_headers.h"
-#include "api/search_json.h"
 #include "domain/ports/member_reader.h"
 
 namespace muster {
@@ -41,15 +40,8 @@ class MemberHandler final : public HttpHandler {
     const HttpRequest& request;
     const RequestHeaders& headers;
   };
-  // What a page of a search needs once its members are found.
-  struct SearchPage {
-    Filter filter;
-    SearchFields32 fields = 0;
-    SearchQueryText text;
-    std::string next_token = {};
-  };
   using Batch = MemberBatches<Call>::Batch;
-  using SearchBatch = MemberBatches<Call, SearchPage>::Batch;
+  using Searches = MemberSearches<Call>;
   using Write = std::move_only_function<Task<Result<Member>>(WriteContext)>;
 
   Result<void> Dispatch(Call& call, const Input& input);
@@ -66,8 +58,7 @@ class MemberHandler final : public HttpHandler {
   void AnswerBatch(Batch& batch);
 
   Result<void> Search(Call& call, const Input& input);
-  Result<void> ShowFound(Call& call, SearchPage page, const Result<MemberSearch::Page>& found);
-  void AnswerSearch(SearchBatch& batch);
+  void AnswerSearch(Call& call, const Result<Searches::Answer>& found);
 
   Result<void> Register(Call& call, const Input& input);
   Result<void> Update(Call& call, const Input& input);
@@ -91,7 +82,6 @@ class MemberHandler final : public HttpHandler {
 
   MemberWriter& writer_;
   MemberArchive& archive_;
-  MemberSearch* search_;  // null: members are not searched
   const Clock& clock_;
   std::function<ServerInfo()> server_;
   Probes probes_;
@@ -102,7 +92,7 @@ class MemberHandler final : public HttpHandler {
   std::string path_;             // of a request whose path had escapes
   Calls calls_;
   MemberBatches<Call> batches_;
-  MemberBatches<Call, SearchPage> search_batches_;
+  Searches searches_;
   std::unique_ptr<MemberReader> reader_;  // goes first: replies that it still holds refer to the rest
 };
 

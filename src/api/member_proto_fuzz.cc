@@ -46,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static Readers readers;
   if (size == 0) return 0;
   const std::string_view message(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 8) {
+  switch (data[0] % 9) {
     case 0:
       if (auto body = readers.proto.ReadRegister(message)) RoundTrip(readers, *std::move(body));
       break;
@@ -67,6 +67,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 6:
       readers.proto.ReadHistory(message).has_value();
+      break;
+    case 7:
+      MemberProto::ReadSearch(message).has_value();
       break;
     default:
       if (const auto unpacked = readers.gzip.Unpack(message, 1 << 16)) MUSTER_CHECK(unpacked->size() <= 1 << 16);
