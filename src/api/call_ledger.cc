@@ -22,6 +22,7 @@ CallLedger::CallLedger(EventLoop& loop, const ApiDependencies& dependencies, std
       logger_(*dependencies.logger),
       metrics_(*dependencies.metrics),
       keys_under_way_(*dependencies.keys_under_way),
+      deadline_default_(dependencies.deadline_default),
       hash_(dependencies.keyring->hash_key()) {
   std::array<std::uint8_t, 8> prefix;
   dependencies.random->Fill(prefix);
@@ -58,10 +59,10 @@ void CallLedger::AppendRequestId(std::string& out) {
 }
 
 void CallLedger::Open(CallFacts& call, Rpc rpc, std::string_view request_id, std::string_view trace_parent,
-                      Duration timeout) {
+                      std::optional<Duration> timeout) {
   call.rpc = rpc;
   call.begin = clock_.Monotonic();
-  call.deadline = Deadline(call.begin + timeout);
+  call.deadline = Deadline(call.begin + timeout.value_or(deadline_default_));
   call.member = MemberId();
   call.request_id.clear();
   if (IsRequestId(request_id)) {

@@ -75,8 +75,9 @@ class CallLedger {
   CallLedger& operator=(const CallLedger&) = delete;
 
   // Begins a call: a `request_id` that is none (IsRequestId) is replaced by one of our own, and a malformed
-  // `trace_parent` is ignored.
-  void Open(CallFacts& call, Rpc rpc, std::string_view request_id, std::string_view trace_parent, Duration timeout);
+  // `trace_parent` is ignored. The deadline is that of requests which have none, unless `timeout` is given.
+  void Open(CallFacts& call, Rpc rpc, std::string_view request_id, std::string_view trace_parent,
+            std::optional<Duration> timeout = std::nullopt);
   // Says who calls. UNAUTHENTICATED.
   Result<void> Authenticate(CallFacts& call, std::string_view authorization);
   // PERMISSION_DENIED.
@@ -123,6 +124,7 @@ class CallLedger {
   Logger& logger_;
   MetricRegistry& metrics_;
   KeysUnderWay& keys_under_way_;
+  const Duration deadline_default_;
   KeyedHash hash_;
 
   std::size_t held_bytes_ = 0;

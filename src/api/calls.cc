@@ -34,7 +34,7 @@ Call* Calls::Begin(Rpc rpc, const RequestHeaders& headers, HttpExchange exchange
   Call* const call = pool_.Take();
   if (call == nullptr) {
     Call refused;
-    ledger_.Open(refused, rpc, {}, {}, kTimeoutDefault);
+    ledger_.Open(refused, rpc, {}, {});
     const Error error{.reason = Reason::kOverloaded,
                       .message = "too many requests are under way; send it again after a moment"};
     std::string& body = StartBody();
@@ -45,7 +45,7 @@ Call* Calls::Begin(Rpc rpc, const RequestHeaders& headers, HttpExchange exchange
     return nullptr;
   }
   call->exchange.emplace(std::move(exchange));
-  ledger_.Open(*call, rpc, headers.request_id, headers.trace_parent, kTimeoutDefault);
+  ledger_.Open(*call, rpc, headers.request_id, headers.trace_parent);
   return call;
 }
 

@@ -1,5 +1,6 @@
 #include "api/h2_stream.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -120,7 +121,8 @@ void H2Stream::TakeField(std::string_view name, std::string_view value) {
 void H2Stream::EndHead(bool is_last) {
   is_whole_ = is_last;
   moved_at_ = loop_.now();
-  due_ = moved_at_ + ParseGrpcTimeout(Field(H2Field::kTimeout)).value_or(kGrpcTimeoutDefault);
+  const Duration patience = std::chrono::milliseconds(loop_.options().write_timeout_ms);
+  due_ = moved_at_ + std::min(ParseGrpcTimeout(Field(H2Field::kTimeout)).value_or(patience), patience);
   if (is_too_large_) {
     const std::string most = std::to_string(loop_.options().header_bytes_max);
     Reject(
