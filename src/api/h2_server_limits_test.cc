@@ -45,6 +45,17 @@ TEST_F(H2LimitsTest, SettingsFloodsEndTheConnection) {
   ExpectCalmed(client);
 }
 
+TEST_F(H2LimitsTest, AnswersToWhatWasNeverAskedEndTheConnection) {
+  constexpr std::uint8_t kAck = 1;
+  for (const std::string& answer :
+       {Client::FrameOf(Client::kPing, kAck, 0, "12345678"), Client::FrameOf(Client::kSettings, kAck, 0, {})}) {
+    Start();
+    Client client(server_->address());
+    Flood(client, [&](std::uint32_t) { return answer; }, 3000);
+    EXPECT_TRUE(client.NextOf(Client::kGoAway));
+  }
+}
+
 TEST_F(H2LimitsTest, EmptyDataFloodsEndTheConnection) {
   Start();
   Client client(server_->address());
