@@ -45,15 +45,18 @@ TEST_F(H2LimitsTest, SettingsFloodsEndTheConnection) {
   ExpectCalmed(client);
 }
 
-TEST_F(H2LimitsTest, AnswersToWhatWasNeverAskedEndTheConnection) {
-  constexpr std::uint8_t kAck = 1;
-  for (const std::string& answer :
-       {Client::FrameOf(Client::kPing, kAck, 0, "12345678"), Client::FrameOf(Client::kSettings, kAck, 0, {})}) {
-    Start();
-    Client client(server_->address());
-    Flood(client, [&](std::uint32_t) { return answer; }, 3000);
-    EXPECT_TRUE(client.NextOf(Client::kGoAway));
-  }
+TEST_F(H2LimitsTest, AnswersToPingsThatNobodySentEndTheConnection) {
+  Start();
+  Client client(server_->address());
+  Flood(client, [](std::uint32_t) { return Client::FrameOf(Client::kPing, Client::kAck, 0, "12345678"); }, 3000);
+  ExpectCalmed(client);
+}
+
+TEST_F(H2LimitsTest, AnswersToSettingsThatNobodySentEndTheConnection) {
+  Start();
+  Client client(server_->address());
+  Flood(client, [](std::uint32_t) { return Client::FrameOf(Client::kSettings, Client::kAck, 0, {}); }, 3000);
+  ASSERT_TRUE(client.NextOf(Client::kGoAway));
 }
 
 TEST_F(H2LimitsTest, EmptyDataFloodsEndTheConnection) {
