@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/deadlines.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -50,6 +51,7 @@ struct ApiDependencies {
   Logger* logger = nullptr;
   MetricRegistry* metrics = nullptr;
   KeysUnderWay* keys_under_way = nullptr;
+  Duration deadline_default = kDeadlineDefault;            // of requests that have none
   std::function<std::vector<ReadinessCheck>()> readiness;  // cheap: it runs on a loop
   std::function<ServerInfo()> server;
 };

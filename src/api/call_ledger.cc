@@ -20,7 +20,10 @@ CallLedger::CallLedger(EventLoop& loop, const ApiDependencies& dependencies, std
       clock_(*dependencies.clock),
       callers_(*dependencies.callers),
       logger_(*dependencies.logger),
-      metrics_(*dependencies.metrics) {
+      metrics_(*dependencies.metrics),
+      keys_under_way_(*dependencies.keys_under_way),
+      deadline_default_(dependencies.deadline_default),
+      hash_(dependencies.keyring->hash_key()) {
   std::array<std::uint8_t, 8> prefix;
   dependencies.random->Fill(prefix);
   request_id_prefix_ = ToHex(prefix) + "-";
@@ -56,10 +59,10 @@ void CallLedger::AppendRequestId(std::string& out) {
 }
 
 void CallLedger::Open(CallFacts& call, Rpc rpc, std::string_view request_id, std::string_view trace_parent,
-                      Duration timeout) {
+                      std::optional<Duration> timeout) {
   call.rpc = rpc;
   call.begin = clock_.Monotonic();
-  call.deadline = Deadline(call.begin + timeout);
+  call.deadline = Deadline(call.begin + timeout.value_or(deadline_default_));
   call.member = MemberId();
   call.request_id.clear();
   if (IsRequestId(request_id)) {
@@ -91,8 +94,24 @@ Result<void> CallLedger::Hold(CallFacts& call, std::size_t bytes) {
   return {};
 }
 
+Result<void> CallLedger::EnterIdempotency(CallFacts& call, std::string_view key, const std::vector<Version>& condition,
+                                          const WriteContent& content) {
+  if (key.empty()) return {};
+  const std::string member = std::to_string(call.member.value());
+  const std::string versions = ConditionText(condition);
+  const std::string_view parts[] = {RpcName(call.rpc), member, versions, content.Reveal()};
+  Idempotency idempotency = IdempotencyOf(hash_, call.caller->name, key, parts);
+  MUSTER_TRY(keys_under_way_.Enter(idempotency.key));
+  idempotency.replayed = &call.replayed;
+  call.idempotency = idempotency;
+  return {};
+}
+
 void CallLedger::Close(CallFacts& call, int http_status, std::optional<Reason> reason) {
   Record(call, http_status, reason);
+  if (call.idempotency) keys_under_way_.Leave(call.idempotency->key);
+  call.idempotency.reset();
+  call.replayed = false;
   held_bytes_ -= call.held_bytes;
   call.held_bytes = 0;
   call.caller.reset();

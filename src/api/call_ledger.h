@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "api/api_dependencies.h"
+#include "api/idempotency.h"
 #include "api/rpc.h"
+#include "api/write_content.h"
 #include "base/event_loop.h"
 #include "base/task.h"
 
@@ -27,8 +29,10 @@ struct CallFacts {
   std::shared_ptr<const Caller> caller;
   MemberId member;  // that it is about, for the log
   std::string request_id;
-  std::string trace_parent;    // empty when the caller sent none
-  std::size_t held_bytes = 0;  // of CallLedger::Hold
+  std::string trace_parent;                // empty when the caller sent none
+  std::size_t held_bytes = 0;              // of CallLedger::Hold
+  std::optional<Idempotency> idempotency;  // of CallLedger::EnterIdempotency
+  bool replayed = false;                   // the answer is that of an earlier request with the same key
 };
 
 // Calls that are used again, so that one costs no allocation.
@@ -71,8 +75,9 @@ class CallLedger {
   CallLedger& operator=(const CallLedger&) = delete;
 
   // Begins a call: a `request_id` that is none (IsRequestId) is replaced by one of our own, and a malformed
-  // `trace_parent` is ignored.
-  void Open(CallFacts& call, Rpc rpc, std::string_view request_id, std::string_view trace_parent, Duration timeout);
+  // `trace_parent` is ignored. The deadline is that of requests which have none, unless `timeout` is given.
+  void Open(CallFacts& call, Rpc rpc, std::string_view request_id, std::string_view trace_parent,
+            std::optional<Duration> timeout = std::nullopt);
   // Says who calls. UNAUTHENTICATED.
   Result<void> Authenticate(CallFacts& call, std::string_view authorization);
   // PERMISSION_DENIED.
@@ -80,6 +85,11 @@ class CallLedger {
   // Accounts for what the call keeps in memory until it is answered. OVERLOADED when that would exceed kHeldBytesMax
   // over all calls.
   Result<void> Hold(CallFacts& call, std::size_t bytes);
+  // Remembers that the write may come again, and keeps others with the same `key` out until it is answered. The same
+  // write is one with the same rpc, member, condition and content, over whichever protocol: call.rpc and call.member
+  // are set. Nothing for an empty key. IDEMPOTENCY_IN_PROGRESS.
+  Result<void> EnterIdempotency(CallFacts& call, std::string_view key, const std::vector<Version>& condition,
+                                const WriteContent& content);
   // The call was answered: counts and logs it. `http_status` also over gRPC, so that logs read alike.
   void Close(CallFacts& call, int http_status, std::optional<Reason> reason);
   // An answer that is muster's own fault.
@@ -113,6 +123,9 @@ class CallLedger {
   CallerDirectory& callers_;
   Logger& logger_;
   MetricRegistry& metrics_;
+  KeysUnderWay& keys_under_way_;
+  const Duration deadline_default_;
+  KeyedHash hash_;
 
   std::size_t held_bytes_ = 0;
   std::string request_id_prefix_;

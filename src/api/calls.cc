@@ -34,7 +34,7 @@ Call* Calls::Begin(Rpc rpc, const RequestHeaders& headers, HttpExchange exchange
   Call* const call = pool_.Take();
   if (call == nullptr) {
     Call refused;
-    ledger_.Open(refused, rpc, {}, {}, kTimeoutDefault);
+    ledger_.Open(refused, rpc, {}, {});
     const Error error{.reason = Reason::kOverloaded,
                       .message = "too many requests are under way; send it again after a moment"};
     std::string& body = StartBody();
@@ -45,7 +45,7 @@ Call* Calls::Begin(Rpc rpc, const RequestHeaders& headers, HttpExchange exchange
     return nullptr;
   }
   call->exchange.emplace(std::move(exchange));
-  ledger_.Open(*call, rpc, headers.request_id, headers.trace_parent, kTimeoutDefault);
+  ledger_.Open(*call, rpc, headers.request_id, headers.trace_parent);
   return call;
 }
 
@@ -61,13 +61,6 @@ Result<void> Calls::Admit(Call& call, const RequestHeaders& headers) {
 Result<void> Calls::Admit(Call& call, const RequestHeaders& headers, Scope scope) {
   MUSTER_TRY(Admit(call, headers));
   return RequireScope(call, scope);
-}
-
-Result<void> Calls::EnterIdempotency(Call& call, const Idempotency& idempotency) {
-  MUSTER_TRY(keys_under_way_.Enter(idempotency.key));
-  call.idempotency = idempotency;
-  call.idempotency->replayed = &call.replayed;
-  return {};
 }
 
 Result<void> Calls::KeepCondition(Call& call, std::string_view if_none_match) {
@@ -122,9 +115,6 @@ void Calls::FailCrowded(Call& call) {
 
 void Calls::End(Call& call, int status, std::optional<Reason> reason) {
   ledger_.Close(call, status, reason);
-  if (call.idempotency) keys_under_way_.Leave(call.idempotency->key);
-  call.idempotency.reset();
-  call.replayed = false;
   Empty(call.if_none_match, kRetainedConditionBytesMax);
   call.exchange.reset();
   pool_.Give(call);

@@ -9,7 +9,6 @@
 #include "api/api_dependencies.h"
 #include "api/call_ledger.h"
 #include "api/http.h"
-#include "api/idempotency.h"
 #include "api/request_headers.h"
 #include "api/rpc.h"
 #include "base/event_loop.h"
@@ -20,9 +19,7 @@ namespace muster {
 // One HTTP request between its arrival and its answer.
 struct Call : CallFacts {
   std::optional<HttpExchange> exchange;
-  std::string if_none_match;               // of Calls::KeepCondition
-  std::optional<Idempotency> idempotency;  // of Calls::EnterIdempotency
-  bool replayed = false;                   // the answer is that of an earlier request with the same key
+  std::string if_none_match;  // of Calls::KeepCondition
 };
 
 // The HTTP calls of one loop: begins them (request id, trace, deadline, who calls), ends them with an answer (headers,
@@ -33,8 +30,7 @@ class Calls {
   static constexpr std::size_t kCallsMax = CallPool<Call>::kCallsMax;
   static constexpr std::size_t kHeldBytesMax = CallLedger::kHeldBytesMax;
 
-  Calls(EventLoop& loop, const ApiDependencies& dependencies)
-      : keys_under_way_(*dependencies.keys_under_way), ledger_(loop, dependencies, "http") {}
+  Calls(EventLoop& loop, const ApiDependencies& dependencies) : ledger_(loop, dependencies, "http") {}
 
   // Takes a request up. Null when there are kCallsMax already: it is answered OVERLOADED.
   Call* Begin(Rpc rpc, const RequestHeaders& headers, HttpExchange exchange);
@@ -44,9 +40,6 @@ class Calls {
   Result<void> Admit(Call& call, const RequestHeaders& headers);
   static Result<void> RequireScope(const Call& call, Scope scope) { return CallLedger::RequireScope(call, scope); }
   Result<void> Hold(Call& call, std::size_t bytes) { return ledger_.Hold(call, bytes); }
-
-  // Remembers that the call's request may come again, and keeps others with the same key out until it is answered.
-  Result<void> EnterIdempotency(Call& call, const Idempotency& idempotency);
 
   // Copies the If-None-Match of a read, which is held (Hold) while it is under way.
   Result<void> KeepCondition(Call& call, std::string_view if_none_match);
@@ -78,7 +71,6 @@ class Calls {
  private:
   void End(Call& call, int status, std::optional<Reason> reason);
 
-  KeysUnderWay& keys_under_way_;
   CallPool<Call> pool_;
   std::string head_;
   std::string body_;

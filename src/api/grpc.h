@@ -18,6 +18,8 @@ struct GrpcMetadata {
   std::string_view timeout;  // grpc-timeout
   std::string_view request_id;
   std::string_view trace_parent;
+  std::string_view idempotency_key = {};
+  std::uint32_t idempotency_keys = 0;  // how many there are; the first one is here
 };
 
 // One call as it arrived. Views: valid only while it is handed over.
@@ -35,6 +37,7 @@ struct GrpcReply {
   std::string_view trace_parent = {};
   std::string_view source = {};  // X-Muster-Source, and how old
   std::int64_t age_ms = 0;
+  bool is_replayed = false;       // Idempotent-Replayed
   std::string_view message = {};  // of a success of a unary call
   int status = 0;                 // google.rpc.Code
   int http_status = 200;          // the same for who counts over all protocols

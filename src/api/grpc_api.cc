@@ -22,6 +22,8 @@ GrpcApi::GrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader, const Ap
       calls_(loop, dependencies),
       health_(calls_, dependencies.readiness, *dependencies.clock),
       batches_(calls_.ledger(), [this](Batch& batch) { AnswerBatch(batch); }),
+      searches_(calls_.ledger(), dependencies, *reader,
+                [this](GrpcCall& call, const Result<Searches::Answer>& found) { AnswerSearch(call, found); }),
       reader_(std::move(reader)) {}
 
 bool GrpcApi::IsStreaming(std::string_view path) const { return RouteGrpcPath(path).is_streaming; }
@@ -50,6 +52,8 @@ Result<void> GrpcApi::Dispatch(GrpcCall& call, const GrpcRequest& request) {
       return BatchResolve(call, request);
     case Rpc::kListMemberHistory:
       return ListHistory(call, request);
+    case Rpc::kSearchMembers:
+      return Search(call, request);
     case Rpc::kGetServer:
       return GetServer(call, request);
     case Rpc::kRegisterMember:

@@ -43,7 +43,7 @@ TEST_F(MemberGrpcTest, GetAnswersTheMember) {
   EXPECT_EQ(MemberOf(outcome).identities(0).value(), "+8613800000001");
   EXPECT_EQ(outcome.source, "near");
   EXPECT_EQ(outcome.age_ms, 12);
-  EXPECT_EQ(grpc_reader_->asked.at(0).options.deadline.at(), clock_.Monotonic() + std::chrono::seconds(5));
+  EXPECT_EQ(grpc_reader_->asked.at(0).options.deadline.at(), clock_.Monotonic() + kDeadlineDefault);
 }
 
 TEST_F(MemberGrpcTest, PersonalValuesAreMaskedWithoutTheScope) {
@@ -75,7 +75,7 @@ TEST_F(MemberGrpcTest, FailuresHaveTheirCodeTheirReasonAndTheirId) {
   EXPECT_THAT(Call({.method = "GetMember", .message = GetOf(7), .timeout = "soon"}),
               IsGrpcError(Reason::kInvalidArgument));
   EXPECT_THAT(Call({.method = "GetMember", .message = GetOf(7), .crowded = true}), IsGrpcError(Reason::kOverloaded));
-  for (const char* method : {"MergeMembers", "UnmergeMembers", "SearchMembers", "Nonsense", "/x.Y/Z"}) {
+  for (const char* method : {"MergeMembers", "UnmergeMembers", "Nonsense", "/x.Y/Z"}) {
     EXPECT_THAT(Call({method}), IsGrpcError(Reason::kNotImplemented)) << method;
   }
   grpc_reader_->failure = Error{.reason = Reason::kStale, .message = "too old"};

@@ -20,14 +20,14 @@ GrpcCall* GrpcCalls::Begin(Rpc rpc, const GrpcMetadata& metadata, GrpcExchange e
   GrpcCall* const call = pool_.Take();
   if (call == nullptr) {
     CallFacts refused;
-    ledger_.Open(refused, rpc, {}, {}, kGrpcTimeoutDefault);
+    ledger_.Open(refused, rpc, {}, {});
     exchange.Send(MakeFailure(refused, {.reason = Reason::kOverloaded,
                                         .message = "too many requests are under way; send it again after a moment"}));
     ledger_.Close(refused, 503, Reason::kOverloaded);
     return nullptr;
   }
   call->exchange.emplace(std::move(exchange));
-  ledger_.Open(*call, rpc, metadata.request_id, metadata.trace_parent, kGrpcTimeoutDefault);
+  ledger_.Open(*call, rpc, metadata.request_id, metadata.trace_parent);
   return call;
 }
 
@@ -62,6 +62,7 @@ void GrpcCalls::Answer(GrpcCall& call, std::string_view message, const GrpcOrigi
                        .trace_parent = call.trace_parent,
                        .source = origin.source,
                        .age_ms = origin.age_ms,
+                       .is_replayed = call.replayed,
                        .message = message});
   End(call, 200, std::nullopt);
 }

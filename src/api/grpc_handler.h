@@ -11,6 +11,7 @@
 #include "api/grpc_health.h"
 #include "api/member_batch.h"
 #include "api/member_proto.h"
+#include "api/member_searches.h"
 #include "base/task.h"
 #include "domain/ports/member_reader.h"
 
@@ -30,6 +31,7 @@ class GrpcApi final : public GrpcHandler {
 
  private:
   using Batch = MemberBatches<GrpcCall>::Batch;
+  using Searches = MemberSearches<GrpcCall>;
   using Write = std::move_only_function<Task<Result<Member>>(WriteContext)>;
 
   Result<void> Dispatch(GrpcCall& call, const GrpcRequest& request);
@@ -43,14 +45,21 @@ class GrpcApi final : public GrpcHandler {
   Result<void> CheckHealth(GrpcCall& call, const GrpcRequest& request);
   void AnswerRead(GrpcCall& call, Result<MemberAnswer> answer, Reason missing);
   void AnswerBatch(Batch& batch);
+  Result<void> Search(GrpcCall& call, const GrpcRequest& request);
+  void AnswerSearch(GrpcCall& call, const Result<Searches::Answer>& found);
 
   Result<void> Register(GrpcCall& call, const GrpcRequest& request);
   Result<void> Update(GrpcCall& call, const GrpcRequest& request);
   Result<void> Bind(GrpcCall& call, const GrpcRequest& request);
   Result<void> Unbind(GrpcCall& call, const GrpcRequest& request);
   Result<void> Close(GrpcCall& call, const GrpcRequest& request);
-  // What every write begins with: scope, room for it.
+  // What every write begins with: scope, room for it. What it asks for goes to EnterIdempotency before it is run.
   Result<void> AdmitWrite(GrpcCall& call, const GrpcRequest& request);
+  Result<void> EnterIdempotency(GrpcCall& call, const GrpcRequest& request, std::optional<Version> expected,
+                                const WriteContent& content);
+  // Runs `write`, which asks `asked` and for `content`.
+  Result<void> WriteIf(GrpcCall& call, const GrpcRequest& request, const WriteRequest& asked,
+                       const WriteContent& content, Write write);
   void RunWrite(GrpcCall& call, std::optional<Version> expected, Write write);
   void AnswerWrite(GrpcCall& call, const Result<Member>& member);
 
@@ -60,9 +69,11 @@ class GrpcApi final : public GrpcHandler {
   std::function<ServerInfo()> server_;
   KeyedHash token_hash_;
   MemberProto proto_;
+  std::string idempotency_key_;  // that had escapes
   GrpcCalls calls_;
   GrpcHealth health_;
   MemberBatches<GrpcCall> batches_;
+  Searches searches_;
   std::unique_ptr<MemberReader> reader_;  // goes first: replies that it still holds refer to the rest
 };
 

@@ -129,6 +129,25 @@ void GrpcApi::AnswerBatch(Batch& batch) {
   calls_.Answer(call, message);
 }
 
+Result<void> GrpcApi::Search(GrpcCall& call, const GrpcRequest& request) {
+  MUSTER_TRY(calls_.Admit(call, request.metadata, Scope::kMembersRead));
+  MUSTER_ASSIGN(const SearchBody asked, MemberProto::ReadSearch(request.message));
+  return searches_.Start(call, asked);
+}
+
+void GrpcApi::AnswerSearch(GrpcCall& call, const Result<Searches::Answer>& found) {
+  if (!found) return calls_.Fail(call, found.error());
+  std::string& message = calls_.StartMessage();
+  ProtoWriter proto(message);
+  for (const MemberDocumentRef& member : found->members) {
+    const std::size_t one = proto.Begin(1);
+    AppendMemberProtobuf(message, *member, !SeesPersonal(call));
+    proto.End(one);
+  }
+  proto.Text(2, found->next_token);
+  calls_.Answer(call, message);
+}
+
 Result<void> GrpcApi::ListHistory(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_TRY(calls_.Admit(call, request.metadata, Scope::kMembersRead));
   MUSTER_ASSIGN(const HistoryRequest asked, proto_.ReadHistory(request.message));

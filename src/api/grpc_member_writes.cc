@@ -18,10 +18,28 @@ Result<void> GrpcApi::AdmitWrite(GrpcCall& call, const GrpcRequest& request) {
   return calls_.ledger().Hold(call, request.message.size() + kWriteOverheadBytes);
 }
 
+Result<void> GrpcApi::EnterIdempotency(GrpcCall& call, const GrpcRequest& request, std::optional<Version> expected,
+                                       const WriteContent& content) {
+  const GrpcMetadata& metadata = request.metadata;
+  MUSTER_ASSIGN(const std::string_view key,
+                ParseIdempotencyKey(metadata.idempotency_keys, metadata.idempotency_key, idempotency_key_));
+  const std::vector<Version> condition = expected ? std::vector{*expected} : std::vector<Version>();
+  return calls_.ledger().EnterIdempotency(call, key, condition, content);
+}
+
+Result<void> GrpcApi::WriteIf(GrpcCall& call, const GrpcRequest& request, const WriteRequest& asked,
+                              const WriteContent& content, Write write) {
+  call.member = asked.id;
+  MUSTER_TRY(EnterIdempotency(call, request, asked.expected_version, content));
+  RunWrite(call, asked.expected_version, std::move(write));
+  return {};
+}
+
 Result<void> GrpcApi::Register(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_TRY(AdmitWrite(call, request));
   MUSTER_ASSIGN(MemberBody body, proto_.ReadRegister(request.message));
   MUSTER_TRY(CheckOwnPast(body, *call.caller));
+  MUSTER_TRY(EnterIdempotency(call, request, std::nullopt, ContentOf(body)));
   CompleteTimes(body.member, clock_.Now());
   RunWrite(call, std::nullopt,
            [this, member = std::move(body.member), imported = body.has_past](WriteContext context) mutable {
@@ -33,49 +51,45 @@ Result<void> GrpcApi::Register(GrpcCall& call, const GrpcRequest& request) {
 Result<void> GrpcApi::Update(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_TRY(AdmitWrite(call, request));
   MUSTER_ASSIGN(WriteRequest asked, proto_.ReadUpdate(request.message));
-  call.member = asked.id;
-  RunWrite(call, asked.expected_version,
-           [this, id = asked.id, patch = std::move(asked.patch)](WriteContext context) mutable {
-             return writer_.Update(id, std::move(patch), std::move(context));
-           });
-  return {};
+  const WriteContent content = ContentOf(asked.patch);
+  MemberPatch patch = std::move(asked.patch);
+  return WriteIf(call, request, asked, content,
+                 [this, id = asked.id, patch = std::move(patch)](WriteContext context) mutable {
+                   return writer_.Update(id, std::move(patch), std::move(context));
+                 });
 }
 
 Result<void> GrpcApi::Bind(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_TRY(AdmitWrite(call, request));
-  MUSTER_ASSIGN(WriteRequest asked, proto_.ReadBind(request.message));
-  call.member = asked.id;
-  RunWrite(call, asked.expected_version,
-           [this, id = asked.id, identity = std::move(asked.identity)](WriteContext context) mutable {
-             return writer_.Bind(id, std::move(identity), std::move(context));
-           });
-  return {};
+  MUSTER_ASSIGN(const WriteRequest asked, proto_.ReadBind(request.message));
+  return WriteIf(call, request, asked, ContentOf(asked.identity),
+                 [this, id = asked.id, identity = asked.identity](WriteContext context) mutable {
+                   return writer_.Bind(id, std::move(identity), std::move(context));
+                 });
 }
 
 Result<void> GrpcApi::Unbind(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_TRY(AdmitWrite(call, request));
   MUSTER_ASSIGN(const WriteRequest asked, proto_.ReadUnbind(request.message));
-  call.member = asked.id;
-  RunWrite(call, asked.expected_version, [this, id = asked.id, key = asked.identity.key](WriteContext context) {
-    return writer_.Unbind(id, key, std::move(context));
-  });
-  return {};
+  return WriteIf(call, request, asked, ContentOf(asked.identity.key),
+                 [this, id = asked.id, key = asked.identity.key](WriteContext context) {
+                   return writer_.Unbind(id, key, std::move(context));
+                 });
 }
 
 Result<void> GrpcApi::Close(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_TRY(AdmitWrite(call, request));
   MUSTER_ASSIGN(const WriteRequest asked, proto_.ReadClose(request.message));
-  call.member = asked.id;
-  RunWrite(call, asked.expected_version,
-           [this, id = asked.id](WriteContext context) { return writer_.Close(id, std::move(context)); });
-  return {};
+  return WriteIf(call, request, asked, WriteContent(),
+                 [this, id = asked.id](WriteContext context) { return writer_.Close(id, std::move(context)); });
 }
 
 void GrpcApi::RunWrite(GrpcCall& call, std::optional<Version> expected, Write write) {
   WriteContext context{.caller = call.caller->name,
                        .request_id = call.request_id,
                        .deadline = call.deadline,
-                       .expected_version = expected};
+                       .expected_version = expected,
+                       .idempotency = call.idempotency};
   calls_.ledger().Run(call, write(std::move(context)),
                       [this](GrpcCall& done, const Result<Member>& member) { AnswerWrite(done, member); });
 }

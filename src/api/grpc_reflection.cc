@@ -26,17 +26,23 @@ struct Question {
   std::string_view host;
 };
 
-// A FileDescriptorResponse: the file, and all that it imports.
+// Puts the file and all that it imports behind what they import.
+void AddWithImports(const File& file, std::vector<const File*>& files) {
+  if (std::ranges::find(files, &file) != files.end()) return;
+  for (const std::string_view name : file.imports) {
+    const File* const imported = GrpcDescriptors::Served().FindFile(name);
+    if (imported != nullptr) AddWithImports(*imported, files);
+  }
+  files.push_back(&file);
+}
+
+// A FileDescriptorResponse: the file, and all that it imports. Each stands before what it imports, so that a client may
+// build them from the last to the first.
 void WriteFiles(ProtoWriter& proto, const File& file) {
   const std::size_t response = proto.Begin(4);
-  std::vector<const File*> files = {&file};
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    proto.Bytes(1, files[i]->bytes);
-    for (const std::string_view name : files[i]->imports) {
-      const File* const imported = GrpcDescriptors::Served().FindFile(name);
-      if (imported != nullptr && std::ranges::find(files, imported) == files.end()) files.push_back(imported);
-    }
-  }
+  std::vector<const File*> files;
+  AddWithImports(file, files);
+  for (auto found = files.rbegin(); found != files.rend(); ++found) proto.Bytes(1, (*found)->bytes);
   proto.End(response);
 }
 

@@ -94,7 +94,8 @@ void GrpcServerOptions::Declare(OptionRegistry& options) {
                       kMilliseconds);
   options.AddDuration("grpc.idle.timeout", &idle_timeout_ms, "How long a connection may stay without a call.",
                       kMilliseconds);
-  options.AddDuration("grpc.write.timeout", &write_timeout_ms, "How long a client may take none of its answers.",
+  options.AddDuration("grpc.write.timeout", &write_timeout_ms,
+                      "How long a client may take none of its answers, and may take to send the rest of a call.",
                       kMilliseconds);
   options.AddDuration("grpc.drain.timeout", &drain_timeout_ms,
                       "How long calls under way may take when the server stops.", {.min = 0, .max = 3'600'000});

@@ -28,7 +28,8 @@ struct GrpcServerOptions {
   std::int64_t buffer_bytes_max = 256 << 20;
   std::int64_t header_timeout_ms = 10'000;  // to greet, and from a header block's first byte to its end
   std::int64_t idle_timeout_ms = 300'000;   // without a call
-  std::int64_t write_timeout_ms = 30'000;   // without any progress of a connection or of a stream
+  std::int64_t write_timeout_ms =
+      30'000;  // without any progress of a connection or of a stream; for the rest of a call
   std::int64_t drain_timeout_ms = 10'000;
 
   void Declare(OptionRegistry& options);  // "grpc.…"

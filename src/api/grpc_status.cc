@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "api/deadlines.h"
 #include "api/query.h"
 #include "base/encoding.h"
 #include "domain/proto_writer.h"
@@ -42,22 +43,21 @@ void AppendDetail(ProtoWriter& writer, std::string_view type, Write write) {
 }  // namespace
 
 Result<Duration> ParseGrpcTimeout(std::string_view text) {
-  if (text.empty()) return kGrpcTimeoutDefault;
   struct Unit {
     char letter;
     std::int64_t nanos;
   };
   constexpr std::array<Unit, 6> kUnits = {
       {{'H', 3'600'000'000'000}, {'M', 60'000'000'000}, {'S', 1'000'000'000}, {'m', 1'000'000}, {'u', 1000}, {'n', 1}}};
-  const auto unit = std::ranges::find(kUnits, text.back(), &Unit::letter);
-  const std::string_view digits = text.substr(0, text.size() - 1);
+  const auto unit = std::ranges::find(kUnits, text.empty() ? '\0' : text.back(), &Unit::letter);
+  const std::string_view digits = text.substr(0, text.empty() ? 0 : text.size() - 1);
   const auto number = digits.size() <= kTimeoutDigitsMax ? ParseDecimal(digits) : std::nullopt;
   if (unit == kUnits.end() || !number) {
     return FailField("grpc-timeout", "must be at most eight digits and one of H, M, S, m, u, n: 500m");
   }
-  constexpr std::int64_t kNanosMax = std::chrono::nanoseconds(kGrpcTimeoutMax).count();
+  constexpr std::int64_t kNanosMax = std::chrono::nanoseconds(kDeadlineMax).count();
   // What is less than a microsecond is over before it begins, and not for ever.
-  if (*number > kNanosMax / unit->nanos) return kGrpcTimeoutMax;
+  if (*number > kNanosMax / unit->nanos) return kDeadlineMax;
   return Duration(*number * unit->nanos / 1000);
 }
 

@@ -9,11 +9,8 @@
 
 namespace muster {
 
-inline constexpr Duration kGrpcTimeoutDefault = std::chrono::seconds(5);
-inline constexpr Duration kGrpcTimeoutMax = std::chrono::seconds(60);
-
-// A grpc-timeout: 1 to 8 digits and one of H, M, S, m, u, n; kGrpcTimeoutDefault when empty, and never more than
-// kGrpcTimeoutMax. INVALID_ARGUMENT.
+// A grpc-timeout, when it is there: 1 to 8 digits and one of H, M, S, m, u, n; more than kDeadlineMax is taken for
+// that. INVALID_ARGUMENT otherwise.
 Result<Duration> ParseGrpcTimeout(std::string_view text);
 
 // Appends `text` as grpc-message has it: what is not printable ASCII, and '%', as %XX.

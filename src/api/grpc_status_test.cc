@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "api/deadlines.h"
 #include "api/proto_reader.h"
 
 namespace muster {
@@ -13,15 +14,14 @@ namespace {
 using std::chrono::microseconds;
 
 TEST(GrpcTimeoutTest, HasSixUnitsAndAMaximum) {
-  EXPECT_EQ(ParseGrpcTimeout(""), kGrpcTimeoutDefault);
   EXPECT_EQ(ParseGrpcTimeout("250m"), microseconds(250'000));
   EXPECT_EQ(ParseGrpcTimeout("7u"), microseconds(7));
   EXPECT_EQ(ParseGrpcTimeout("1999n"), microseconds(1));
   EXPECT_EQ(ParseGrpcTimeout("59S"), microseconds(59'000'000));
   EXPECT_EQ(ParseGrpcTimeout("0S"), microseconds(0));
-  EXPECT_EQ(ParseGrpcTimeout("1M"), kGrpcTimeoutMax);
-  EXPECT_EQ(ParseGrpcTimeout("99999999H"), kGrpcTimeoutMax);
-  for (const char* wrong : {"5", "S", "123456789S", "5x", "-5S", " 5S", "5 S", "5s", "0x5S", "5.0S"}) {
+  EXPECT_EQ(ParseGrpcTimeout("11M"), kDeadlineMax);
+  EXPECT_EQ(ParseGrpcTimeout("99999999H"), kDeadlineMax);
+  for (const char* wrong : {"", "5", "S", "123456789S", "5x", "-5S", " 5S", "5 S", "5s", "0x5S", "5.0S"}) {
     const auto parsed = ParseGrpcTimeout(wrong);
     ASSERT_FALSE(parsed) << wrong;
     EXPECT_EQ(parsed.error().violations.at(0).field, "grpc-timeout");

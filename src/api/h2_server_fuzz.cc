@@ -12,6 +12,7 @@
 
 #include "api/grpc_api.h"
 #include "api/grpc_server.h"
+#include "api/idempotency.h"
 #include "api/testing/fake_directory.h"
 #include "base/check.h"
 #include "base/random.h"
@@ -44,6 +45,7 @@ struct Fixture {
                               .random = &random,
                               .logger = &NullLogger(),
                               .metrics = &metrics,
+                              .keys_under_way = &keys_under_way,
                               .readiness = [] { return std::vector<ReadinessCheck>{}; },
                               .server = [] { return ServerInfo{.version = "fuzz"}; }});
         },
@@ -59,6 +61,7 @@ struct Fixture {
   Keyring keyring = Keyring::Generate(random);
   IdentityCatalog catalog = IdentityCatalog::Default();
   MetricRegistry metrics;
+  KeysUnderWay keys_under_way;
   testing::FakeCallers callers;
   testing::FakeArchive archive;
   testing::FakeWriter writer;

@@ -45,6 +45,20 @@ TEST_F(H2LimitsTest, SettingsFloodsEndTheConnection) {
   ExpectCalmed(client);
 }
 
+TEST_F(H2LimitsTest, AnswersToPingsThatNobodySentEndTheConnection) {
+  Start();
+  Client client(server_->address());
+  Flood(client, [](std::uint32_t) { return Client::FrameOf(Client::kPing, Client::kAck, 0, "12345678"); }, 3000);
+  ExpectCalmed(client);
+}
+
+TEST_F(H2LimitsTest, AnswersToSettingsThatNobodySentEndTheConnection) {
+  Start();
+  Client client(server_->address());
+  Flood(client, [](std::uint32_t) { return Client::FrameOf(Client::kSettings, Client::kAck, 0, {}); }, 3000);
+  ASSERT_TRUE(client.NextOf(Client::kGoAway));
+}
+
 TEST_F(H2LimitsTest, EmptyDataFloodsEndTheConnection) {
   Start();
   Client client(server_->address());

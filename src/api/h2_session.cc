@@ -111,11 +111,16 @@ struct H2Callbacks {
           connection.OnIdleFrame();
         } else if (std::ranges::equal(kDrainPing, frame->ping.opaque_data)) {
           connection.OnEndHeard();
+        } else {
+          connection.OnIdleFrame();  // of a ping that was never sent
         }
         break;
       case NGHTTP2_SETTINGS:
         connection.OnGreeted();
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) connection.OnIdleFrame();
+        connection.OnIdleFrame();
+        break;
+      case NGHTTP2_GOAWAY:
+        connection.OnIdleFrame();
         break;
       case NGHTTP2_RST_STREAM:
         if (H2Stream* const stream = StreamOf(session, frame->hd.stream_id); stream != nullptr) stream->OnReset();

@@ -1,5 +1,6 @@
 #include "api/h2_stream.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -50,6 +51,8 @@ int FieldOf(std::string_view name) {
     case 13:
       return name == "authorization" ? static_cast<int>(H2Field::kAuthorization)
                                      : is("grpc-encoding", H2Field::kEncoding);
+    case 15:
+      return is("idempotency-key", H2Field::kIdempotencyKey);
     case 20:
       return is("grpc-accept-encoding", H2Field::kAcceptEncoding);
     default:
@@ -97,7 +100,9 @@ GrpcRequest H2Stream::Known() const {
           .metadata = {.authorization = Field(H2Field::kAuthorization),
                        .timeout = Field(H2Field::kTimeout),
                        .request_id = Field(H2Field::kRequestId),
-                       .trace_parent = Field(H2Field::kTraceParent)}};
+                       .trace_parent = Field(H2Field::kTraceParent),
+                       .idempotency_key = Field(H2Field::kIdempotencyKey),
+                       .idempotency_keys = fields_[static_cast<std::size_t>(H2Field::kIdempotencyKey)].count}};
 }
 
 void H2Stream::TakeField(std::string_view name, std::string_view value) {
@@ -107,15 +112,17 @@ void H2Stream::TakeField(std::string_view name, std::string_view value) {
   const int field = FieldOf(name);
   if (field < 0 || is_too_large_) return;
   Place& place = fields_[static_cast<std::size_t>(field)];
-  if (place.size != 0) return;  // the first one counts
-  place = {static_cast<std::uint32_t>(head_.size()), static_cast<std::uint32_t>(value.size())};
+  if (place.count++ != 0) return;  // the first one counts
+  place.begin = static_cast<std::uint32_t>(head_.size());
+  place.size = static_cast<std::uint32_t>(value.size());
   head_.append(value);
 }
 
 void H2Stream::EndHead(bool is_last) {
   is_whole_ = is_last;
   moved_at_ = loop_.now();
-  due_ = moved_at_ + ParseGrpcTimeout(Field(H2Field::kTimeout)).value_or(kGrpcTimeoutDefault);
+  const Duration patience = std::chrono::milliseconds(loop_.options().write_timeout_ms);
+  due_ = moved_at_ + std::min(ParseGrpcTimeout(Field(H2Field::kTimeout)).value_or(patience), patience);
   if (is_too_large_) {
     const std::string most = std::to_string(loop_.options().header_bytes_max);
     Reject(

@@ -27,8 +27,9 @@ enum class H2Field : std::uint8_t {
   kAcceptEncoding,
   kRequestId,
   kTraceParent,
+  kIdempotencyKey,
 };
-inline constexpr std::size_t kH2FieldCount = static_cast<std::size_t>(H2Field::kTraceParent) + 1;
+inline constexpr std::size_t kH2FieldCount = static_cast<std::size_t>(H2Field::kIdempotencyKey) + 1;
 
 // One call on its connection: the head and the messages as they arrive, the answer until it is sent.
 //
@@ -109,6 +110,7 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   struct Place {
     std::uint32_t begin = 0;
     std::uint32_t size = 0;
+    std::uint32_t count = 0;  // how often it is there
   };
 
   H2Loop& loop_;

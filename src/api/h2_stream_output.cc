@@ -111,6 +111,7 @@ void H2Stream::SubmitHead(const GrpcReply& reply, bool is_only) {
     const auto end = std::to_chars(digits, digits + sizeof digits, reply.age_ms).ptr;
     headers.Add("x-muster-age-ms", reply.age_ms == 0 ? "0" : std::string_view(digits, end), reply.age_ms != 0);
   }
+  if (reply.is_replayed) headers.Add("idempotent-replayed", "true");
   if (is_only) {
     headers.Add("grpc-status", StatusText(status_));
     headers.Add("grpc-message", status_message_, true);

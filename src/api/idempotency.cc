@@ -34,14 +34,18 @@ bool Unquote(std::string_view text, std::string& out) {
 }  // namespace
 
 Result<std::string_view> ParseIdempotencyKey(std::span<const HttpHeader> headers, std::string& unescaped) {
-  const HttpHeader* found = nullptr;
+  std::size_t count = 0;
+  std::string_view value;
   for (const HttpHeader& header : headers) {
-    if (!EqualsIgnoringCase(header.name, kHeader)) continue;
-    if (found != nullptr) return FailField(std::string(kHeader), "is there twice: send one");
-    found = &header;
+    if (EqualsIgnoringCase(header.name, kHeader) && count++ == 0) value = header.value;
   }
-  if (found == nullptr) return std::string_view();
-  std::string_view key = found->value;
+  return ParseIdempotencyKey(count, value, unescaped);
+}
+
+Result<std::string_view> ParseIdempotencyKey(std::size_t count, std::string_view value, std::string& unescaped) {
+  if (count == 0) return std::string_view();
+  if (count > 1) return FailField(std::string(kHeader), "is there twice: send one");
+  std::string_view key = value;
   if (key.starts_with('"')) {
     unescaped.clear();
     if (!Unquote(key, unescaped)) return FailField(std::string(kHeader), "is not a quoted string (RFC 8941)");

@@ -15,7 +15,6 @@ std::unique_ptr<HttpHandler> MakeMemberApi(EventLoop& loop, std::unique_ptr<Memb
 MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies)
     : writer_(*dependencies.writer),
       archive_(*dependencies.archive),
-      search_(dependencies.search),
       clock_(*dependencies.clock),
       server_(dependencies.server),
       probes_(dependencies, Probes::kExpositionAgeMax),
@@ -23,7 +22,8 @@ MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> read
       json_(*dependencies.catalog, dependencies.keyring->hash_key()),
       calls_(loop, dependencies),
       batches_(calls_.ledger(), [this](Batch& batch) { AnswerBatch(batch); }),
-      search_batches_(calls_.ledger(), [this](SearchBatch& batch) { AnswerSearch(batch); }),
+      searches_(calls_.ledger(), dependencies, *reader,
+                [this](Call& call, const Result<Searches::Answer>& found) { AnswerSearch(call, found); }),
       reader_(std::move(reader)) {}
 
 void MemberHandler::Handle(const HttpRequest& request, HttpExchange exchange) {

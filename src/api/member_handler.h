@@ -12,11 +12,10 @@
 #include "api/calls.h"
 #include "api/member_batch.h"
 #include "api/member_json.h"
-#include "api/page_token.h"
+#include "api/member_searches.h"
 #include "api/probes.h"
 #include "api/query.h"
 #include "api/request_headers.h"
-#include "api/search_json.h"
 #include "domain/ports/member_reader.h"
 
 namespace muster {
@@ -41,15 +40,8 @@ class MemberHandler final : public HttpHandler {
     const HttpRequest& request;
     const RequestHeaders& headers;
   };
-  // What a page of a search needs once its members are found.
-  struct SearchPage {
-    Filter filter;
-    SearchFields32 fields = 0;
-    SearchQueryText text;
-    std::string next_token = {};
-  };
   using Batch = MemberBatches<Call>::Batch;
-  using SearchBatch = MemberBatches<Call, SearchPage>::Batch;
+  using Searches = MemberSearches<Call>;
   using Write = std::move_only_function<Task<Result<Member>>(WriteContext)>;
 
   Result<void> Dispatch(Call& call, const Input& input);
@@ -66,20 +58,22 @@ class MemberHandler final : public HttpHandler {
   void AnswerBatch(Batch& batch);
 
   Result<void> Search(Call& call, const Input& input);
-  Result<void> ShowFound(Call& call, SearchPage page, const Result<MemberSearch::Page>& found);
-  void AnswerSearch(SearchBatch& batch);
+  void AnswerSearch(Call& call, const Result<Searches::Answer>& found);
 
   Result<void> Register(Call& call, const Input& input);
   Result<void> Update(Call& call, const Input& input);
   Result<void> Bind(Call& call, const Input& input);
   Result<void> Unbind(Call& call, const Input& input);
   Result<void> Close(Call& call, const Input& input);
-  // What every write begins with: scope, an empty query unless `known` parameters, the body's type, room for it.
+  // What every write begins with: scope, an empty query unless `known` parameters, the body's type, room for it. What
+  // it asks for goes to EnterIdempotency, which WriteIf does, before it is run.
   Result<void> AdmitWrite(Call& call, const Input& input, std::span<const std::string_view> known,
                           std::initializer_list<std::string_view> content_types);
-  Result<void> EnterIdempotency(Call& call, const Input& input);
-  // Runs `write` when the member's version is one that `condition` allows.
-  Result<void> WriteIf(Call& call, VersionCondition condition, Write write);
+  Result<void> EnterIdempotency(Call& call, const Input& input, const VersionCondition& condition,
+                                const WriteContent& content);
+  // Runs `write`, which asks for `content`, when the member's version is one that `condition` allows.
+  Result<void> WriteIf(Call& call, const Input& input, VersionCondition condition, const WriteContent& content,
+                       Write write);
   void RunWrite(Call& call, std::optional<Version> expected, Write write);
   void AnswerWrite(Call& call, const Result<Member>& member, int status);
 
@@ -88,7 +82,6 @@ class MemberHandler final : public HttpHandler {
 
   MemberWriter& writer_;
   MemberArchive& archive_;
-  MemberSearch* search_;  // null: members are not searched
   const Clock& clock_;
   std::function<ServerInfo()> server_;
   Probes probes_;
@@ -99,7 +92,7 @@ class MemberHandler final : public HttpHandler {
   std::string path_;             // of a request whose path had escapes
   Calls calls_;
   MemberBatches<Call> batches_;
-  MemberBatches<Call, SearchPage> search_batches_;
+  Searches searches_;
   std::unique_ptr<MemberReader> reader_;  // goes first: replies that it still holds refer to the rest
 };
 

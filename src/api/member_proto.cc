@@ -275,6 +275,27 @@ Result<HistoryRequest> MemberProto::ReadHistory(std::string_view message) {
   return request;
 }
 
+Result<SearchBody> MemberProto::ReadSearch(std::string_view message) {
+  SearchBody asked;
+  JsonFaults faults;
+  const auto text = [&](const ProtoReader& reader, std::string_view name, std::string& out) {
+    ReadProtoText(reader.bytes(), kRoot.Field(name), faults, out);
+  };
+  ProtoReader reader(message);
+  while (reader.Next()) {
+    if (reader.Is(1, WireType::kBytes)) text(reader, "filter", asked.filter);
+    if (reader.Is(2, WireType::kBytes)) text(reader, "order_by", asked.order_by);
+    if (reader.Is(4, WireType::kBytes)) text(reader, "page_token", asked.page_token);
+    if (reader.Is(3, WireType::kVarint) &&
+        CheckProtoNumber(reader.number(), kRoot.Field("page_size"), 0, INT32_MAX, faults)) {
+      asked.page_size = reader.number();
+    }
+  }
+  MUSTER_TRY(Settle(reader, faults));
+  asked.page_size = SearchPageSize(asked.page_size);
+  return asked;
+}
+
 Result<void> MemberProto::ReadEmpty(std::string_view message) {
   JsonFaults faults;
   ProtoReader reader(message);

@@ -9,6 +9,7 @@
 
 #include "api/member_json.h"
 #include "api/proto_reader.h"
+#include "api/search_json.h"
 #include "base/result.h"
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
@@ -67,6 +68,7 @@ class MemberProto {
   Result<WriteRequest> ReadUnbind(std::string_view message);
   Result<WriteRequest> ReadClose(std::string_view message);
   Result<HistoryRequest> ReadHistory(std::string_view message);
+  static Result<SearchBody> ReadSearch(std::string_view message);
   static Result<void> ReadEmpty(std::string_view message);
 
  private:

@@ -1,6 +1,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <tuple>
 
 #include "api/grpc_gzip.h"
 #include "api/member_proto.h"
@@ -46,27 +47,30 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static Readers readers;
   if (size == 0) return 0;
   const std::string_view message(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 8) {
+  switch (data[0] % 9) {
     case 0:
       if (auto body = readers.proto.ReadRegister(message)) RoundTrip(readers, *std::move(body));
       break;
     case 1:
-      readers.proto.ReadUpdate(message).has_value();
+      std::ignore = readers.proto.ReadUpdate(message);
       break;
     case 2:
-      readers.proto.ReadBind(message).has_value();
+      std::ignore = readers.proto.ReadBind(message);
       break;
     case 3:
-      readers.proto.ReadBatchGet(message).has_value();
+      std::ignore = readers.proto.ReadBatchGet(message);
       break;
     case 4:
-      readers.proto.ReadBatchResolve(message).has_value();
+      std::ignore = readers.proto.ReadBatchResolve(message);
       break;
     case 5:
-      readers.proto.ReadResolve(message).has_value();
+      std::ignore = readers.proto.ReadResolve(message);
       break;
     case 6:
-      readers.proto.ReadHistory(message).has_value();
+      std::ignore = readers.proto.ReadHistory(message);
+      break;
+    case 7:
+      std::ignore = MemberProto::ReadSearch(message);
       break;
     default:
       if (const auto unpacked = readers.gzip.Unpack(message, 1 << 16)) MUSTER_CHECK(unpacked->size() <= 1 << 16);

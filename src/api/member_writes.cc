@@ -33,17 +33,13 @@ Result<void> MemberHandler::AdmitWrite(Call& call, const Input& input, std::span
     return FailField("If-None-Match", "is for reads; the condition of a write is If-Match");
   }
   if (!input.request.body.empty()) MUSTER_TRY(CheckContentType(input.headers.content_type, content_types));
-  MUSTER_TRY(EnterIdempotency(call, input));
   return calls_.Hold(call, input.request.body.size() + kWriteOverheadBytes);
 }
 
-// The same request is one with the same path, parameters, condition and body, byte for byte.
-Result<void> MemberHandler::EnterIdempotency(Call& call, const Input& input) {
+Result<void> MemberHandler::EnterIdempotency(Call& call, const Input& input, const VersionCondition& condition,
+                                             const WriteContent& content) {
   MUSTER_ASSIGN(const std::string_view key, ParseIdempotencyKey(input.request.headers, idempotency_key_));
-  if (key.empty()) return {};
-  const std::string_view content[] = {RpcName(call.rpc), input.request.path, input.request.query,
-                                      input.request.Header("If-Match"), input.request.body};
-  return calls_.EnterIdempotency(call, IdempotencyOf(token_hash_, call.caller->name, key, content));
+  return calls_.ledger().EnterIdempotency(call, key, condition.versions, content);
 }
 
 Result<void> MemberHandler::Register(Call& call, const Input& input) {
@@ -53,6 +49,7 @@ Result<void> MemberHandler::Register(Call& call, const Input& input) {
   }
   MUSTER_ASSIGN(MemberBody body, json_.ReadMember(input.request.body));
   MUSTER_TRY(CheckOwnPast(body, *call.caller));
+  MUSTER_TRY(EnterIdempotency(call, input, {}, ContentOf(body)));
   CompleteTimes(body.member, clock_.Now());
   RunWrite(call, std::nullopt,
            [this, member = std::move(body.member), imported = body.has_past](WriteContext context) mutable {
@@ -71,7 +68,8 @@ Result<void> MemberHandler::Update(Call& call, const Input& input) {
   }
   const bool null_clears = IsMediaType(input.headers.content_type, kMergePatch);
   MUSTER_ASSIGN(MemberPatch patch, json_.ReadPatch(input.request.body, mask_text ? &mask : nullptr, null_clears));
-  return WriteIf(call, std::move(condition),
+  const WriteContent content = ContentOf(patch);
+  return WriteIf(call, input, std::move(condition), content,
                  [this, id = call.member, patch = std::move(patch)](WriteContext context) mutable {
                    return writer_.Update(id, std::move(patch), std::move(context));
                  });
@@ -81,7 +79,8 @@ Result<void> MemberHandler::Bind(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
   MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.request.headers));
   MUSTER_ASSIGN(Identity identity, json_.ReadIdentity(input.request.body, true));
-  return WriteIf(call, std::move(condition),
+  const WriteContent content = ContentOf(identity);
+  return WriteIf(call, input, std::move(condition), content,
                  [this, id = call.member, identity = std::move(identity)](WriteContext context) mutable {
                    return writer_.Bind(id, std::move(identity), std::move(context));
                  });
@@ -91,20 +90,23 @@ Result<void> MemberHandler::Unbind(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
   MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.request.headers));
   MUSTER_ASSIGN(const Identity identity, json_.ReadIdentity(input.request.body, false));
-  return WriteIf(call, std::move(condition), [this, id = call.member, key = identity.key](WriteContext context) {
-    return writer_.Unbind(id, key, std::move(context));
-  });
+  return WriteIf(call, input, std::move(condition), ContentOf(identity.key),
+                 [this, id = call.member, key = identity.key](WriteContext context) {
+                   return writer_.Unbind(id, key, std::move(context));
+                 });
 }
 
 Result<void> MemberHandler::Close(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
   MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.request.headers));
   MUSTER_TRY(json_.ReadEmpty(input.request.body));
-  return WriteIf(call, std::move(condition),
+  return WriteIf(call, input, std::move(condition), WriteContent(),
                  [this, id = call.member](WriteContext context) { return writer_.Close(id, std::move(context)); });
 }
 
-Result<void> MemberHandler::WriteIf(Call& call, VersionCondition condition, Write write) {
+Result<void> MemberHandler::WriteIf(Call& call, const Input& input, VersionCondition condition,
+                                    const WriteContent& content, Write write) {
+  MUSTER_TRY(EnterIdempotency(call, input, condition, content));
   if (condition.any) {
     RunWrite(call, std::nullopt, std::move(write));
     return {};

@@ -89,7 +89,6 @@ RequestHeaders RequestHeaders::Scan(std::span<const HttpHeader> headers) {
 }
 
 Result<Duration> ParseTimeout(std::string_view timeout_ms) {
-  if (timeout_ms.empty()) return kTimeoutDefault;
   const auto number = ParseDecimal(timeout_ms);
   if (!number || *number < 1 || *number > kTimeoutMsMax) {
     return FailField("X-Request-Timeout-Ms", "must be a whole number from 1 to 600000");

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/deadlines.h"
 #include "api/http.h"
 #include "base/clock.h"
 #include "base/result.h"
@@ -29,10 +30,10 @@ struct RequestHeaders {
   static RequestHeaders Scan(std::span<const HttpHeader> headers);
 };
 
-inline constexpr Duration kTimeoutDefault = std::chrono::seconds(30);
-inline constexpr std::int64_t kTimeoutMsMax = 600'000;
+inline constexpr std::int64_t kTimeoutMsMax =
+    std::chrono::duration_cast<std::chrono::milliseconds>(kDeadlineMax).count();
 
-// X-Request-Timeout-Ms: 1 to kTimeoutMsMax, kTimeoutDefault when absent. INVALID_ARGUMENT otherwise.
+// X-Request-Timeout-Ms, when it is there: 1 to kTimeoutMsMax. INVALID_ARGUMENT otherwise.
 Result<Duration> ParseTimeout(std::string_view timeout_ms);
 
 // A Request-Id as a caller may choose it: 1 to 64 of [A-Za-z0-9_.-], but no caller's key: it goes into logs and

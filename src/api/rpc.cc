@@ -154,7 +154,7 @@ GrpcRoute RouteGrpcPath(std::string_view path) {
     std::string_view path;
     GrpcRoute route;
   };
-  static constexpr std::array<Row, 14> kRows = {
+  static constexpr std::array<Row, 15> kRows = {
       {{"/muster.v1.MemberService/GetMember", {Rpc::kGetMember}},
        {"/muster.v1.MemberService/ResolveMember", {Rpc::kResolveMember}},
        {"/muster.v1.MemberService/BatchGetMembers", {Rpc::kBatchGetMembers}},
@@ -165,6 +165,7 @@ GrpcRoute RouteGrpcPath(std::string_view path) {
        {"/muster.v1.MemberService/UnbindIdentity", {Rpc::kUnbindIdentity}},
        {"/muster.v1.MemberService/CloseMember", {Rpc::kCloseMember}},
        {"/muster.v1.MemberService/ListMemberHistory", {Rpc::kListMemberHistory}},
+       {"/muster.v1.MemberService/SearchMembers", {Rpc::kSearchMembers}},
        {"/muster.v1.MemberService/GetServer", {Rpc::kGetServer}},
        {"/grpc.health.v1.Health/Check", {Rpc::kCheckHealth}},
        {"/grpc.health.v1.Health/Watch", {Rpc::kWatchHealth, true}},

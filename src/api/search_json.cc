@@ -71,6 +71,10 @@ void ReadIdentities(JsonValue value, JsonFaults& faults, Member& member) {
 
 }  // namespace
 
+std::int64_t SearchPageSize(std::int64_t asked) {
+  return asked == 0 ? kSearchPageDefault : std::min(asked, kSearchPageMax);
+}
+
 Result<SearchBody> ReadSearchBody(JsonReader& reader, std::string_view json) {
   static constexpr std::array<std::string_view, 4> kFields = {"filter", "orderBy", "pageSize", "pageToken"};
   MUSTER_ASSIGN(const JsonValue value, reader.Parse(json));
@@ -86,7 +90,7 @@ Result<SearchBody> ReadSearchBody(JsonReader& reader, std::string_view json) {
     if (index == 3) ReadText(field, path, faults, body.page_token);
   }
   if (faults.any()) return Fail(faults.Take());
-  body.page_size = body.page_size == 0 ? kSearchPageDefault : std::min(body.page_size, kSearchPageMax);
+  body.page_size = SearchPageSize(body.page_size);
   return body;
 }
 

@@ -21,7 +21,9 @@ struct SearchBody {
   std::int64_t page_size = 0;  // 1 to kSearchPageMax
   std::string page_token;
 };
-// INVALID_ARGUMENT with a violation for each fault, as MemberJson. A larger page size is taken for the largest.
+// The size of a page when `asked` for; zero: kSearchPageDefault. A larger one is taken for the largest.
+std::int64_t SearchPageSize(std::int64_t asked);
+// INVALID_ARGUMENT with a violation for each fault, as MemberJson.
 Result<SearchBody> ReadSearchBody(JsonReader& reader, std::string_view json);
 
 // The fields that a filter looks at, a bit each.

@@ -1,104 +1,56 @@
 #include "bench/http_channel.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cerrno>
-
-#include "base/check.h"
+#include <utility>
 
 namespace muster {
 
-void HttpChannel::Initialise(int epoll, std::uint32_t index, std::uint32_t depth) {
-  epoll_ = epoll;
-  index_ = index;
-  under_way_.resize(depth);
-}
+void HttpChannel::Begin(std::string&) { reader_ = HttpAnswerReader(); }
 
-bool HttpChannel::Connect(const HttpTarget& target, BenchTime now) {
-  MUSTER_CHECK(phase_ == Phase::kClosed);
-  socket_ = socket(target.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (socket_ < 0) return false;
-  const int on = 1;
-  setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  phase_ = Phase::kConnecting;
-  connecting_since_ = now;
-  const int failure = connect(socket_, reinterpret_cast<const sockaddr*>(&target.address), target.address_size);
-  if (failure != 0 && errno != EINPROGRESS) return false;
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT;
-  event.data.u32 = index_;
-  watches_output_ = true;
-  return epoll_ctl(epoll_, EPOLL_CTL_ADD, socket_, &event) == 0;
-}
-
-bool HttpChannel::FinishConnect() {
-  int error = 0;
-  socklen_t size = sizeof error;
-  if (getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) return false;
-  phase_ = Phase::kOpen;
-  WatchOutput(false);
-  return true;
-}
-
-void HttpChannel::WatchOutput(bool wanted) {
-  if (watches_output_ == wanted) return;
-  watches_output_ = wanted;
-  epoll_event event{};
-  event.events = EPOLLIN | (wanted ? EPOLLOUT : 0U);
-  event.data.u32 = index_;
-  MUSTER_CHECK(epoll_ctl(epoll_, EPOLL_CTL_MOD, socket_, &event) == 0);
-}
-
-bool HttpChannel::Flush() {
-  while (flushed_ < output_.size()) {
-    const ssize_t sent = send(socket_, output_.data() + flushed_, output_.size() - flushed_, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && errno != EAGAIN) return false;
-    if (sent < 0) {
-      WatchOutput(true);
-      return true;
-    }
-    flushed_ += static_cast<std::size_t>(sent);
-  }
-  output_.clear();
-  flushed_ = 0;
-  WatchOutput(false);
-  return true;
-}
-
-bool HttpChannel::Receive(std::string& buffer, std::string_view& input) {
-  const ssize_t received = recv(socket_, buffer.data(), buffer.size(), 0);
-  if (received > 0) {
-    input = std::string_view(buffer.data(), static_cast<std::size_t>(received));
-    return true;
-  }
-  return received < 0 && (errno == EAGAIN || errno == EINTR);
-}
-
-void HttpChannel::Close() {
-  if (socket_ >= 0) close(socket_);  // which takes it out of the epoll set, too
-  socket_ = -1;
-  phase_ = Phase::kClosed;
-  watches_output_ = false;
-  output_.clear();
-  flushed_ = 0;
-  reader_ = HttpAnswerReader();
-}
-
-void HttpChannel::Push(UnderWay request) {
-  under_way_[(first_ + count_) % under_way_.size()] = request;
+void HttpChannel::Append(std::string& out, const LoadCall& call, UnderWay request) {
+  ring_[(first_ + count_) % ring_.size()] = request;
   ++count_;
+  writer_->Append(out, call);
 }
 
-HttpChannel::UnderWay HttpChannel::Pop() {
-  const UnderWay request = under_way_[first_];
-  first_ = (first_ + 1) % under_way_.size();
+bool HttpChannel::Take(std::string_view input, BenchTime now, std::string&, LoadAnswerSink& sink) {
+  while (!input.empty()) {
+    const HttpAnswerReader::State state = reader_.Take(input);
+    if (state == HttpAnswerReader::State::kMore) return true;
+    if (state == HttpAnswerReader::State::kMalformed || count_ == 0) return false;
+    const bool is_success = reader_.status() >= 200 && reader_.status() < 300;
+    if (!is_success) {
+      code_ = std::to_string(reader_.status());
+      if (!reader_.code().empty()) code_.append(" ").append(reader_.code());
+    }
+    sink.OnAnswer({.token = Drop().token,
+                   .kind = LoadAnswer::Kind::kAnswered,
+                   .is_success = is_success,
+                   .code = is_success ? std::string_view() : std::string_view(code_),
+                   .at = now});
+    if (reader_.closes()) return false;
+  }
+  return true;
+}
+
+// Answers behind one that is given up could not be told from it.
+bool HttpChannel::GiveUpLate(BenchTime latest, BenchTime now, std::string&, LoadAnswerSink& sink) {
+  if (count_ == 0 || ring_[first_].sent > latest) return true;
+  while (count_ > 0 && ring_[first_].sent <= latest) sink.OnAnswer(TimedOut(Drop(), now));
+  return false;
+}
+
+LoadChannel::UnderWay HttpChannel::Drop() {
+  const UnderWay request = ring_[first_];
+  first_ = (first_ + 1) % ring_.size();
   --count_;
   return request;
+}
+
+Result<std::unique_ptr<LoadTransport>> MakeHttpTransport(SocketTransport::Options options) {
+  auto writer = std::make_shared<const HttpRequestWriter>(options.target.host, options.key);
+  const std::uint32_t depth = options.depth;
+  return SocketTransport::Make(std::move(options),
+                               [writer, depth] { return std::make_unique<HttpChannel>(writer, depth); });
 }
 
 }  // namespace muster

@@ -1,70 +1,42 @@
 #pragma once
 
-#include <cstdint>
+#include <memory>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bench/http_answer.h"
-#include "bench/http_target.h"
-#include "bench/transport.h"
+#include "bench/http_request.h"
+#include "bench/load_channel.h"
+#include "bench/socket_transport.h"
 
 namespace muster {
 
-// One connection of a benchmark, without a will of its own: it is opened, written and read when its transport says so.
-//
-//   kClosed ──Connect──► kConnecting ──FinishConnect──► kOpen ──Close──► kClosed
-class HttpChannel {
+// HTTP/1.1: answers come in the order of requests, so one that is late holds up those behind it.
+class HttpChannel final : public LoadChannel {
  public:
-  enum class Phase : std::uint8_t { kClosed, kConnecting, kOpen };
-  struct UnderWay {
-    std::uint32_t token = 0;
-    BenchTime sent{};
-  };
+  // At most `depth` requests under way.
+  HttpChannel(std::shared_ptr<const HttpRequestWriter> writer, std::uint32_t depth)
+      : writer_(std::move(writer)), ring_(depth) {}
 
-  HttpChannel() = default;
-  ~HttpChannel() { Close(); }
-  HttpChannel(const HttpChannel&) = delete;
-  HttpChannel& operator=(const HttpChannel&) = delete;
-
-  // `depth`: requests under way at most. Events carry `index`.
-  void Initialise(int epoll, std::uint32_t index, std::uint32_t depth);
-
-  // These four answer false when the connection is of no use any more; it is to be closed then.
-  bool Connect(const HttpTarget& target, BenchTime now);
-  bool FinishConnect();
-  // Sends what has been appended to output(), as far as the socket takes it now.
-  bool Flush();
-  // One read into `buffer`; what came is put into `input`.
-  bool Receive(std::string& buffer, std::string_view& input);
-  void Close();
-
-  Phase phase() const { return phase_; }
-  BenchTime connecting_since() const { return connecting_since_; }
-  bool has_room() const { return phase_ == Phase::kOpen && count_ < under_way_.size(); }
-  std::string& output() { return output_; }
-  HttpAnswerReader& reader() { return reader_; }
-
-  std::size_t under_way() const { return count_; }
-  const UnderWay& oldest() const { return under_way_[first_]; }
-  void Push(UnderWay request);
-  UnderWay Pop();
+  void Begin(std::string& out) override;
+  bool has_room() const override { return count_ < ring_.size(); }
+  std::size_t under_way() const override { return count_; }
+  void Append(std::string& out, const LoadCall& call, UnderWay request) override;
+  bool Take(std::string_view input, BenchTime now, std::string& out, LoadAnswerSink& sink) override;
+  bool GiveUpLate(BenchTime latest, BenchTime now, std::string& out, LoadAnswerSink& sink) override;
+  UnderWay Drop() override;
 
  private:
-  void WatchOutput(bool wanted);
-
-  int epoll_ = -1;
-  std::uint32_t index_ = 0;
-  int socket_ = -1;
-  Phase phase_ = Phase::kClosed;
-  bool watches_output_ = false;
-  BenchTime connecting_since_{};
-  std::string output_;
-  std::size_t flushed_ = 0;  // bytes of output_ that are sent already
+  const std::shared_ptr<const HttpRequestWriter> writer_;
   HttpAnswerReader reader_;
-  std::vector<UnderWay> under_way_;  // a ring, oldest first
+  std::vector<UnderWay> ring_;  // oldest first
   std::size_t first_ = 0;
   std::size_t count_ = 0;
+  std::string code_;
 };
+
+// `depth` of the options: requests that are pipelined on each connection.
+Result<std::unique_ptr<LoadTransport>> MakeHttpTransport(SocketTransport::Options options);
 
 }  // namespace muster

@@ -11,12 +11,12 @@ namespace muster {
 // What was asked for.
 struct BenchFacts {
   std::string target = {};    // "http://127.0.0.1:7400"
-  std::string protocol = {};  // "http"
+  std::string protocol = {};  // "http", "grpc"
   std::uint64_t rate = 0;
   double warm_up_seconds = 0;
   double duration_seconds = 0;
   std::uint32_t connections = 0;  // of all threads
-  std::uint32_t pipeline = 1;
+  std::uint32_t pipeline = 1;     // requests under way on each; over gRPC its streams
   std::uint32_t threads = 1;
   LoadMix mix = {};
   double zipf_exponent = 0;

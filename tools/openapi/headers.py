@@ -32,7 +32,7 @@ REQUEST = {
         "schema": {"type": "string", "maxLength": 256, "format": "change-position"},
     },
     "X-Request-Timeout-Ms": {
-        "description": "How long the caller waits, in milliseconds; 30,000 when absent. When it passes first the answer is "
+        "description": "How long the caller waits, in milliseconds; 30,000 when absent, unless the server is configured otherwise. When it passes first the answer is "
                        "DEADLINE_EXCEEDED.",
         "schema": {"type": "string", "pattern": f"^({decimal_pattern(1, 600_000)})?$"},
         "example": "2000",

@@ -25,6 +25,7 @@ struct GrpcOutcome {
   std::string trace_parent;
   std::string source;
   std::int64_t age_ms = 0;
+  bool is_replayed = false;
   std::size_t held = 0;
   std::size_t hold_max = SIZE_MAX;
 };
@@ -44,6 +45,7 @@ class TestGrpcSink final : public GrpcExchange::Sink {
                  .trace_parent = std::string(reply.trace_parent),
                  .source = std::string(reply.source),
                  .age_ms = reply.age_ms,
+                 .is_replayed = reply.is_replayed,
                  .held = outcome_->held,
                  .hold_max = outcome_->hold_max};
   }
@@ -98,6 +100,7 @@ class GrpcApiTest : public ApiTest {
     std::string trace_parent = {};
     std::size_t hold_max = SIZE_MAX;
     bool crowded = false;
+    std::vector<std::string> idempotency_keys = {};
   };
 
   std::shared_ptr<GrpcOutcome> BeginGrpc(const GrpcCallOf& call) {
@@ -106,12 +109,15 @@ class GrpcApiTest : public ApiTest {
     // Views that must not be used after Handle: the texts go away with this function.
     const auto texts = std::make_unique<GrpcCallOf>(call);
     const std::string path = call.method.starts_with('/') ? call.method : "/muster.v1.MemberService/" + call.method;
+    const std::vector<std::string>& keys = texts->idempotency_keys;
     const std::string authorization = call.caller.empty() ? "" : "Bearer " + call.caller;
     grpc_->Handle({.path = path,
                    .metadata = {.authorization = authorization,
                                 .timeout = texts->timeout,
                                 .request_id = texts->request_id,
-                                .trace_parent = texts->trace_parent},
+                                .trace_parent = texts->trace_parent,
+                                .idempotency_key = keys.empty() ? std::string_view() : keys.front(),
+                                .idempotency_keys = static_cast<std::uint32_t>(keys.size())},
                    .message = texts->message,
                    .crowded = call.crowded},
                   GrpcExchange(*new TestGrpcSink(outcome)));

@@ -57,18 +57,25 @@ Outcome<BenchPlan> PlanBench(const BenchFlags& flags) {
     return Fails(ExitCode::kUsage,
                  "say how much: --rps N for so many requests a second, or --max for as many as possible");
   }
-  if (flags.threads > flags.connections) {
+  const bool is_grpc = flags.protocol == "grpc";
+  const std::uint32_t connections = flags.connections > 0 ? flags.connections : is_grpc ? 4 : 64;
+  if (flags.threads > connections) {
     return Fails(ExitCode::kUsage, "--threads: each thread needs a connection of its own; give more --connections");
   }
   MUSTER_ASSIGN(const BenchTime duration, TimeOf(flags.duration, "--duration", 100, kDurationMsMax));
   MUSTER_ASSIGN(const BenchTime warm_up, TimeOf(flags.warm_up, "--warmup", 0, kWarmUpMsMax));
   const auto mix = ParseLoadMix(flags.mix);
   if (!mix) return Fails(ExitCode::kUsage, "--mix: " + mix.error().message);
-  MUSTER_TRY(RaiseDescriptorLimit(flags.connections));
+  MUSTER_TRY(RaiseDescriptorLimit(connections));
   MUSTER_TRY(CheckPlotPlace(flags.plot));
   BenchPlan plan;
   MUSTER_ASSIGN(plan.server, flags.client->Resolve());
-  auto target = ResolveHttpTarget(plan.server.base_url);
+  std::string url = plan.server.base_url;
+  if (is_grpc) {
+    MUSTER_ASSIGN(url, ResolveGrpcUrl(flags.grpc_address, flags.client->target, plan.server, ReadEnvironment(),
+                                      kDefaultDataDirectory));
+  }
+  auto target = ResolveHttpTarget(url);
   if (!target) return Fails(ExitCode::kUsage, target.error().message);
   plan.target = std::move(*target);
   SystemRandom random;
@@ -78,13 +85,13 @@ Outcome<BenchPlan> PlanBench(const BenchFlags& flags) {
               .duration = duration,
               .patience = plan.server.timeout,
               .calls = {.mix = *mix, .zipf_exponent = flags.zipf, .batch = flags.batch, .seed = seed}};
-  plan.facts = {.target = plan.server.base_url,
-                .protocol = "http",
+  plan.facts = {.target = url,
+                .protocol = flags.protocol,
                 .rate = flags.rate,
                 .warm_up_seconds = std::chrono::duration<double>(warm_up).count(),
                 .duration_seconds = std::chrono::duration<double>(duration).count(),
-                .connections = flags.connections,
-                .pipeline = flags.pipeline,
+                .connections = connections,
+                .pipeline = is_grpc ? flags.streams : flags.pipeline,
                 .threads = flags.threads,
                 .mix = *mix,
                 .zipf_exponent = flags.zipf,

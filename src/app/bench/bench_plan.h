@@ -24,8 +24,11 @@ struct BenchFlags {
   std::string duration = "30s";
   std::string warm_up = "5s";
   std::string mix = "get=80,resolve=15,update=5";
-  std::uint32_t connections = 64;
+  std::string protocol = "http";
+  std::string grpc_address;       // empty: where the server's is
+  std::uint32_t connections = 0;  // 0: 64, or 4 over gRPC
   std::uint32_t pipeline = 1;
+  std::uint32_t streams = 16;
   std::uint32_t threads = 1;
   double zipf = 0.99;
   std::size_t sample = 100'000;
@@ -41,7 +44,7 @@ struct BenchPlan {
   BenchRun::Options run;
   BenchFacts facts;
   HttpClientOptions server;
-  HttpTarget target;
+  HttpTarget target;  // of the protocol
 };
 
 // kUsage when they do not go together. Reads the client's files, looks the server's host up, and raises this process's

@@ -20,13 +20,15 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kSmallFileBytesMax = 64 << 10;
+constexpr int kGrpcPortDefault = 7401;
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing in the process sets the environment
   return value == nullptr ? "" : value;
 }
 
-Outcome<std::string> ServerOfEndpoints(const std::string& path) {
+// The address of a `port` ("http", "grpc") in what a server writes when it is ready.
+Outcome<std::string> ServerOfEndpoints(const std::string& path, std::string_view port) {
   const auto text = ReadSmallFile(path, kSmallFileBytesMax);
   if (!text) {
     return Fails(
@@ -38,7 +40,7 @@ Outcome<std::string> ServerOfEndpoints(const std::string& path) {
   simdjson::dom::element root;
   std::string_view address;
   if (parser.parse(simdjson::padded_string(*text)).get(root) != simdjson::SUCCESS ||
-      root["http"].get(address) != simdjson::SUCCESS) {
+      root[port].get(address) != simdjson::SUCCESS) {
     return Fails(ExitCode::kFailure, path + " is not what a server writes; name the server with --server");
   }
   return std::string(address);
@@ -123,12 +125,23 @@ std::string NormaliseServerUrl(const std::string& text) {
   return url;
 }
 
+Outcome<std::string> ResolveGrpcUrl(const std::string& given, const TargetChoice& choice,
+                                    const HttpClientOptions& server, const Environment& environment,
+                                    const std::string& data_directory) {
+  if (!given.empty()) return NormaliseServerUrl(given);
+  if (choice.server.empty() && environment.server.empty()) {
+    MUSTER_ASSIGN(const std::string address, ServerOfEndpoints(data_directory + "/endpoints.json", "grpc"));
+    return ReachableHere(NormaliseServerUrl(address));
+  }
+  return "http://" + HostOfUrl(server.base_url) + ":" + std::to_string(kGrpcPortDefault);
+}
+
 Outcome<HttpClientOptions> ResolveTarget(const TargetChoice& choice, const Environment& environment,
                                          const std::string& data_directory) {
   HttpClientOptions target{.base_url = "", .key = "", .timeout = choice.timeout};
   std::string server = !choice.server.empty() ? choice.server : environment.server;
   if (server.empty()) {
-    MUSTER_ASSIGN(server, ServerOfEndpoints(data_directory + "/endpoints.json"));
+    MUSTER_ASSIGN(server, ServerOfEndpoints(data_directory + "/endpoints.json", "http"));
     target.base_url = ReachableHere(NormaliseServerUrl(server));
   } else {
     target.base_url = NormaliseServerUrl(server);

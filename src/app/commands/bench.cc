@@ -17,7 +17,9 @@
 #include "app/server/process.h"
 #include "base/clock.h"
 #include "bench/bench_run.h"
-#include "bench/http_transport.h"
+#include "bench/grpc_channel.h"
+#include "bench/grpc_outcome.h"
+#include "bench/http_channel.h"
 #include "bench/population_sampler.h"
 #include "bench/report.h"
 #include "bench/svg_plot.h"
@@ -50,11 +52,13 @@ Outcome<std::vector<std::unique_ptr<LoadTransport>>> MakeTransports(const BenchP
   const std::uint32_t threads = plan.facts.threads;
   for (std::uint32_t i = 0; i < threads; ++i) {
     const std::uint32_t connections = plan.facts.connections / threads + (i < plan.facts.connections % threads ? 1 : 0);
-    auto transport = HttpTransport::Make({.target = plan.target,
-                                          .key = plan.server.key,
-                                          .connections = connections,
-                                          .pipeline = plan.facts.pipeline,
-                                          .timeout = plan.server.timeout});
+    SocketTransport::Options options{.target = plan.target,
+                                     .key = plan.server.key,
+                                     .connections = connections,
+                                     .depth = plan.facts.pipeline,
+                                     .timeout = plan.server.timeout};
+    auto transport =
+        plan.facts.protocol == "grpc" ? MakeGrpcTransport(std::move(options)) : MakeHttpTransport(std::move(options));
     if (!transport) return Fails(transport.error());
     transports.push_back(std::move(*transport));
   }
@@ -101,7 +105,7 @@ Outcome<ExitCode> JudgeSuccess(const BenchResult& result) {
   bool was_refused = false;
   for (const auto& [name, times] : measurement.failures.names()) {
     seen += (seen.empty() ? "" : ", ") + name + " " + WithThousands(times);
-    was_refused = was_refused || name.starts_with('4');
+    was_refused = was_refused || name.starts_with('4') || IsGrpcRefusal(name);
   }
   return Fails(was_refused ? ExitCode::kRefused : ExitCode::kUnavailable, "not one request succeeded: " + seen);
 }
@@ -133,10 +137,18 @@ void AddLoadFlags(CLI::App& command, BenchFlags& flags) {
   command
       .add_option("--mix", flags.mix, "How often get, resolve, update, batchGet, register [get=80,resolve=15,update=5]")
       ->type_name("MIX");
-  command.add_option("--connections", flags.connections, "Connections of all threads [64]")
+  command.add_option("--protocol", flags.protocol, "What to speak [http]")->check(CLI::IsMember({"http", "grpc"}));
+  command
+      .add_option("--grpc", flags.grpc_address,
+                  "Where the server answers gRPC, host:port [as endpoints.json says, or port 7401 of the server]")
+      ->type_name("ADDRESS");
+  command.add_option("--connections", flags.connections, "Connections of all threads [64, over gRPC 4]")
       ->check(CLI::Range(1U, kBenchConnectionsMax))
       ->type_name("N");
-  command.add_option("--pipeline", flags.pipeline, "Requests under way on each connection [1]")
+  command.add_option("--pipeline", flags.pipeline, "Requests under way on each connection, over HTTP [1]")
+      ->check(CLI::Range(1U, 256U))
+      ->type_name("N");
+  command.add_option("--streams", flags.streams, "Calls under way on each connection, over gRPC [16]")
       ->check(CLI::Range(1U, 256U))
       ->type_name("N");
   command.add_option("--threads", flags.threads, "Threads that generate [1]")
@@ -190,7 +202,8 @@ void AddBenchCommand(CLI::App& root, CommandContext& context) {
       "6: nobody to ask for.\n"
       "Examples:\n"
       "  muster bench --rps 5000 --duration 30s --plot latency.svg\n"
-      "  muster bench --max --mix get=1 --connections 16 -o json");
+      "  muster bench --max --mix get=1 --connections 16 -o json\n"
+      "  muster bench --protocol grpc --rps 5000 --duration 30s");
   command->callback([&context, flags] { context.action = [flags] { return Bench(*flags); }; });
 }
 

@@ -30,6 +30,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
       .logger = &logger_,
       .metrics = &directory_.metrics(),
       .keys_under_way = &keys_under_way_,
+      .deadline_default = options.deadlines.when_absent(),
       .readiness = [this] { return CheckReadiness(); },
       .server =
           [this, epoch = document->epoch.value()] {

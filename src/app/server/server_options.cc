@@ -70,6 +70,7 @@ void ServerOptions::Declare(OptionRegistry& registry) {
   http.Declare(registry, "http");
   grpc.Declare(registry);
   admin.Declare(registry, "admin");
+  deadlines.Declare(registry);
   sqlite.Declare(registry);
   sweeper.Declare(registry);
   near.Declare(registry);

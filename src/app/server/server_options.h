@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "api/deadlines.h"
 #include "api/grpc_server.h"
 #include "api/http_server.h"
 #include "app/cli/exit_code.h"
@@ -35,6 +36,7 @@ struct ServerOptions {
   HttpServerOptions http;
   GrpcServerOptions grpc;
   HttpServerOptions admin;
+  DeadlineOptions deadlines;
   SqliteOptions sqlite;
   SweeperOptions sweeper;
   NearCacheOptions near;

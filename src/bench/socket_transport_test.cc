@@ -1,4 +1,4 @@
-#include "bench/http_transport.h"
+#include "bench/socket_transport.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,6 +7,7 @@
 #include <atomic>
 #include <map>
 
+#include "bench/http_channel.h"
 #include "bench/load_worker.h"
 #include "bench/testing/delaying_server.h"
 
@@ -29,19 +30,19 @@ struct Collected final : LoadAnswerSink {
   std::map<std::uint32_t, std::string> codes;
 };
 
-std::unique_ptr<HttpTransport> Connected(const std::string& url, std::uint32_t connections, std::uint32_t pipeline = 1,
+std::unique_ptr<LoadTransport> Connected(const std::string& url, std::uint32_t connections, std::uint32_t pipeline = 1,
                                          BenchTime timeout = seconds(30)) {
-  auto transport = HttpTransport::Make({.target = ResolveHttpTarget(url).value(),
-                                        .key = "mk_key",
-                                        .connections = connections,
-                                        .pipeline = pipeline,
-                                        .timeout = timeout});
+  auto transport = MakeHttpTransport({.target = ResolveHttpTarget(url).value(),
+                                      .key = "mk_key",
+                                      .connections = connections,
+                                      .depth = pipeline,
+                                      .timeout = timeout});
   (*transport)->Open((*transport)->Now() + seconds(30));
   return std::move(*transport);
 }
 
 // Polls until so many answers are there; a test that waits in vain fails by its deadline.
-void Await(HttpTransport& transport, Collected& collected, std::size_t answers) {
+void Await(LoadTransport& transport, Collected& collected, std::size_t answers) {
   const BenchTime deadline = transport.Now() + seconds(60);
   while (collected.kinds.size() < answers && transport.Now() < deadline)
     transport.Poll(transport.Now() + milliseconds(100), collected);
@@ -54,7 +55,7 @@ DelayingServer::Decide AtOnce(std::string bytes = DelayingServer::kOk) {
   };
 }
 
-TEST(HttpTransportTest, AnswersComeBackToTheirRequests) {
+TEST(SocketTransportTest, AnswersComeBackToTheirRequests) {
   DelayingServer server([](std::uint64_t n, DelayingServer::Time arrived) {
     return DelayingServer::Reply{.at = arrived,
                                  .bytes = n % 2 == 0 ? DelayingServer::kOk
@@ -76,7 +77,7 @@ TEST(HttpTransportTest, AnswersComeBackToTheirRequests) {
   EXPECT_EQ(transport->state(), LoadTransport::State::kReady);
 }
 
-TEST(HttpTransportTest, RequestsSpreadOverTheConnections) {
+TEST(SocketTransportTest, RequestsSpreadOverTheConnections) {
   DelayingServer server(AtOnce());
   const auto transport = Connected(server.url(), 8);
   Collected collected;
@@ -86,7 +87,7 @@ TEST(HttpTransportTest, RequestsSpreadOverTheConnections) {
   EXPECT_EQ(server.connections(), 8U);
 }
 
-TEST(HttpTransportTest, AConnectionThatEndsIsOpenedAgain) {
+TEST(SocketTransportTest, AConnectionThatEndsIsOpenedAgain) {
   DelayingServer server([](std::uint64_t n, DelayingServer::Time arrived) {
     return DelayingServer::Reply{.at = arrived, .bytes = n == 0 ? "" : DelayingServer::kOk};
   });
@@ -103,7 +104,7 @@ TEST(HttpTransportTest, AConnectionThatEndsIsOpenedAgain) {
   EXPECT_EQ(collected.codes[1], "ok");
 }
 
-TEST(HttpTransportTest, AServerThatClosesAfterEachAnswerIsServedAnyway) {
+TEST(SocketTransportTest, AServerThatClosesAfterEachAnswerIsServedAnyway) {
   DelayingServer server(AtOnce("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
   const auto transport = Connected(server.url(), 1);
   Collected collected;
@@ -115,7 +116,7 @@ TEST(HttpTransportTest, AServerThatClosesAfterEachAnswerIsServedAnyway) {
   }
 }
 
-TEST(HttpTransportTest, WhatIsNoAnswerBreaksTheConnection) {
+TEST(SocketTransportTest, WhatIsNoAnswerBreaksTheConnection) {
   DelayingServer server(AtOnce("HELO\r\n\r\n"));
   const auto transport = Connected(server.url(), 1);
   Collected collected;
@@ -124,7 +125,7 @@ TEST(HttpTransportTest, WhatIsNoAnswerBreaksTheConnection) {
   EXPECT_EQ(collected.kinds[0], LoadAnswer::Kind::kBroken);
 }
 
-TEST(HttpTransportTest, AnAnswerThatDoesNotComeTimesOut) {
+TEST(SocketTransportTest, AnAnswerThatDoesNotComeTimesOut) {
   DelayingServer server([](std::uint64_t, DelayingServer::Time arrived) {
     return DelayingServer::Reply{.at = arrived + std::chrono::hours(1)};
   });
@@ -136,13 +137,13 @@ TEST(HttpTransportTest, AnAnswerThatDoesNotComeTimesOut) {
   EXPECT_EQ(collected.codes[0], "timeout");
 }
 
-TEST(HttpTransportTest, AServerThatIsGoneIsDown) {
+TEST(SocketTransportTest, AServerThatIsGoneIsDown) {
   std::string url;
   {
     DelayingServer server(AtOnce());
     url = server.url();
   }
-  const auto transport = HttpTransport::Make({.target = ResolveHttpTarget(url).value(), .key = "", .connections = 3});
+  const auto transport = MakeHttpTransport({.target = ResolveHttpTarget(url).value(), .key = "", .connections = 3});
   Collected collected;
   const BenchTime deadline = (*transport)->Now() + seconds(60);
   while ((*transport)->state() != LoadTransport::State::kDown && (*transport)->Now() < deadline)
@@ -153,7 +154,7 @@ TEST(HttpTransportTest, AServerThatIsGoneIsDown) {
 
 // The whole generator against a real socket. The server answers at once, but from the hundredth request on it is silent
 // for one second. One-sided bounds only: a machine that is busy makes requests later still.
-TEST(HttpTransportTest, AStallOfOneSecondIsSeenOverARealSocket) {
+TEST(SocketTransportTest, AStallOfOneSecondIsSeenOverARealSocket) {
   std::atomic<DelayingServer::Time> stall_end{DelayingServer::Time{0}};
   DelayingServer server([&](std::uint64_t n, DelayingServer::Time arrived) {
     if (n == 100) stall_end = arrived + seconds(1);

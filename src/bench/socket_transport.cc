@@ -1,4 +1,4 @@
-#include "bench/http_transport.h"
+#include "bench/socket_transport.h"
 
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -33,89 +33,99 @@ class NoSink final : public LoadAnswerSink {
 
 }  // namespace
 
-struct HttpTransport::Events {
+struct SocketTransport::Events {
   std::array<epoll_event, 256> list{};
   int count = 0;
 };
 
-Result<std::unique_ptr<HttpTransport>> HttpTransport::Make(Options options) {
-  MUSTER_CHECK(options.connections > 0 && options.pipeline > 0);
+Result<std::unique_ptr<LoadTransport>> SocketTransport::Make(Options options, const ChannelFactory& channels) {
+  MUSTER_CHECK(options.connections > 0 && options.depth > 0);
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) return Fail(Reason::kInternal, "no epoll set can be made: too many files are open");
-  return std::unique_ptr<HttpTransport>(new HttpTransport(std::move(options), epoll));
+  return std::unique_ptr<LoadTransport>(new SocketTransport(std::move(options), epoll, channels));
 }
 
-HttpTransport::HttpTransport(Options options, int epoll)
+SocketTransport::SocketTransport(Options options, int epoll, const ChannelFactory& channels)
     : options_(std::move(options)),
-      writer_(options_.target.host, options_.key),
       epoll_(epoll),
       slots_(options_.connections),
       closed_(options_.connections),
       input_(kInputBytes, '\0'),
       events_(std::make_unique<Events>()) {
-  for (std::uint32_t i = 0; i < slots_.size(); ++i) slots_[i].channel.Initialise(epoll_, i, options_.pipeline);
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) slots_[i].channel.Initialise(epoll_, i, channels());
 }
 
-HttpTransport::~HttpTransport() {
+SocketTransport::~SocketTransport() {
   slots_.clear();
   close(epoll_);
 }
 
-BenchTime HttpTransport::Now() const {
+BenchTime SocketTransport::Now() const {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return std::chrono::seconds(now.tv_sec) + BenchTime(now.tv_nsec);
 }
 
-void HttpTransport::Open(BenchTime until) {
+void SocketTransport::Open(BenchTime until) {
   NoSink sink;
   while (usable_ < slots_.size() && Now() < until) Poll(std::min(until, Now() + kSweepEvery), sink);
 }
 
-LoadTransport::State HttpTransport::state() const {
+LoadTransport::State SocketTransport::state() const {
   if (usable_ > 0) return State::kReady;
   return closed_ == slots_.size() ? State::kDown : State::kBusy;
 }
 
-void HttpTransport::NoteReady(std::uint32_t index) {
-  if (!std::exchange(slots_[index].is_queued, true)) ready_.push_back(index);
+void SocketTransport::Settle(std::uint32_t index) {
+  Slot& slot = slots_[index];
+  const bool is_usable = slot.channel.has_room() && !slot.is_broken;
+  if (is_usable != slot.is_usable) usable_ += is_usable ? 1U : -1U;
+  slot.is_usable = is_usable;
+  if (is_usable && !std::exchange(slot.is_queued, true)) ready_.push_back(index);
 }
 
-void HttpTransport::Send(const LoadCall& call, std::uint32_t token) {
-  while (!IsUsable(slots_[ready_.front()])) {
+void SocketTransport::MarkDirty(std::uint32_t index) {
+  if (!std::exchange(slots_[index].is_dirty, true)) dirty_.push_back(index);
+}
+
+void SocketTransport::MarkBroken(std::uint32_t index) {
+  slots_[index].is_broken = true;
+  broken_.push_back(index);
+  Settle(index);
+}
+
+void SocketTransport::Send(const LoadCall& call, std::uint32_t token) {
+  while (!slots_[ready_.front()].is_usable) {
     slots_[ready_.front()].is_queued = false;
     ready_.pop_front();
   }
   const std::uint32_t index = ready_.front();
   Slot& slot = slots_[index];
-  slot.channel.Push({.token = token, .sent = Now()});
-  writer_.Append(slot.channel.output(), call);
-  // A pipeline is filled before the next connection is: fewer, larger sends on both sides.
-  if (!slot.channel.has_room()) {
-    --usable_;
+  slot.channel.protocol().Append(slot.channel.output(), call, {.token = token, .sent = Now()});
+  Settle(index);
+  // A connection is filled before the next one is: fewer, larger sends on both sides.
+  if (!slot.is_usable) {
     slot.is_queued = false;
     ready_.pop_front();
   }
-  if (options_.pipeline > 1) {
-    if (!std::exchange(slot.is_dirty, true)) dirty_.push_back(index);
+  if (options_.depth > 1) {
+    MarkDirty(index);
   } else if (!slot.channel.Flush()) {
-    slot.is_broken = true;
-    broken_.push_back(index);
+    MarkBroken(index);
   }
 }
 
-void HttpTransport::FlushDirty() {
+void SocketTransport::FlushDirty() {
   for (const std::uint32_t index : std::exchange(dirty_, {})) {
     Slot& slot = slots_[index];
     slot.is_dirty = false;
-    if (slot.channel.phase() != HttpChannel::Phase::kOpen || slot.is_broken || slot.channel.Flush()) continue;
-    if (slot.channel.has_room()) --usable_;
-    slot.is_broken = true;
-    broken_.push_back(index);
+    if (slot.channel.phase() == SocketChannel::Phase::kOpen && !slot.is_broken && !slot.channel.Flush()) {
+      MarkBroken(index);
+    }
   }
 }
 
-void HttpTransport::Connect(Slot& slot, BenchTime now) {
+void SocketTransport::Connect(Slot& slot, BenchTime now) {
   --closed_;
   if (slot.channel.Connect(options_.target, now)) return;
   slot.channel.Close();
@@ -124,24 +134,23 @@ void HttpTransport::Connect(Slot& slot, BenchTime now) {
 }
 
 // Closes it; what is under way on it has to have been answered.
-void HttpTransport::Break(std::uint32_t index, BenchTime now) {
+void SocketTransport::Break(std::uint32_t index, BenchTime now) {
   Slot& slot = slots_[index];
-  if (IsUsable(slot)) --usable_;
   // A connection that has served may be opened again at once.
-  if (slot.channel.phase() == HttpChannel::Phase::kConnecting) ++slot.failures;
+  if (slot.channel.phase() == SocketChannel::Phase::kConnecting) ++slot.failures;
   slot.channel.Close();
   slot.is_broken = false;
+  Settle(index);
   ++closed_;
   slot.retry_at = now + BackOff(slot.failures);
 }
 
-void HttpTransport::GiveUp(std::uint32_t index, BenchTime now, LoadAnswerSink& sink) {
+void SocketTransport::GiveUp(std::uint32_t index, BenchTime now, LoadAnswerSink& sink) {
   Slot& slot = slots_[index];
-  if (IsUsable(slot)) --usable_;
-  slot.is_broken = true;
-  if (slot.channel.under_way() > 0) ++slot.failures;
-  while (slot.channel.under_way() > 0) {
-    const HttpChannel::UnderWay request = slot.channel.Pop();
+  LoadChannel& protocol = slot.channel.protocol();
+  if (protocol.under_way() > 0) ++slot.failures;
+  while (protocol.under_way() > 0) {
+    const LoadChannel::UnderWay request = protocol.Drop();
     const bool is_late = now - request.sent >= options_.timeout;
     sink.OnAnswer({.token = request.token,
                    .kind = is_late ? LoadAnswer::Kind::kTimedOut : LoadAnswer::Kind::kBroken,
@@ -152,7 +161,7 @@ void HttpTransport::GiveUp(std::uint32_t index, BenchTime now, LoadAnswerSink& s
   Break(index, now);
 }
 
-void HttpTransport::Poll(BenchTime until, LoadAnswerSink& sink) {
+void SocketTransport::Poll(BenchTime until, LoadAnswerSink& sink) {
   FlushDirty();
   const BenchTime now = Now();
   for (const std::uint32_t index : std::exchange(broken_, {})) GiveUp(index, now, sink);
@@ -164,7 +173,7 @@ void HttpTransport::Poll(BenchTime until, LoadAnswerSink& sink) {
   }
 }
 
-void HttpTransport::Wait(BenchTime until) {
+void SocketTransport::Wait(BenchTime until) {
   const BenchTime patience = std::max(until - Now(), BenchTime{0});
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(patience);
   const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (patience - seconds).count()};
@@ -177,66 +186,57 @@ void HttpTransport::Wait(BenchTime until) {
   }
 }
 
-void HttpTransport::OnEvent(std::uint32_t index, std::uint32_t events, LoadAnswerSink& sink) {
+void SocketTransport::OnEvent(std::uint32_t index, std::uint32_t events, LoadAnswerSink& sink) {
   Slot& slot = slots_[index];
   switch (slot.channel.phase()) {
-    case HttpChannel::Phase::kClosed:
+    case SocketChannel::Phase::kClosed:
       return;
-    case HttpChannel::Phase::kConnecting:
+    case SocketChannel::Phase::kConnecting:
       if (!slot.channel.FinishConnect()) return GiveUp(index, Now(), sink);
-      ++usable_;
-      return NoteReady(index);
-    case HttpChannel::Phase::kOpen:
+      return Settle(index);
+    case SocketChannel::Phase::kOpen:
       if ((events & EPOLLOUT) != 0 && !slot.channel.Flush()) return GiveUp(index, Now(), sink);
       if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !TakeAnswers(index, sink)) GiveUp(index, Now(), sink);
       return;
   }
 }
 
-bool HttpTransport::TakeAnswers(std::uint32_t index, LoadAnswerSink& sink) {
+bool SocketTransport::TakeAnswers(std::uint32_t index, LoadAnswerSink& sink) {
   Slot& slot = slots_[index];
+  LoadChannel& protocol = slot.channel.protocol();
   std::string_view input;
   if (!slot.channel.Receive(input_, input)) return false;
-  const BenchTime now = Now();
-  while (!input.empty()) {
-    HttpAnswerReader& reader = slot.channel.reader();
-    const HttpAnswerReader::State state = reader.Take(input);
-    if (state == HttpAnswerReader::State::kMore) return true;
-    if (state == HttpAnswerReader::State::kMalformed || slot.channel.under_way() == 0) return false;
-    const bool had_room = slot.channel.has_room();
-    const HttpChannel::UnderWay request = slot.channel.Pop();
-    slot.failures = 0;
-    const bool is_success = reader.status() >= 200 && reader.status() < 300;
-    if (!is_success) {
-      code_ = std::to_string(reader.status());
-      if (!reader.code().empty()) code_.append(" ").append(reader.code());
-    }
-    sink.OnAnswer({.token = request.token,
-                   .kind = LoadAnswer::Kind::kAnswered,
-                   .is_success = is_success,
-                   .code = is_success ? std::string_view() : std::string_view(code_),
-                   .at = now});
-    if (!had_room && !slot.is_broken) ++usable_;
-    NoteReady(index);
-    if (reader.closes()) return false;
-  }
+  const std::size_t under_way = protocol.under_way();
+  const bool goes_on = protocol.Take(input, Now(), slot.channel.output(), sink);
+  if (protocol.under_way() < under_way) slot.failures = 0;
+  if (!goes_on) return false;
+  Settle(index);
+  if (!slot.channel.output().empty()) MarkDirty(index);
   return true;
 }
 
 // Opens what is closed, and gives up what takes too long.
-void HttpTransport::Sweep(BenchTime now, LoadAnswerSink& sink) {
+void SocketTransport::Sweep(BenchTime now, LoadAnswerSink& sink) {
   next_sweep_ = now + kSweepEvery;
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    const HttpChannel& channel = slot.channel;
-    if (channel.phase() == HttpChannel::Phase::kClosed) {
+    SocketChannel& channel = slot.channel;
+    if (channel.phase() == SocketChannel::Phase::kClosed) {
       if (now >= slot.retry_at) Connect(slot, now);
       continue;
     }
-    const bool is_connecting = channel.phase() == HttpChannel::Phase::kConnecting;
-    const bool is_late = is_connecting ? now - channel.connecting_since() >= options_.timeout
-                                       : channel.under_way() > 0 && now - channel.oldest().sent >= options_.timeout;
-    if (is_late) GiveUp(i, now, sink);
+    if (channel.phase() == SocketChannel::Phase::kConnecting) {
+      if (now - channel.connecting_since() >= options_.timeout) GiveUp(i, now, sink);
+      continue;
+    }
+    const std::size_t under_way = channel.protocol().under_way();
+    if (!channel.protocol().GiveUpLate(now - options_.timeout, now, channel.output(), sink)) {
+      ++slot.failures;
+      GiveUp(i, now, sink);
+    } else if (channel.protocol().under_way() < under_way) {
+      Settle(i);
+      MarkDirty(i);
+    }
   }
 }
 
