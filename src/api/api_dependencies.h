@@ -18,6 +18,7 @@
 
 namespace muster {
 
+class ChangeHub;
 class KeysUnderWay;
 
 // What GET /v1/server answers.
@@ -42,6 +43,7 @@ struct ApiDependencies {
   MemberWriter* writer = nullptr;
   MemberArchive* archive = nullptr;
   MemberSearch* search = nullptr;  // null: members are not searched
+  ChangeHub* changes = nullptr;    // null: changes are not streamed
   CallerDirectory* callers = nullptr;
   const IdentityCatalog* catalog = nullptr;
   const Keyring* keyring = nullptr;

@@ -26,6 +26,7 @@ constexpr std::array<RpcRow, kRpcCount> kRpcs = {{{"None"},
                                                   {"CloseMember", true},
                                                   {"ListMemberHistory"},
                                                   {"SearchMembers"},
+                                                  {"WatchChanges"},
                                                   {"GetServer"},
                                                   {"Live"},
                                                   {"Ready"},
@@ -74,11 +75,12 @@ constexpr std::array<FixedPath, 4> kSharedPaths = {{{"/livez", {.get = Rpc::kLiv
                                                     {"/readyz", {.get = Rpc::kReady}},
                                                     {"/metrics", {.get = Rpc::kMetrics}},
                                                     {"/openapi.json", {.get = Rpc::kGetOpenApi}}}};
-constexpr std::array<FixedPath, 6> kMemberPaths = {{{"/v1/members", {.post = Rpc::kRegisterMember}},
+constexpr std::array<FixedPath, 7> kMemberPaths = {{{"/v1/members", {.post = Rpc::kRegisterMember}},
                                                     {"/v1/members:resolve", {.get = Rpc::kResolveMember}},
                                                     {"/v1/members:batchGet", {.post = Rpc::kBatchGetMembers}},
                                                     {"/v1/members:batchResolve", {.post = Rpc::kBatchResolveMembers}},
                                                     {"/v1/members:search", {.post = Rpc::kSearchMembers}},
+                                                    {"/v1/changes", {.get = Rpc::kWatchChanges}},
                                                     {"/v1/server", {.get = Rpc::kGetServer}}}};
 constexpr std::array<FixedPath, 5> kAdminPaths = {
     {{"/admin/v1/callers", {.get = Rpc::kListCallers, .post = Rpc::kCreateCaller}},
@@ -154,7 +156,7 @@ GrpcRoute RouteGrpcPath(std::string_view path) {
     std::string_view path;
     GrpcRoute route;
   };
-  static constexpr std::array<Row, 14> kRows = {
+  static constexpr std::array<Row, 15> kRows = {
       {{"/muster.v1.MemberService/GetMember", {Rpc::kGetMember}},
        {"/muster.v1.MemberService/ResolveMember", {Rpc::kResolveMember}},
        {"/muster.v1.MemberService/BatchGetMembers", {Rpc::kBatchGetMembers}},
@@ -165,6 +167,7 @@ GrpcRoute RouteGrpcPath(std::string_view path) {
        {"/muster.v1.MemberService/UnbindIdentity", {Rpc::kUnbindIdentity}},
        {"/muster.v1.MemberService/CloseMember", {Rpc::kCloseMember}},
        {"/muster.v1.MemberService/ListMemberHistory", {Rpc::kListMemberHistory}},
+       {"/muster.v1.MemberService/WatchChanges", {Rpc::kWatchChanges, true}},
        {"/muster.v1.MemberService/GetServer", {Rpc::kGetServer}},
        {"/grpc.health.v1.Health/Check", {Rpc::kCheckHealth}},
        {"/grpc.health.v1.Health/Watch", {Rpc::kWatchHealth, true}},
