@@ -19,6 +19,7 @@
 
 namespace muster {
 
+class ChangeHub;
 class KeysUnderWay;
 
 // What GET /v1/server answers.
@@ -43,6 +44,7 @@ struct ApiDependencies {
   MemberWriter* writer = nullptr;
   MemberArchive* archive = nullptr;
   MemberSearch* search = nullptr;  // null: members are not searched
+  ChangeHub* changes = nullptr;    // null: changes are not streamed
   CallerDirectory* callers = nullptr;
   const IdentityCatalog* catalog = nullptr;
   const Keyring* keyring = nullptr;

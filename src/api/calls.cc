@@ -1,5 +1,7 @@
 #include "api/calls.h"
 
+#include <utility>
+
 #include "api/http_server.h"
 #include "api/problem.h"
 
@@ -101,6 +103,11 @@ void Calls::Fail(Call& call, const Error& error, std::string_view allow) {
   call.exchange->Send({status, kProblemContentType, head, body});
   if (status == 500) ledger_.LogFailure(call, error.message);
   End(call, status, error.reason);
+}
+
+void Calls::Stream(Call& call, std::string_view content_type, std::unique_ptr<HttpSource> source) {
+  HttpExchange exchange = *std::exchange(call.exchange, std::nullopt);
+  exchange.Stream({.status = 200, .content_type = content_type, .extra_headers = head_}, std::move(source));
 }
 
 void Calls::Refuse(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) {

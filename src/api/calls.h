@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,6 +54,9 @@ class Calls {
   void Answer(Call& call, int status, std::string_view content_type, std::string_view body,
               std::optional<Reason> reason = std::nullopt);
   void Fail(Call& call, const Error& error, std::string_view allow = {});
+  // Begins an answer that `source` writes; the call goes on until End, which `source` calls as its last act.
+  void Stream(Call& call, std::string_view content_type, std::unique_ptr<HttpSource> source);
+  void End(Call& call, int status, std::optional<Reason> reason);
   // Answers what the server could not take up (HttpHandler::Reject).
   void Refuse(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange);
   // What is answered while the server holds as much as it may (HttpRequest::crowded).
@@ -69,8 +73,6 @@ class Calls {
   CallLedger& ledger() { return ledger_; }
 
  private:
-  void End(Call& call, int status, std::optional<Reason> reason);
-
   CallPool<Call> pool_;
   std::string head_;
   std::string body_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "api/grpc_changes.h"
 #include "api/grpc_handler.h"
 #include "api/grpc_reflection.h"
 
@@ -24,7 +25,14 @@ GrpcApi::GrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader, const Ap
       batches_(calls_.ledger(), [this](Batch& batch) { AnswerBatch(batch); }),
       searches_(calls_.ledger(), dependencies, *reader,
                 [this](GrpcCall& call, const Result<Searches::Answer>& found) { AnswerSearch(call, found); }),
-      reader_(std::move(reader)) {}
+            reader_(std::move(reader)) {
+  if (dependencies.changes != nullptr) changes_.emplace(*dependencies.changes, calls_.ledger(), dependencies);
+}
+
+void GrpcApi::Tick() {
+  health_.Tick();
+  if (changes_) changes_->Tick();
+}
 
 bool GrpcApi::IsStreaming(std::string_view path) const { return RouteGrpcPath(path).is_streaming; }
 
@@ -75,7 +83,9 @@ Result<void> GrpcApi::Dispatch(GrpcCall& call, const GrpcRequest& request) {
 }
 
 std::unique_ptr<GrpcSource> GrpcApi::Open(const GrpcRequest& request, GrpcStream& stream) {
-  if (RouteGrpcPath(request.path).rpc == Rpc::kWatchHealth) return health_.Watch(request, stream);
+  const Rpc rpc = RouteGrpcPath(request.path).rpc;
+  if (rpc == Rpc::kWatchHealth) return health_.Watch(request, stream);
+  if (rpc == Rpc::kWatchChanges) return OpenChanges(calls_, changes_ ? &*changes_ : nullptr, request, stream);
   return OpenReflection(calls_, request, stream);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/api_dependencies.h"
+#include "api/change_stream.h"
 #include "api/grpc.h"
 #include "api/grpc_calls.h"
 #include "api/grpc_health.h"
@@ -27,7 +28,7 @@ class GrpcApi final : public GrpcHandler {
   void Handle(const GrpcRequest& request, GrpcExchange exchange) override;
   std::unique_ptr<GrpcSource> Open(const GrpcRequest& request, GrpcStream& stream) override;
   void Reject(const Error& error, const GrpcRequest& known, GrpcExchange exchange) override;
-  void Tick() override { health_.Tick(); }
+  void Tick() override;
 
  private:
   using Batch = MemberBatches<GrpcCall>::Batch;
@@ -72,6 +73,7 @@ class GrpcApi final : public GrpcHandler {
   std::string idempotency_key_;  // that had escapes
   GrpcCalls calls_;
   GrpcHealth health_;
+  std::optional<ChangeStreams> changes_;  // none: changes are not streamed
   MemberBatches<GrpcCall> batches_;
   Searches searches_;
   std::unique_ptr<MemberReader> reader_;  // goes first: replies that it still holds refer to the rest

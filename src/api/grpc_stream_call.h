@@ -24,6 +24,11 @@ class GrpcStreamCall {
   GrpcStreamCall(const GrpcStreamCall&) = delete;
   GrpcStreamCall& operator=(const GrpcStreamCall&) = delete;
 
+  // Says who calls. UNAUTHENTICATED, PERMISSION_DENIED.
+  Result<void> Admit(const GrpcMetadata& metadata, Scope scope) {
+    MUSTER_TRY(calls_.ledger().Authenticate(facts_, metadata.authorization));
+    return CallLedger::RequireScope(facts_, scope);
+  }
   bool ended() const { return ended_; }
   // As GrpcStream's; true when the stream is over, since nothing is waited for then.
   [[nodiscard]] bool Write(std::string_view message) { return ended_ || stream_.Write(message); }

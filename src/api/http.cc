@@ -28,6 +28,13 @@ void HttpExchange::Send(const Reply& reply) {
   sink->RemoveReference();
 }
 
+void HttpExchange::Stream(const Reply& head, std::unique_ptr<HttpSource> source) {
+  MUSTER_CHECK(sink_ != nullptr);
+  Sink* const sink = std::exchange(sink_, nullptr);
+  sink->Stream(ticket_, head, std::move(source));
+  sink->RemoveReference();
+}
+
 Result<void> HttpExchange::Hold(std::size_t bytes) {
   MUSTER_CHECK(sink_ != nullptr);
   if (bytes <= ticket_.held_bytes) return {};

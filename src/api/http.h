@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +49,34 @@ struct HttpRejection {
   std::string_view detail;  // static text; never repeats what was sent
 };
 
+// An answer of which nobody knows the end yet, while it is sent. On its loop's thread.
+class HttpStream {
+ public:
+  // False: the client does not keep up, and the source's OnRoom will be called. What is unsent is bounded by
+  // output_bytes_max; the last piece may exceed it.
+  [[nodiscard]] virtual bool HasRoom() = 0;
+  // Copies a piece, which must not be empty. Does nothing once the stream is over.
+  virtual void Write(std::string_view bytes) = 0;
+  // After what was written. The source is destroyed later, not during the call.
+  virtual void End() = 0;
+
+ protected:
+  ~HttpStream() = default;
+};
+
+// What feeds a stream. Destroyed when that is over, for whatever reason: ended, the connection gone, the client too
+// slow (it has taken nothing for write_timeout). Called on the loop's thread.
+class HttpSource {
+ public:
+  virtual ~HttpSource() = default;
+  // The head has left, once, before all others; `stream` outlives the source.
+  virtual void OnBegin(HttpStream& stream) = 0;
+  // After HasRoom was false: there is room again.
+  virtual void OnRoom() = 0;
+  // The server stops: say good-bye and End.
+  virtual void OnDrain() = 0;
+};
+
 // An answer larger than this needs HttpExchange::Hold before it is sent, unless what it tells has happened already.
 inline constexpr std::size_t kLargeAnswerBytes = 16 << 10;
 
@@ -69,6 +98,7 @@ class HttpExchange {
     Instant began;
     bool head = false;             // the answer leaves without its body
     bool says_keep_alive = false;  // an HTTP/1.0 client has to be told that the connection stays
+    bool takes_chunks = true;      // HTTP/1.1; else the end of a stream is that of its connection
     std::size_t held_bytes = 0;    // of Hold
   };
 
@@ -78,6 +108,8 @@ class HttpExchange {
    public:
     virtual EventLoop& loop() = 0;
     virtual void Answer(const Ticket& ticket, const Reply& reply) = 0;
+    // Begins a stream once all before it are answered.
+    virtual void Stream(const Ticket& ticket, const Reply& head, std::unique_ptr<HttpSource> source) = 0;
     // Finds room for `more` bytes of an answer that will have `bytes`; Answer gives it back.
     virtual Result<void> Hold(std::size_t bytes, std::size_t more) = 0;
     // The exchange was destroyed unanswered.
@@ -105,6 +137,9 @@ class HttpExchange {
   // Copies all it needs before it returns. Content-Length, Connection and Date are the server's business, and HEAD's
   // body is dropped there. Once.
   void Send(const Reply& reply);
+  // Instead of Send: an answer with the status and the fields of `head`, and a body that `source` writes as it comes.
+  // The connection takes no further request until it has ended. HEAD gets the head, and `source` is destroyed.
+  void Stream(const Reply& head, std::unique_ptr<HttpSource> source);
   // The answer may have `bytes`: they count as held by the server from here on, and the connection takes no further
   // request until it is sent. May be called again with more. OVERLOADED when the server holds too much already,
   // INVALID_ARGUMENT when no answer may be that large; what is held stays so. Not after Send.
@@ -129,6 +164,8 @@ class HttpHandler {
   // Answers a request that could not be parsed, taken up or answered (400, 408, 413, 414, 417, 431, 500, 501, 503,
   // 505). `known` has its method and its headers as far as they were read, and nothing else.
   virtual void Reject(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) = 0;
+  // About every 100 ms.
+  virtual void Tick() {}
 };
 
 }  // namespace muster

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "api/http_connection_stream.h"
 #include "api/http_loop.h"
 #include "api/http_response.h"
 #include "base/check.h"
@@ -66,6 +67,7 @@ void HttpConnection::Read() {
   if (!blocked_) moved_at_ = loop_.now();  // else taking its answers is what counts
   if (count == 0) {
     client_ended_ = true;
+    EndStreams();
   } else {
     Receive({buffer.data(), static_cast<std::size_t>(count)});
   }
@@ -136,7 +138,8 @@ void HttpConnection::Dispatch(HttpHead& head) {
   const HttpExchange::Ticket ticket{.sequence = output_.Begin(),
                                     .began = loop_.now(),
                                     .head = head.request.method == HttpMethod::kHead,
-                                    .says_keep_alive = head.keep_alive && head.request.version_minor == 0};
+                                    .says_keep_alive = head.keep_alive && head.request.version_minor == 0,
+                                    .takes_chunks = head.request.version_minor > 0};
   if (!head.keep_alive || loop_.draining()) {
     ended_ = true;
     last_sequence_ = ticket.sequence;
@@ -169,6 +172,11 @@ void HttpConnection::Answer(const HttpExchange::Ticket& ticket, const HttpExchan
   });
   loop_.metrics().CountAnswer(reply.status, now - ticket.began);
   stretch_bytes_ += reply.body.size();
+  if (!streams_.empty()) BeginStreams();
+  OnOutput();
+}
+
+void HttpConnection::OnOutput() {
   if (taking_) return;
   Account();
   if (!std::exchange(marked_, true)) loop_.Mark(*this);
@@ -199,6 +207,7 @@ void HttpConnection::Resume() {
   yielded_ = false;
   if (!is_open()) return;
   BeginStretch();
+  FeedStreams();
   TakeKept();
   Settle(false);
 }
@@ -229,6 +238,7 @@ bool HttpConnection::finished() const {
 // answers are missing that the turn may still bring, sending is left to the turn's end: one send for all of them.
 void HttpConnection::Settle(bool turn_ends) {
   if (lingering_) return;
+  ForgetStreams();
   while (true) {
     if (output_.under_way() == 0 && !ended_ && reader_.TakeContinue()) output_.AppendInterim(kContinue);
     if (!output_.empty()) {
@@ -246,6 +256,8 @@ void HttpConnection::Settle(bool turn_ends) {
     TakeKept();
   }
   if (finished()) return End();
+  if (cut_ && output_.empty()) return Close();
+  if (wants_room_ && HasStreamRoom() && !std::exchange(yielded_, true)) loop_.Yield(*this);
   Account();
   if (loop_.crowded() && mid_request() && !ended_ && input_.size() + reader_.held_bytes() > kSmallRequestBytes) {
     return GiveUp({.status = 503, .detail = "the server holds as much of other requests as it may; try again later"});

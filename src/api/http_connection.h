@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/asio_event_loop.h"
 #include "api/http.h"
@@ -28,7 +30,9 @@ class HttpLoop;
 //
 // A connection that waits for a request holds no buffer. Reading stops while pipeline_max requests or one large answer
 // are under way, or output_bytes_max bytes wait, so that the client's socket fills and not this process. One that has
-// answered much at a stretch goes on in the loop's next turn. Closing keeps the object until no HttpExchange refers to
+// answered much at a stretch goes on in the loop's next turn. A stream has the connection for itself from when it is
+// known to be one; requests behind it wait, and a client that ends its side ends it (http_connection_stream.cc).
+// Closing keeps the object until no HttpExchange refers to
 // it. One thread.
 class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, public TimerWheel::Timer {
  public:
@@ -58,6 +62,8 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   EventLoop& loop() override { return events_; }
   void Answer(const HttpExchange::Ticket& ticket, const HttpExchange::Reply& reply) override;
   Result<void> Hold(std::size_t bytes, std::size_t more) override;
+  void Stream(const HttpExchange::Ticket& ticket, const HttpExchange::Reply& head,
+              std::unique_ptr<HttpSource> source) override;
   void Abandon(const HttpExchange::Ticket& ticket) override;
   void OnReady(Ready ready) override;
   void OnTimer(Instant now) override;
@@ -67,6 +73,9 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
 
   // What the connection's one timer is for.
   enum class Wait : std::uint8_t { kNothing, kIdle, kHead, kBody, kAnswers, kWrite, kLinger };
+
+  // An answer that goes on, or waits until those before it are sent.
+  class Streaming;
 
   ~HttpConnection() override;
 
@@ -87,6 +96,15 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   void Dispatch(HttpHead& head);
   void Reject(const HttpRejection& rejection, const HttpRequest& known);
   void GiveUp(const HttpRejection& rejection);
+  // Something was answered: it leaves with what else the turn answers.
+  void OnOutput();
+  bool HasStreamRoom() const;
+  void BeginStreams();
+  void FeedStreams();
+  void DrainStreams();
+  // Ends those that go on, whose client listens no more.
+  void EndStreams();
+  void ForgetStreams();
   void BeginStretch();
   void Settle(bool turn_ends);
   bool Flush();
@@ -113,6 +131,8 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   bool client_ended_ = false;
   bool lingers_ = false;  // the last answer may meet unread input
   bool lingering_ = false;
+  bool cut_ = false;                          // a stream without chunks is over: so is the connection
+  bool wants_room_ = false;                   // a stream does
   std::uint64_t last_sequence_ = UINT64_MAX;  // the request whose answer says Connection: close
   std::size_t discarded_bytes_ = 0;
   std::size_t held_bytes_ = 0;     // of answers under way
@@ -122,6 +142,7 @@ class HttpConnection final : public HttpExchange::Sink, public SocketWatcher, pu
   std::int64_t accounted_bytes_ = 0;
   HttpRequestReader reader_;
   HttpOutput output_;
+  std::vector<std::unique_ptr<Streaming>> streams_;
   std::string input_;                   // received and not consumed; in memory of its own size, not of the pool
   HttpConnection* previous_ = nullptr;  // the loop's list
   HttpConnection* next_ = nullptr;

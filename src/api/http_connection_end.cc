@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "api/http_connection.h"
+#include "api/http_connection_stream.h"
 #include "api/http_loop.h"
 
 // How a connection waits, and how it ends.
@@ -89,7 +89,9 @@ void HttpConnection::Shed() {
 }
 
 void HttpConnection::Drain() {
-  if (lingering_ || ended_) return;
+  if (lingering_) return;
+  DrainStreams();
+  if (ended_) return;
   if (output_.under_way() > 0) {
     ended_ = true;
     lingers_ = true;  // the client did not know: requests may lie in the socket, or be on their way
@@ -115,6 +117,7 @@ void HttpConnection::Close() {
   if (!is_open()) return;
   loop_.wheel().Cancel(*this);
   output_.Drop();
+  streams_.clear();
   held_bytes_ = 0;
   ReleaseInput();
   reader_.Forget();

@@ -129,6 +129,7 @@ void HttpLoop::EndTurn() {
 void HttpLoop::Tick() {
   wheel_.Advance(ReadClock());
   acceptor_.Resume();
+  if (handler_ != nullptr) handler_->Tick();
   MakeRoom();
   if (draining_ && now_ >= drain_until_) CloseAll();
 }

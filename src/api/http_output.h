@@ -39,6 +39,19 @@ class HttpOutput {
     if (!parked_.empty()) Unpark();
   }
 
+  // The answer of request `sequence` leaves piece by piece: appended to what is returned, once all before it are
+  // answered, until Finish.
+  bool is_next(std::uint64_t sequence) const { return sequence == answered_; }
+  std::string& Continue(std::uint64_t sequence) {
+    MUSTER_CHECK(is_next(sequence));
+    return Tail();
+  }
+  void Finish(std::uint64_t sequence) {
+    MUSTER_CHECK(is_next(sequence));
+    ++answered_;
+    if (!parked_.empty()) Unpark();
+  }
+
   // Adds a header line to the answer of request `sequence` when that waits for others before it; nothing otherwise.
   void AddLine(std::uint64_t sequence, std::string_view line);
 
@@ -47,6 +60,7 @@ class HttpOutput {
 
   std::string_view unsent() const { return std::string_view(buffer_).substr(sent_); }
   bool empty() const { return sent_ == buffer_.size(); }
+  std::size_t unsent_bytes() const { return buffer_.size() - sent_; }
   // Everything that waits: unsent, and parked.
   std::size_t bytes() const { return buffer_.size() - sent_ + parked_bytes_; }
   // Everything that takes memory: what has left may still lie before what has not. The memory is at most twice that,

@@ -25,6 +25,7 @@ constexpr StatusLine kStatusLines[] = {
     {404, "HTTP/1.1 404 Not Found\r\n"},
     {201, "HTTP/1.1 201 Created\r\n"},
     {304, "HTTP/1.1 304 Not Modified\r\n"},
+    {410, "HTTP/1.1 410 Gone\r\n"},
     {409, "HTTP/1.1 409 Conflict\r\n"},
     {412, "HTTP/1.1 412 Precondition Failed\r\n"},
     {429, "HTTP/1.1 429 Too Many Requests\r\n"},
@@ -106,7 +107,7 @@ void HttpDateLine::Make(Instant now) {
 
 void AppendHttpResponse(std::string& output, const HttpExchange::Reply& reply, const HttpResponseFrame& frame) {
   MUSTER_CHECK(reply.status >= 200 && reply.status <= 599);
-  const bool has_length = reply.status != 204 && reply.status != 304;
+  const bool has_length = reply.status != 204 && reply.status != 304 && !frame.streams;
   const std::string_view body = has_length && !frame.head ? reply.body : std::string_view();
   const std::size_t before = output.size();
   const std::size_t most =
@@ -121,6 +122,7 @@ void AppendHttpResponse(std::string& output, const HttpExchange::Reply& reply, c
     }
     if (!reply.content_type.empty()) at = Put(Put(Put(at, "Content-Type: "), reply.content_type), "\r\n");
     if (has_length) at = Put(PutNumber(Put(at, "Content-Length: "), reply.body.size()), "\r\n");
+    if (frame.chunks) at = Put(at, "Transfer-Encoding: chunked\r\n");
     at = Put(Put(Put(at, reply.extra_headers), "\r\n"), body);
     return static_cast<std::size_t>(at - data);
   });

@@ -33,9 +33,12 @@ struct HttpResponseFrame {
   bool head = false;        // the length of the body, but not the body
   bool says_close = false;  // the last answer of its connection
   bool says_keep_alive = false;
+  bool streams = false;  // the body follows
+  bool chunks = false;   // as chunks
 };
 
-// Appends one answer. Content-Length is there unless the status forbids it (204, 304), so an answer always has an end.
+// Appends one answer. Content-Length is there unless the status forbids it (204, 304), so an answer always has an end;
+// of a stream it is the last chunk, or the end of the connection.
 void AppendHttpResponse(std::string& output, const HttpExchange::Reply& reply, const HttpResponseFrame& frame);
 
 }  // namespace muster

@@ -24,7 +24,13 @@ MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> read
       batches_(calls_.ledger(), [this](Batch& batch) { AnswerBatch(batch); }),
       searches_(calls_.ledger(), dependencies, *reader,
                 [this](Call& call, const Result<Searches::Answer>& found) { AnswerSearch(call, found); }),
-      reader_(std::move(reader)) {}
+            reader_(std::move(reader)) {
+  if (dependencies.changes != nullptr) changes_.emplace(*dependencies.changes, calls_.ledger(), dependencies);
+}
+
+void MemberHandler::Tick() {
+  if (changes_) changes_->Tick();
+}
 
 void MemberHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
   const RequestHeaders headers = RequestHeaders::Scan(request.headers);
@@ -57,6 +63,8 @@ Result<void> MemberHandler::Dispatch(Call& call, const Input& input) {
       return BatchResolve(call, input);
     case Rpc::kSearchMembers:
       return Search(call, input);
+    case Rpc::kWatchChanges:
+      return WatchChanges(call, input);
     case Rpc::kListMemberHistory:
       return ListHistory(call, input);
     case Rpc::kGetServer:

@@ -27,6 +27,7 @@ class CountingSink final : public HttpExchange::Sink {
     output.clear();
     output.append(reply.extra_headers).append(reply.body);
   }
+  void Stream(const HttpExchange::Ticket&, const HttpExchange::Reply&, std::unique_ptr<HttpSource>) override {}
   Result<void> Hold(std::size_t, std::size_t) override { return {}; }
   void Abandon(const HttpExchange::Ticket&) override {}
   std::string output;

@@ -10,6 +10,7 @@
 
 #include "api/api_dependencies.h"
 #include "api/calls.h"
+#include "api/change_stream.h"
 #include "api/member_batch.h"
 #include "api/member_json.h"
 #include "api/member_searches.h"
@@ -25,14 +26,15 @@ inline constexpr std::int64_t kHistoryPageMax = 100;
 inline constexpr std::int64_t kHistoryPageDefault = 50;
 
 // The HttpHandler of member_api.h. One verb a method; a verb that returns an error has not answered, all others have or
-// will. Reads are in member_reads.cc, batches in member_batches.cc, searches in
-// member_search.cc, writes in member_writes.cc.
+// will. Reads are in member_reads.cc, batches in member_batches.cc, searches in member_search.cc, the stream of changes
+// in member_changes.cc, writes in member_writes.cc.
 class MemberHandler final : public HttpHandler {
  public:
   MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies);
 
   void Handle(const HttpRequest& request, HttpExchange exchange) override;
   void Reject(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) override;
+  void Tick() override;
 
  private:
   // What a verb is given beside its call; views into the request.
@@ -59,6 +61,8 @@ class MemberHandler final : public HttpHandler {
 
   Result<void> Search(Call& call, const Input& input);
   void AnswerSearch(Call& call, const Result<Searches::Answer>& found);
+
+  Result<void> WatchChanges(Call& call, const Input& input);
 
   Result<void> Register(Call& call, const Input& input);
   Result<void> Update(Call& call, const Input& input);
@@ -91,6 +95,7 @@ class MemberHandler final : public HttpHandler {
   std::string idempotency_key_;  // that had escapes
   std::string path_;             // of a request whose path had escapes
   Calls calls_;
+  std::optional<ChangeStreams> changes_;  // none: changes are not streamed
   MemberBatches<Call> batches_;
   Searches searches_;
   std::unique_ptr<MemberReader> reader_;  // goes first: replies that it still holds refer to the rest

@@ -25,6 +25,7 @@ enum class Rpc : std::uint8_t {
   kCloseMember,
   kListMemberHistory,
   kSearchMembers,
+  kWatchChanges,
   kGetServer,
   kLive,
   kReady,

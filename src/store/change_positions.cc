@@ -19,7 +19,8 @@ class ChangePositions::Registration final : public ChangeFeed::Subscription {
   const Wakes::iterator place_;
 };
 
-ChangePositions::ChangePositions(std::size_t files, std::int64_t last) : last_(last), first_under_way_(files) {
+ChangePositions::ChangePositions(std::size_t files, std::int64_t last, std::int64_t before_earliest)
+    : last_(last), before_earliest_(before_earliest), first_under_way_(files) {
   for (auto& first : first_under_way_) first.store(kNone);
 }
 
@@ -36,6 +37,12 @@ std::int64_t ChangePositions::Readable() const {
   std::int64_t readable = last_.load();
   for (const auto& first : first_under_way_) readable = std::min(readable, first.load() - 1);
   return readable;
+}
+
+void ChangePositions::Expire(std::int64_t position) {
+  std::int64_t known = before_earliest_.load();
+  while (known < position && !before_earliest_.compare_exchange_weak(known, position)) {
+  }
 }
 
 void ChangePositions::Notify() {

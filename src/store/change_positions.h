@@ -23,8 +23,8 @@ namespace muster {
 // files a group that is rolled back leaves a gap; with one it gives its positions back. Thread-safe.
 class ChangePositions {
  public:
-  // `last`: the newest position in any file.
-  ChangePositions(std::size_t files, std::int64_t last);
+  // `last`: the newest position in any file; `before_earliest`: changes up to it cannot be read.
+  ChangePositions(std::size_t files, std::int64_t last, std::int64_t before_earliest = 0);
 
   void Begin(std::size_t file);
   std::int64_t Take() { return last_.fetch_add(1) + 1; }
@@ -33,6 +33,11 @@ class ChangePositions {
 
   // May fall a little behind what it said before, while a group begins.
   std::int64_t Readable() const;
+
+  // Changes up to `position` are about to be forgotten.
+  void Expire(std::int64_t position);
+  // To be asked once the snapshots that are read are open: what they lack is not after it.
+  std::int64_t before_earliest() const { return before_earliest_.load(); }
 
   // Tells subscribers that there may be more to read.
   void Notify();
@@ -45,6 +50,7 @@ class ChangePositions {
   static constexpr std::int64_t kNone = INT64_MAX;
 
   std::atomic<std::int64_t> last_;
+  std::atomic<std::int64_t> before_earliest_;
   std::vector<std::atomic<std::int64_t>> first_under_way_;  // by file: positions from here on may not be committed
   std::atomic<std::size_t> subscribers_{0};
   std::mutex mutex_;

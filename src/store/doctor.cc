@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/encoding.h"
+#include "store/change_retention.h"
 #include "store/data_directory.h"
 #include "store/doctor_history.h"
 #include "store/doctor_numbers.h"
@@ -176,10 +177,11 @@ Result<void> Examiner::CountRows(File& file) {
   counts.lookups += static_cast<std::uint64_t>(lookups);
   counts.changes += static_cast<std::uint64_t>(changes);
   counts.history += static_cast<std::uint64_t>(history);
-  if (changes != history) {
+  MUSTER_ASSIGN(const ForgottenChanges forgotten, ReadForgottenChanges(file.database));
+  if (changes + forgotten.count != history) {
     report_.Add("CHANGE_COUNT_DIFFERS", file.path,
-                std::to_string(changes) + " changes and " + std::to_string(history) +
-                    " rows of history, which come in pairs; restore a backup");
+                std::to_string(changes) + " changes, " + std::to_string(forgotten.count) + " forgotten ones and " +
+                    std::to_string(history) + " rows of history, which come in pairs; restore a backup");
   }
   MUSTER_ASSIGN(
       const std::int64_t counted,
@@ -323,7 +325,8 @@ Result<void> Examiner::CheckChanges(File& file) {
                 file.database.Prepare("SELECT c.position, c.member_id, c.version, h.version IS NOT NULL FROM change c "
                                       "LEFT JOIN history h ON h.member_id = c.member_id AND h.version = c.version "
                                       "AND h.type = c.type AND h.time = c.time ORDER BY c.position"));
-  std::int64_t previous = 0;
+  MUSTER_ASSIGN(const ForgottenChanges forgotten, ReadForgottenChanges(file.database));
+  std::int64_t previous = forgotten.to;
   for (;;) {
     MUSTER_ASSIGN(const bool found, scan.Step());
     if (!found) return {};

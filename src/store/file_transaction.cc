@@ -74,6 +74,7 @@ Result<void> FileTransaction::Prepare() {
   MUSTER_ASSIGN(select_range_, database_.Prepare("SELECT first, lines FROM import_range ORDER BY first DESC LIMIT 1"));
   MUSTER_ASSIGN(insert_range_, database_.Prepare("INSERT INTO import_range(first, lines) VALUES(?1, ?2)"));
   MUSTER_TRY(records_.Prepare(database_));
+  MUSTER_TRY(retention_.Prepare(database_));
   return ReadCounters();
 }
 
@@ -251,6 +252,17 @@ Result<std::uint64_t> FileTransaction::ForgetOperations(Timestamp before, Operat
   const auto forgotten = static_cast<std::uint64_t>(database_.RowsChanged());
   wrote_ = wrote_ || forgotten > 0;  // the commit of nothing says nothing about the disk
   return forgotten;
+}
+
+Result<std::uint64_t> FileTransaction::ForgetChanges(Timestamp before, std::int64_t keep_max, std::int64_t limit) {
+  const std::int64_t surplus = positions_->Readable() - keep_max;
+  MUSTER_ASSIGN(const ForgottenChanges found, Note(retention_.Find(before, surplus, counters_.position, limit)));
+  if (found.count == 0) return 0;
+  // Before the commit: who reads a snapshot without them knows that they are gone.
+  positions_->Expire(found.to);
+  wrote_ = true;
+  MUSTER_TRY(Note(retention_.Forget(found)));
+  return static_cast<std::uint64_t>(found.count);
 }
 
 Result<std::int64_t> FileTransaction::ReserveRange(std::uint64_t lines, std::uint16_t first_sequence) {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "domain/ports/shard_store.h"
 #include "store/change_positions.h"
+#include "store/change_retention.h"
 #include "store/member_codec.h"
 #include "store/record_table.h"
 #include "store/schema.h"
@@ -51,6 +52,9 @@ class FileTransaction final : public ShardTransaction {
   Result<std::uint64_t> ForgetOperations(Timestamp before, OperationId below, std::int64_t limit);
   // Of the answers deletes up to `limit` that were kept before `before`; answers how many.
   Result<std::uint64_t> ForgetAnswers(Timestamp before, std::int64_t limit);
+  // Forgets the oldest changes of the stream, `limit` at most: those that were made before `before`, or are not among
+  // the `keep_max` newest of all files. Readers are kept from them first. Answers how many.
+  Result<std::uint64_t> ForgetChanges(Timestamp before, std::int64_t keep_max, std::int64_t limit);
   // Of the first file: gives the next `lines` numbers to an import; answers the first. LIMIT_EXCEEDED.
   Result<std::int64_t> ReserveRange(std::uint64_t lines, std::uint16_t first_sequence);
   // Writes a row that means nothing: whether the file can be written.
@@ -124,6 +128,7 @@ class FileTransaction final : public ShardTransaction {
   Statement select_operation_, replace_operation_, forget_operations_, replace_probe_;
   Statement select_range_, insert_range_;
   RecordTable records_;
+  ChangeRetention retention_;
 
   ChangePositions* positions_ = nullptr;
   Counters counters_;  // with what is not committed yet

@@ -29,6 +29,8 @@ inline constexpr std::int64_t kWalPagesMax = 16384;
 inline constexpr Duration kProbeEvery = std::chrono::seconds(1);
 // Outcomes that one call of ForgetOperations deletes at most.
 inline constexpr std::int64_t kForgetMax = 10'000;
+// The same of ForgetChanges: some milliseconds of the writer.
+inline constexpr std::int64_t kForgetChangesMax = 5'000;
 
 struct WriterMetrics {
   WriterMetrics(MetricRegistry& registry, const MetricLabels& labels);

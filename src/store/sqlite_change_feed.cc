@@ -9,6 +9,9 @@
 namespace muster {
 namespace {
 
+// Most pages at the end of the stream are short.
+constexpr std::size_t kReservedEvents = 512;
+
 // The changes of one file between two positions. Whatever way it is left, it ends its snapshot.
 class ChangeCursor {
  public:
@@ -41,9 +44,8 @@ class ChangeCursor {
 }  // namespace
 
 Result<std::unique_ptr<SqliteChangeFeed>> SqliteChangeFeed::Open(const std::vector<std::string>& paths,
-                                                                 ChangePositions& positions,
-                                                                 std::int64_t before_earliest) {
-  std::unique_ptr<SqliteChangeFeed> feed(new SqliteChangeFeed(positions, before_earliest));
+                                                                 ChangePositions& positions) {
+  std::unique_ptr<SqliteChangeFeed> feed(new SqliteChangeFeed(positions));
   for (const std::string& path : paths) {
     MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kRead));
     auto file = std::make_unique<File>(std::move(database));
@@ -55,21 +57,28 @@ Result<std::unique_ptr<SqliteChangeFeed>> SqliteChangeFeed::Open(const std::vect
   return feed;
 }
 
+Result<void> SqliteChangeFeed::CheckKept(std::int64_t after) const {
+  if (after >= positions_.before_earliest()) return {};
+  return Fail(Reason::kPositionExpired, "changes after position " + std::to_string(after) +
+                                            " are not kept any more: begin with \"earliest\", or with \"latest\" "
+                                            "after an export");
+}
+
 Result<ChangeFeed::Page> SqliteChangeFeed::Read(std::int64_t after, std::size_t limit) {
   const std::int64_t until = positions_.Readable();
-  if (after < before_earliest_) {
-    return Fail(Reason::kPositionExpired, "changes after position " + std::to_string(after) +
-                                              " are not kept any more: begin with \"earliest\", or with \"latest\" "
-                                              "after an export");
-  }
   Page page{.events = {}, .next = after};
-  if (until <= after) return page;
+  if (until <= after) {
+    MUSTER_TRY(CheckKept(after));
+    return page;
+  }
   std::lock_guard lock(mutex_);
   std::vector<std::unique_ptr<ChangeCursor>> cursors;
   for (const auto& file : files_) {
     cursors.push_back(std::make_unique<ChangeCursor>(file->scan, after, until, limit));
     MUSTER_TRY(cursors.back()->Advance());
   }
+  MUSTER_TRY(CheckKept(after));
+  page.events.reserve(std::min(limit, kReservedEvents));
   while (page.events.size() < limit) {
     ChangeCursor* lowest = nullptr;
     for (const auto& cursor : cursors) {
@@ -87,7 +96,8 @@ Result<ChangeFeed::Page> SqliteChangeFeed::Read(std::int64_t after, std::size_t 
 }
 
 Result<ChangeFeed::Bounds> SqliteChangeFeed::ReadBounds() {
-  return Bounds{.before_earliest = before_earliest_, .latest = std::max(positions_.Readable(), before_earliest_)};
+  const std::int64_t before_earliest = positions_.before_earliest();
+  return Bounds{.before_earliest = before_earliest, .latest = std::max(positions_.Readable(), before_earliest)};
 }
 
 }  // namespace muster

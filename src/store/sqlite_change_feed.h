@@ -15,9 +15,8 @@ namespace muster {
 // The change tables of all files as one stream, with a connection a file of its own. One call runs at a time.
 class SqliteChangeFeed final : public ChangeFeed {
  public:
-  // `before_earliest`: positions up to it are not of one stream.
   static Result<std::unique_ptr<SqliteChangeFeed>> Open(const std::vector<std::string>& paths,
-                                                        ChangePositions& positions, std::int64_t before_earliest);
+                                                        ChangePositions& positions);
 
   Result<Page> Read(std::int64_t after, std::size_t limit) override;
   Result<Bounds> ReadBounds() override;
@@ -26,17 +25,18 @@ class SqliteChangeFeed final : public ChangeFeed {
   }
 
  private:
+  // With the snapshots open. POSITION_EXPIRED.
+  Result<void> CheckKept(std::int64_t after) const;
+
   struct File {
     explicit File(Database opened) : database(std::move(opened)) {}
     Database database;
     Statement scan;
   };
 
-  SqliteChangeFeed(ChangePositions& positions, std::int64_t before_earliest)
-      : positions_(positions), before_earliest_(before_earliest) {}
+  explicit SqliteChangeFeed(ChangePositions& positions) : positions_(positions) {}
 
   ChangePositions& positions_;
-  const std::int64_t before_earliest_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<File>> files_;
 };

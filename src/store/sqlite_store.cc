@@ -17,7 +17,7 @@
 namespace muster {
 namespace {
 
-class SqliteStoreImpl final : public SqliteStore, public ShardStore, public ImportRanges {
+class SqliteStoreImpl final : public SqliteStore, public ShardStore, public ImportRanges, public ChangeKeeper {
  public:
   SqliteStoreImpl(DirectoryLock lock, std::vector<std::string> paths, const SqliteOptions& options,
                   const SqliteDependencies& dependencies, std::unique_ptr<SqliteArchive> archive,
@@ -40,6 +40,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
   MemberArchive& archive() override { return *archive_; }
   ImportRanges& import_ranges() override { return *this; }
   ChangeFeed& change_feed() override { return *change_feed_; }
+  ChangeKeeper& change_keeper() override { return *this; }
   std::int64_t newest_number() const override { return newest_number_; }
 
   Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) override {
@@ -102,6 +103,13 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
                      std::move_only_function<void(Result<std::uint64_t>)> done) override {
     RunForgetting(database, std::move(done),
                   [before](FileTransaction& file) { return file.ForgetAnswers(before, kForgetMax); });
+  }
+
+  void ForgetChanges(std::uint32_t database, Timestamp before, std::int64_t keep_max,
+                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
+    RunForgetting(database, std::move(done), [before, keep_max](FileTransaction& file) {
+      return file.ForgetChanges(before, keep_max, kForgetChangesMax);
+    });
   }
 
   void Reserve(std::uint64_t lines, Given given) override {
@@ -229,12 +237,14 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
   MUSTER_ASSIGN(const std::vector<std::string> paths, EnsureFiles(directory, options.files, *dependencies.random));
 
   MUSTER_ASSIGN(std::vector<Database> databases, OpenForWriting(paths, options.files, dependencies));
-  std::int64_t feed_start = 0;
+  std::int64_t before_earliest = 0;
   for (Database& database : databases) {
     MUSTER_TRY(PrepareForWriting(database, options, dependencies));
+    MUSTER_ASSIGN(const ForgottenChanges forgotten, ReadForgottenChanges(database));
+    before_earliest = std::max(before_earliest, forgotten.to);
     if (paths.size() == 1) continue;
     MUSTER_ASSIGN(const std::int64_t start, ReadFeedStart(database));
-    feed_start = std::max(feed_start, start);
+    before_earliest = std::max(before_earliest, start);
   }
   MUSTER_ASSIGN(std::unique_ptr<SqliteArchive> archive,
                 SqliteArchive::Open(paths, *dependencies.keyring, *dependencies.random));
@@ -251,8 +261,8 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
     newest_number = std::max(newest_number, file->newest_number());
     last_position = std::max(last_position, file->last_position());
   }
-  auto positions = std::make_unique<ChangePositions>(files.size(), last_position);
-  MUSTER_ASSIGN(std::unique_ptr<SqliteChangeFeed> feed, SqliteChangeFeed::Open(paths, *positions, feed_start));
+  auto positions = std::make_unique<ChangePositions>(files.size(), last_position, before_earliest);
+  MUSTER_ASSIGN(std::unique_ptr<SqliteChangeFeed> feed, SqliteChangeFeed::Open(paths, *positions));
   // Nothing can fail from here on: threads start.
   std::vector<std::unique_ptr<GroupCommitter>> writers;
   writers.reserve(paths.size());

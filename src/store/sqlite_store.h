@@ -59,6 +59,7 @@ class SqliteStore {
   virtual MemberArchive& archive() = 0;
   virtual ImportRanges& import_ranges() = 0;
   virtual ChangeFeed& change_feed() = 0;
+  virtual ChangeKeeper& change_keeper() = 0;
   // The leaf of a route tree: gathers the reads of a turn into one read transaction. Source: primary.
   virtual Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) = 0;
 

@@ -132,6 +132,14 @@ Task<Result<std::uint64_t>> ForgetAnswers(ShardStore& shards, std::uint32_t data
   co_return co_await Callback<Result<std::uint64_t>>(std::move(begin));
 }
 
+Task<Result<std::uint64_t>> ForgetChanges(ChangeKeeper& keeper, Timestamp now, std::uint32_t database,
+                                          Duration retention, std::int64_t keep_max) {
+  auto begin = [&keeper, database, before = now - retention, keep_max](auto done) {
+    keeper.ForgetChanges(database, before, keep_max, std::move(done));
+  };
+  co_return co_await Callback<Result<std::uint64_t>>(std::move(begin));
+}
+
 void SweeperOptions::Declare(OptionRegistry& options) {
   options.AddDuration(
       "store.sweeper.period", &period_ms,
@@ -145,10 +153,18 @@ void SweeperOptions::Declare(OptionRegistry& options) {
   options.AddDuration("store.idempotency.retention", &answers_ms,
                       "How long the answer to a request with an Idempotency-Key is kept, at least.",
                       {.min = 60'000, .max = 30LL * 86'400'000});
+  options.AddDuration("store.changes.retention", &changes_ms,
+                      "How long a change can be read from the stream of changes; the history of its member keeps it.",
+                      {.min = 1'000, .max = 3'660LL * 86'400'000});
+  options.AddInteger("store.changes.keep_max", &changes_max,
+                     "How many changes the stream keeps at most, also when they are younger; some 40 bytes each.",
+                     {.min = 1'000, .max = 1LL << 40});
 }
 
-Sweeper::Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logger, MetricRegistry& metrics)
+Sweeper::Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logger, MetricRegistry& metrics,
+                 ChangeKeeper* changes)
     : shards_(shards),
+      changes_(changes),
       options_(options),
       logger_(logger),
       examined_(
@@ -159,6 +175,8 @@ Sweeper::Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logg
                                     "Outcomes of old binding operations the sweeper forgot.")),
       forgotten_answers_(metrics.AddCounter("muster_store_sweeper_answers_forgotten_total",
                                             "Answers kept for Idempotency-Keys that the sweeper forgot.")),
+      forgotten_changes_(metrics.AddCounter("muster_store_sweeper_changes_forgotten_total",
+                                            "Changes that the sweeper removed from the stream.")),
       failures_(
           metrics.AddCounter("muster_store_sweeper_failures_total",
                              "Steps of the sweeper that failed, and identities whose member it could not read.")) {
@@ -199,7 +217,8 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
   bool is_first = true;
   bool more_to_forget = true;
   bool more_answers = true;
-  while (is_first || after != IdentityKey{} || more_to_forget || more_answers) {
+  bool more_changes = changes_ != nullptr;
+  while (is_first || after != IdentityKey{} || more_to_forget || more_answers || more_changes) {
     if (!Wait(options_.pause_ms)) return;
     if (more_to_forget) {
       // A store forgets a bounded number at a time.
@@ -214,6 +233,14 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
       if (!forgotten) return note(forgotten.error());
       forgotten_answers_.Add(*forgotten);
       more_answers = *forgotten > 0;
+    }
+    if (more_changes) {
+      const Result<std::uint64_t> forgotten =
+          RunToEnd(ForgetChanges(*changes_, shards_.Now(database), database,
+                                 std::chrono::milliseconds(options_.changes_ms), options_.changes_max));
+      if (!forgotten) return note(forgotten.error());
+      forgotten_changes_.Add(*forgotten);
+      more_changes = *forgotten > 0;
     }
     if (is_first || after != IdentityKey{}) {
       const auto step = RunToEnd(SweepLookups(shards_, database, after, static_cast<std::size_t>(options_.batch)));

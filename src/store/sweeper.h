@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/options.h"
 #include "base/task.h"
+#include "domain/ports/change_feed.h"
 #include "domain/ports/shard_store.h"
 
 namespace muster {
@@ -32,13 +33,20 @@ Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t datab
 Task<Result<std::uint64_t>> ForgetOutcomes(ShardStore& shards, std::uint32_t database);
 Task<Result<std::uint64_t>> ForgetAnswers(ShardStore& shards, std::uint32_t database, Duration retention);
 
+// Forgets events of the change feed that are older than `retention`, or more than `keep_max`.
+Task<Result<std::uint64_t>> ForgetChanges(ChangeKeeper& keeper, Timestamp now, std::uint32_t database,
+                                          Duration retention, std::int64_t keep_max);
+
 struct SweeperOptions {
   std::int64_t period_ms = 60'000;       // from the end of one walk over all databases to the next
   std::int64_t pause_ms = 100;           // after each batch
   std::int64_t batch = 256;              // lookup rows in one step
   std::int64_t answers_ms = 86'400'000;  // how long answers are kept for requests that are sent again
 
-  void Declare(OptionRegistry& options);  // store.sweeper.*
+  std::int64_t changes_ms = 7LL * 86'400'000;  // how long changes can be read from the stream
+  std::int64_t changes_max = 100'000'000;      // how many
+
+  void Declare(OptionRegistry& options);  // store.sweeper.*, store.idempotency.*, store.changes.*
 };
 
 // Walks all databases for ever in the background, one small batch at a time with a pause after each, so that it costs
@@ -48,7 +56,9 @@ struct SweeperOptions {
 // before the store closes. The destructor stops.
 class Sweeper {
  public:
-  Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logger, MetricRegistry& metrics);
+  // `changes` is null where the change stream is kept for ever.
+  Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logger, MetricRegistry& metrics,
+          ChangeKeeper* changes = nullptr);
   ~Sweeper();
   Sweeper(const Sweeper&) = delete;
 
@@ -62,12 +72,14 @@ class Sweeper {
   bool Wait(std::int64_t milliseconds);
 
   ShardStore& shards_;
+  ChangeKeeper* const changes_;
   const SweeperOptions options_;
   Logger& logger_;
   Counter& examined_;
   Counter& freed_;
   Counter& forgotten_;
   Counter& forgotten_answers_;
+  Counter& forgotten_changes_;
   Counter& failures_;
   std::vector<std::uint32_t> databases_;
 

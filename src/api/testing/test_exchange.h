@@ -49,7 +49,7 @@ class TestLoop final : public EventLoop {
   std::deque<Work> queue_;
 };
 
-struct Response {
+struct Response : HttpStream {
   bool answered = false;
   bool abandoned = false;
   int status = 0;
@@ -58,6 +58,15 @@ struct Response {
   std::string body;
   std::size_t held = 0;             // what the handler held for it, in all
   std::size_t hold_max = SIZE_MAX;  // beyond, the server has no room
+
+  // Of a stream, whose pieces are in `body`.
+  std::shared_ptr<HttpSource> source;
+  std::size_t room = SIZE_MAX;  // of body
+  bool ended = false;
+
+  bool HasRoom() override { return body.size() < room; }
+  void Write(std::string_view bytes) override { body.append(bytes); }
+  void End() override { ended = true; }
 
   // The value of a header; empty when absent.
   std::string Header(std::string_view name) const {
@@ -80,6 +89,15 @@ class TestSink final : public HttpExchange::Sink {
     response_->content_type = reply.content_type;
     response_->headers = reply.extra_headers;
     response_->body = reply.body;
+  }
+  // The stream goes on in the response, which a test drives.
+  void Stream(const HttpExchange::Ticket&, const HttpExchange::Reply& head,
+              std::unique_ptr<HttpSource> source) override {
+    response_->status = head.status;
+    response_->content_type = head.content_type;
+    response_->headers = head.extra_headers;
+    response_->source = std::move(source);
+    response_->source->OnBegin(*response_);
   }
   Result<void> Hold(std::size_t bytes, std::size_t more) override {
     if (bytes > response_->hold_max) return Fail(Reason::kOverloaded, "no room");

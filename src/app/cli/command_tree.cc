@@ -47,6 +47,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(CommandContext& context) {
   AddMemberCommands(*root, context);
   AddImportCommand(*root, context);
   AddExportCommand(*root, context);
+  AddChangesCommand(*root, context);
   AddRoutesCommand(*root, context);
   AddCallersCommands(*root, context);
   AddBenchCommand(*root, context);

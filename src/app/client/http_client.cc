@@ -36,11 +36,33 @@ std::size_t AddHeader(char* data, std::size_t size, std::size_t count, void* tar
   return size * count;
 }
 
-struct HeaderLines {
-  curl_slist* lines = nullptr;
-  ~HeaderLines() { curl_slist_free_all(lines); }
-  void Add(const std::string& line) { lines = curl_slist_append(lines, line.c_str()); }
+int StatusOf(CURL* curl) {
+  long status = 0;
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  return static_cast<int>(status);
+}
+
+// Where the body of an answer that goes on is taken to.
+struct StreamTarget {
+  CURL* curl;
+  HttpReply& reply;
+  const std::function<bool(std::string_view)>& take;
+  const std::function<bool()>& goes_on;
+  bool is_ended = false;  // by one of them
 };
+
+std::size_t TakePiece(char* data, std::size_t size, std::size_t count, void* opaque) {
+  auto& target = *static_cast<StreamTarget*>(opaque);
+  if (StatusOf(target.curl) != 200) return AppendBody(data, size, count, &target.reply.body);
+  target.is_ended = !target.take({data, size * count});
+  return target.is_ended ? CURL_WRITEFUNC_ERROR : size * count;
+}
+
+int AskWhetherToGoOn(void* opaque, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  auto& target = *static_cast<StreamTarget*>(opaque);
+  target.is_ended = target.is_ended || !target.goes_on();
+  return target.is_ended ? 1 : 0;
+}
 
 std::string Explain(CURLcode code, const std::string& url, const char* detail, std::chrono::milliseconds timeout) {
   switch (code) {
@@ -61,6 +83,12 @@ std::string Explain(CURLcode code, const std::string& url, const char* detail, s
 
 }  // namespace
 
+struct HttpClient::HeaderLines {
+  curl_slist* lines = nullptr;
+  ~HeaderLines() { curl_slist_free_all(lines); }
+  void Add(const std::string& line) { lines = curl_slist_append(lines, line.c_str()); }
+};
+
 struct HttpClient::State {
   CURL* handle = nullptr;
   std::array<char, CURL_ERROR_SIZE> detail{};
@@ -80,25 +108,23 @@ HttpClient::~HttpClient() {
 
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 
-Outcome<HttpReply> HttpClient::Send(const Request& request) {
+// What is the same for any answer; `lines` must stay until it is there.
+void HttpClient::Prepare(const Request& request, HttpReply& reply, HeaderLines& lines) {
   CURL* const curl = state_->handle;
   curl_easy_reset(curl);  // keeps the connection
   state_->detail[0] = '\0';
   const std::string url = options_.base_url + request.path;
   const std::string method(request.method);
-  HeaderLines lines;
   if (!options_.key.empty()) lines.Add("Authorization: Bearer " + options_.key);
   for (const auto& [name, value] : request.headers) lines.Add(fmt::format("{}: {}", name, value));
   lines.Add(request.expect_continue ? "Expect: 100-continue" : "Expect:");
 
-  HttpReply reply;
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, state_->detail.data());
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(options_.timeout.count()));
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, AppendBody);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply.body);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, AddHeader);
@@ -111,14 +137,44 @@ Outcome<HttpReply> HttpClient::Send(const Request& request) {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data() == nullptr ? "" : request.body.data());
   }
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines.lines);
-  const CURLcode code = curl_easy_perform(curl);
+}
+
+Outcome<HttpReply> HttpClient::Finish(HttpReply reply, int code) {
   if (code != CURLE_OK) {
-    return Fails(ExitCode::kUnavailable, Explain(code, options_.base_url, state_->detail.data(), options_.timeout));
+    return Fails(ExitCode::kUnavailable,
+                 Explain(static_cast<CURLcode>(code), options_.base_url, state_->detail.data(), options_.timeout));
   }
-  long status = 0;
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-  reply.status = static_cast<int>(status);
+  reply.status = StatusOf(state_->handle);
   return reply;
+}
+
+Outcome<HttpReply> HttpClient::Send(const Request& request) {
+  HttpReply reply;
+  HeaderLines lines;
+  Prepare(request, reply, lines);
+  curl_easy_setopt(state_->handle, CURLOPT_TIMEOUT_MS, static_cast<long>(options_.timeout.count()));
+  const CURLcode code = curl_easy_perform(state_->handle);
+  return Finish(std::move(reply), code);
+}
+
+Outcome<HttpReply> HttpClient::Stream(const Request& request, const std::function<bool(std::string_view)>& take,
+                                      const std::function<bool()>& goes_on) {
+  HttpReply reply;
+  HeaderLines lines;
+  Prepare(request, reply, lines);
+  CURL* const curl = state_->handle;
+  StreamTarget target{.curl = curl, .reply = reply, .take = take, .goes_on = goes_on};
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(options_.timeout);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.timeout.count()));
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(seconds.count()));
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, TakePiece);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &target);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, AskWhetherToGoOn);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &target);
+  const CURLcode code = curl_easy_perform(curl);
+  return Finish(std::move(reply), target.is_ended ? CURLE_OK : code);
 }
 
 std::string HostOfUrl(const std::string& url) {

@@ -48,10 +48,21 @@ class HttpClient {
   // must stay where it is during the call.
   Outcome<HttpReply> Send(const Request& request);
 
+  // The same for an answer that goes on: `take` gets the body of a success in pieces, and that of any other answer is
+  // in the reply. Ends when the server ends it, when nothing came for the time-out, or when `take` or `goes_on`, which
+  // is asked about once a second, answers false.
+  Outcome<HttpReply> Stream(const Request& request, const std::function<bool(std::string_view)>& take,
+                            const std::function<bool()>& goes_on);
+
   const std::string& base_url() const { return options_.base_url; }
 
  private:
   struct State;
+  struct HeaderLines;
+  void Prepare(const Request& request, HttpReply& reply, HeaderLines& lines);
+  // `code` is a CURLcode.
+  Outcome<HttpReply> Finish(HttpReply reply, int code);
+
   HttpClientOptions options_;
   std::unique_ptr<State> state_;
 };

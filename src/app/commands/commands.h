@@ -10,6 +10,7 @@ void AddDemoCommand(CLI::App& root, CommandContext& context);
 void AddMemberCommands(CLI::App& root, CommandContext& context);
 void AddImportCommand(CLI::App& root, CommandContext& context);
 void AddExportCommand(CLI::App& root, CommandContext& context);
+void AddChangesCommand(CLI::App& root, CommandContext& context);
 void AddRoutesCommand(CLI::App& root, CommandContext& context);
 void AddCallersCommands(CLI::App& root, CommandContext& context);
 void AddBenchCommand(CLI::App& root, CommandContext& context);

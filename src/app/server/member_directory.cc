@@ -126,7 +126,9 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                   .installation = installation_,
                                   .count_members = [this] { return store_->CountMembers(); }});
   }
-  sweeper_ = std::make_unique<Sweeper>(store_->shards(), options.sweeper, logger, metrics_);
+  changes_ = std::make_unique<ChangeHub>(store_->change_feed(), options.changes, logger, metrics_);
+  changes_->Start();
+  sweeper_ = std::make_unique<Sweeper>(store_->shards(), options.sweeper, logger, metrics_, &store_->change_keeper());
   sweeper_->Start();
   return {};
 }
@@ -144,6 +146,7 @@ void MemberDirectory::MakeIds(Logger& logger) {
 MemberDirectory::~MemberDirectory() {
   if (sweeper_) sweeper_->Stop();
   sweeper_.reset();
+  changes_.reset();
   if (search_) search_->Stop();
   search_.reset();
   routes_.reset();

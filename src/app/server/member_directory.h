@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "api/change_hub.h"
 #include "app/cli/exit_code.h"
 #include "app/server/route_trees.h"
 #include "app/server/server_options.h"
@@ -25,7 +26,7 @@
 namespace muster {
 
 // Everything of a server but its ports: the data directory, the secrets, the store with its cache, writer and sweeper,
-// the index of the search, the topology and the callers.
+// the index of the search, the reader of changes, the topology and the callers.
 class MemberDirectory {
  public:
   // Opens the data directory, and makes on the first start what it needs: the directory (0700), the keyring, the store,
@@ -41,6 +42,7 @@ class MemberDirectory {
   CallerDirectory& callers() { return *callers_; }
   TopologyStore& topology() { return *topology_; }
   RouteTrees& routes() { return *routes_; }
+  ChangeHub& changes() { return *changes_; }
   // Null when members are not searched here.
   MemberSearch* search() { return search_.get(); }
   MetricRegistry& metrics() { return metrics_; }
@@ -73,6 +75,7 @@ class MemberDirectory {
   std::unique_ptr<CallerDirectory> callers_;
   std::unique_ptr<RouteTrees> routes_;
   std::unique_ptr<SearchIndex> search_;
+  std::unique_ptr<ChangeHub> changes_;
   std::unique_ptr<Sweeper> sweeper_;
 };
 

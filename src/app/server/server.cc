@@ -22,6 +22,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
       .writer = &directory_.writer(),
       .archive = &directory_.store().archive(),
       .search = directory_.search(),
+      .changes = &directory_.changes(),
       .callers = &directory_.callers(),
       .catalog = &directory_.catalog(),
       .keyring = &directory_.keyring(),

@@ -75,6 +75,7 @@ void ServerOptions::Declare(OptionRegistry& registry) {
   sweeper.Declare(registry);
   near.Declare(registry);
   search.Declare(registry);
+  changes.Declare(registry);
   registry.AddString("routes.read", &routes_read, "How a read finds its answer: a tree of policies around sources.");
   registry.AddTables<KindRow>(
       "identity.kinds", &identity_kinds,

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "api/change_hub.h"
 #include "api/deadlines.h"
 #include "api/grpc_server.h"
 #include "api/http_server.h"
@@ -41,6 +42,7 @@ struct ServerOptions {
   SweeperOptions sweeper;
   NearCacheOptions near;
   SearchOptions search;
+  ChangeStreamOptions changes;
   std::string routes_read;
   std::vector<KindRow> identity_kinds;
   std::vector<std::string> identity_platforms;

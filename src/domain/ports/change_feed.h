@@ -52,4 +52,15 @@ class ChangeFeed {
   virtual std::unique_ptr<Subscription> Subscribe(std::move_only_function<void()> wake) = 0;
 };
 
+// What keeps the feed bounded, one database (ports/shard_store.h) at a time. Thread-safe.
+class ChangeKeeper {
+ public:
+  virtual ~ChangeKeeper() = default;
+  // Forgets the oldest events of `database`, a bounded number at a time: those from before `before`, and those that are
+  // not among the `keep_max` newest of all databases. Positions up to theirs expire. The newest of a database stays.
+  // Answers how many (none: there are no more); `done` is called once, on any thread.
+  virtual void ForgetChanges(std::uint32_t database, Timestamp before, std::int64_t keep_max,
+                             std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
+};
+
 }  // namespace muster

@@ -1,0 +1,123 @@
+#include "api/grpc_changes.h"
+
+#include <charconv>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "api/change_request.h"
+#include "api/grpc_status.h"
+#include "api/grpc_stream_call.h"
+#include "domain/proto_writer.h"
+
+namespace muster {
+
+namespace {
+
+void AppendEvent(std::string& out, const ChangeEvent& event) {
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof digits, event.position).ptr;
+  ProtoWriter proto(out);
+  proto.Text(1, std::string_view(digits, end));
+  proto.Number(2, event.member_id.value());
+  proto.Number(3, event.version.value());
+  proto.Number(4, static_cast<std::int64_t>(event.type));
+  proto.Time(5, event.time);
+}
+
+// A call that is refused before it can be a stream.
+class RefusedWatch final : public GrpcSource {
+ public:
+  RefusedWatch(GrpcCalls& calls, const GrpcRequest& request, GrpcStream& stream, const Error& error)
+      : call_(calls, Rpc::kWatchChanges, request.metadata, stream) {
+    call_.Fail(error);
+  }
+  void OnMessage(std::string_view) override {}
+  void OnClientEnd() override {}
+  void OnRoom() override {}
+  void OnDrain() override {}
+
+ private:
+  GrpcStreamCall call_;
+};
+
+class GrpcChangeStream final : public GrpcSource, public ChangeStream {
+ public:
+  GrpcChangeStream(ChangeStreams& changes, ChangeHub::Place place, Deadline deadline, GrpcCalls& calls,
+                   const GrpcRequest& request, GrpcStream& stream)
+      : ChangeStream(changes, std::move(place), std::string(request.metadata.authorization), deadline),
+        changes_(changes),
+        call_(calls, Rpc::kWatchChanges, request.metadata, stream) {
+    if (const Result<void> admitted = call_.Admit(request.metadata, Scope::kMembersRead); !admitted)
+      FinishWith(&admitted.error());
+  }
+
+  void OnMessage(std::string_view message) override {
+    Result<WatchRequest> asked = ReadWatchMessage(message);
+    if (asked && is_asked_) asked = muster::Fail(Reason::kInvalidArgument, "WatchChanges takes one request");
+    if (!asked) return FinishWith(&asked.error());
+    is_asked_ = true;
+    // The stream may be gone when the answer comes.
+    changes_.Resolve(asked->from, [&changes = changes_, id = id(),
+                                   filter = std::move(asked->filter)](Result<std::int64_t> after) mutable {
+      ChangeStream* const stream = changes.Find(id);
+      if (stream == nullptr) return;
+      if (!after) return stream->FinishWith(&after.error());
+      stream->Start(*after, std::move(filter));
+    });
+  }
+  void OnClientEnd() override {
+    if (is_asked_) return;
+    const Error error{.reason = Reason::kInvalidArgument, .message = "WatchChanges takes one request"};
+    FinishWith(&error);
+  }
+  void OnRoom() override { Pump(); }
+  void OnDrain() override { FinishWith(nullptr); }
+
+ private:
+  std::size_t Send(std::span<const ChangeEvent> events) override {
+    std::size_t sent = 0;
+    for (; sent < events.size(); ++sent) {
+      message_.clear();
+      AppendEvent(message_, events[sent]);
+      if (!call_.Write(message_)) break;
+    }
+    return sent;
+  }
+  void SendHeartbeat(std::int64_t) override {}  // HTTP/2 has pings
+  void Finish(const Error* error) override {
+    if (error == nullptr) return call_.End();
+    call_.Fail(*error);
+  }
+
+  ChangeStreams& changes_;
+  GrpcStreamCall call_;
+  std::string message_;
+  bool is_asked_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<GrpcSource> OpenChanges(GrpcCalls& calls, ChangeStreams* changes, const GrpcRequest& request,
+                                        GrpcStream& stream) {
+  const auto refuse = [&](const Error& error) { return std::make_unique<RefusedWatch>(calls, request, stream, error); };
+  if (changes == nullptr) {
+    return refuse({.reason = Reason::kNotImplemented, .message = "this server does not stream changes"});
+  }
+  if (request.crowded) {
+    return refuse({.reason = Reason::kOverloaded,
+                   .message = "the server holds as many requests and answers as it may; send it again after a moment"});
+  }
+  // Streams have no deadline but one that was asked for.
+  Deadline deadline;
+  if (!request.metadata.timeout.empty()) {
+    const Result<Duration> timeout = ParseGrpcTimeout(request.metadata.timeout);
+    if (!timeout) return refuse(timeout.error());
+    deadline = changes->After(*timeout);
+  }
+  Result<ChangeHub::Place> place = changes->TakePlace();
+  if (!place) return refuse(place.error());
+  return std::make_unique<GrpcChangeStream>(*changes, *std::move(place), deadline, calls, request, stream);
+}
+
+}  // namespace muster
