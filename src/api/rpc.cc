@@ -156,7 +156,7 @@ GrpcRoute RouteGrpcPath(std::string_view path) {
     std::string_view path;
     GrpcRoute route;
   };
-  static constexpr std::array<Row, 15> kRows = {
+  static constexpr std::array<Row, 16> kRows = {
       {{"/muster.v1.MemberService/GetMember", {Rpc::kGetMember}},
        {"/muster.v1.MemberService/ResolveMember", {Rpc::kResolveMember}},
        {"/muster.v1.MemberService/BatchGetMembers", {Rpc::kBatchGetMembers}},
