@@ -19,6 +19,7 @@ constexpr std::size_t kLingerBytesMax = 16 << 20;
 }  // namespace
 
 void HttpConnection::End() {
+  streams_.clear();  // all are over
   if (!lingers_ || client_ended_ || shutdown(socket_, SHUT_WR) != 0) return Close();
   lingering_ = true;
   ReleaseInput();

@@ -111,6 +111,11 @@ std::optional<HttpTestClient::Answer> HttpTestClient::Receive(bool to_head) {
 
 bool HttpTestClient::AwaitEnd() { return received_.empty() && !ReceiveSome(); }
 
+std::string HttpTestClient::ReceivePiece() {
+  if (received_.empty()) ReceiveSome();
+  return std::exchange(received_, {});
+}
+
 std::string HttpTestClient::ReceiveAll() {
   while (ReceiveSome()) {
   }

@@ -34,6 +34,8 @@ class HttpTestClient {
   std::optional<Answer> Receive(bool to_head = false);
   // True when the server closes (in order or by a reset) without sending anything more.
   bool AwaitEnd();
+  // What has come, after a wait for the first of it; empty when the server has closed.
+  std::string ReceivePiece();
   // What comes until the server closes.
   std::string ReceiveAll();
   // Whether the connection was reset, as the last wait has seen it.

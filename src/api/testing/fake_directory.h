@@ -245,6 +245,7 @@ class FakeCallers final : public CallerDirectory {
     }
     known["Bearer " + name] = std::make_shared<const Caller>(std::move(caller));
   }
+  void Remove(const std::string& name) { known.erase("Bearer " + name); }
   Result<std::shared_ptr<const Caller>> Authenticate(std::string_view authorization) override {
     const auto found = known.find(authorization);
     if (found == known.end()) return Fail(Reason::kUnauthenticated, "no such key");

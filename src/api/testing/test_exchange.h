@@ -50,6 +50,8 @@ class TestLoop final : public EventLoop {
 };
 
 struct Response : HttpStream {
+  virtual ~Response() = default;
+
   bool answered = false;
   bool abandoned = false;
   int status = 0;
