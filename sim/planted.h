@@ -47,6 +47,7 @@ class PlantedTransaction final : public ShardTransaction {
   Result<void> WriteMember(const Member& member, const Change& change) override {
     return inner_.WriteMember(member, change);
   }
+  Result<void> MarkMember(const Member& member) override { return inner_.MarkMember(member); }
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override;
   Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override;
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;

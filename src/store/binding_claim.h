@@ -11,6 +11,7 @@
 #include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
 #include "store/binding_steps.h"
+#include "store/move_settler.h"
 
 namespace muster {
 
@@ -48,8 +49,8 @@ using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&
 // while first (kPatienceWith…): two that abort each other at each step would never end.
 class ClaimProtocol {
  public:
-  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer, OperationId ended_up_to)
-      : shards_(shards), clock_(clock), timer_(timer), ended_up_to_(ended_up_to) {}
+  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer, OperationId ended_up_to, MoveWaiter& moves)
+      : shards_(shards), clock_(clock), timer_(timer), ended_up_to_(ended_up_to), moves_(moves) {}
 
   // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kReplayed, kTaken or
   // kAgain; errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands,
@@ -112,6 +113,7 @@ class ClaimProtocol {
   const Clock& clock_;
   Timer& timer_;
   const OperationId ended_up_to_;
+  MoveWaiter& moves_;
 };
 
 // OVERLOADED: other writers were faster too often.

@@ -31,6 +31,7 @@ class MemoryShardStore final : public ShardStore {
   Timestamp Now(std::uint32_t database) const override;
   Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
                                                std::size_t limit) override;
+  Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override;
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override;
   void ForgetAnswers(std::uint32_t database, Timestamp before,

@@ -88,6 +88,11 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
     return archive_->ScanLookups(database, after, limit);
   }
 
+  Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
+    MUSTER_CHECK(database < writers_.size());
+    return archive_->ScanMarked(database, after, limit);
+  }
+
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
     RunForgetting(database, std::move(done),
