@@ -256,6 +256,27 @@ TEST_F(MemberGrpcTest, BindUnbindAndClose) {
   EXPECT_THAT(Call({"CloseMember", close.SerializeAsString()}), IsGrpcError(Reason::kVersionMismatch));
 }
 
+TEST_F(MemberGrpcTest, MergeAndUnmerge) {
+  v1::MergeMembersRequest merge;
+  merge.set_id(7);
+  merge.set_source_id(8);
+  merge.set_expected_version(3);
+  for (const auto& [method, verb] : {std::pair("MergeMembers", "merge"), std::pair("UnmergeMembers", "unmerge")}) {
+    for (const bool dry_run : {false, true}) {
+      merge.set_dry_run(dry_run);
+      MemberOf(Call({method, merge.SerializeAsString()}));
+      const auto write = TheWrite();
+      EXPECT_EQ(write.verb, verb);
+      EXPECT_EQ(write.id, MemberId(7));
+      EXPECT_EQ(write.source, MemberId(8));
+      EXPECT_EQ(write.dry_run, dry_run);
+      EXPECT_EQ(write.context.expected_version, Version(3));
+    }
+  }
+  merge.clear_source_id();
+  EXPECT_THAT(Call({"MergeMembers", merge.SerializeAsString()}).status_message, HasSubstr("source_id"));
+}
+
 TEST_F(MemberGrpcTest, HistoryComesInPages) {
   for (int version = 1; version <= 5; ++version) {
     archive_.changes.push_back({.member_id = MemberId(7),

@@ -48,6 +48,7 @@ class GrpcApi final : public GrpcHandler {
   Result<void> Update(GrpcCall& call, const GrpcRequest& request);
   Result<void> Bind(GrpcCall& call, const GrpcRequest& request);
   Result<void> Unbind(GrpcCall& call, const GrpcRequest& request);
+  Result<void> Merge(GrpcCall& call, const GrpcRequest& request);  // and unmerge
   Result<void> Close(GrpcCall& call, const GrpcRequest& request);
   // What every write begins with: scope, room for it.
   Result<void> AdmitWrite(GrpcCall& call, const GrpcRequest& request);
