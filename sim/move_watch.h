@@ -37,9 +37,6 @@ class MoveWatch {
   // A merge or unmerge became true. `before` is the giver as it was, `taker` as it is now.
   void Moved(const Member& before, const MemberWrite& taker, Fault& fault);
 
-  // Moves that somebody has yet to finish.
-  std::size_t unfinished() const { return expected_.size(); }
-
  private:
   using Brought = std::set<std::pair<IdentityKey, std::uint64_t>>;  // with which of its births
 
