@@ -40,7 +40,11 @@
 #define GIVES 1
 #define TAKES 2
 #define FIRST 4     /* the operation that had bound K to member 1 */
-#define PROCESSES 6 /* that end */
+#if defined(CROSS) || defined(REBIND) || defined(RESOLVE)
+#define PROCESSES 5 /* that end: two moves, a bind or resolve, an unbind, settlers */
+#else
+#define PROCESSES 6
+#endif
 
 byte row_member = 1, row_op = FIRST; /* K's lookup row */
 bool lists[4];
@@ -196,12 +200,13 @@ end_over:
   false
 }
 
-/* Whoever finds member m marked. */
+/* Whoever finds member m marked; 0: any. */
 proctype Settle(byte m) {
   byte op, f, t, bound;
   bool gave;
 
   atomic {
+    if :: m == 0 -> if :: m = 1 :: m = 2 fi :: else fi;
     if
     :: role[m] == NONE -> END_MOVE
     :: role[m] == GIVES -> f = m; t = other[m]; op = mark_op[m]; gave = gives[m]; bound = bound_by[m]
@@ -431,6 +436,11 @@ init {
     run Bind(3, 3);
 #endif
 #endif
-    run Unbind(2); run Settle(1); run Settle(2); run Time(); run End()
+#if defined(CROSS) || defined(REBIND) || defined(RESOLVE)
+    run Settle(0);
+#else
+    run Settle(1); run Settle(2);
+#endif
+    run Unbind(2); run Time(); run End()
   }
 }

@@ -75,7 +75,7 @@ TEST_F(MemberGrpcTest, FailuresHaveTheirCodeTheirReasonAndTheirId) {
   EXPECT_THAT(Call({.method = "GetMember", .message = GetOf(7), .timeout = "soon"}),
               IsGrpcError(Reason::kInvalidArgument));
   EXPECT_THAT(Call({.method = "GetMember", .message = GetOf(7), .crowded = true}), IsGrpcError(Reason::kOverloaded));
-  for (const char* method : {"MergeMembers", "UnmergeMembers", "SearchMembers", "Nonsense", "/x.Y/Z"}) {
+  for (const char* method : {"SearchMembers", "Nonsense", "/x.Y/Z"}) {
     EXPECT_THAT(Call({method}), IsGrpcError(Reason::kNotImplemented)) << method;
   }
   grpc_reader_->failure = Error{.reason = Reason::kStale, .message = "too old"};

@@ -98,8 +98,8 @@ Result<void> FileTransaction::ReadCounters() {
     break;
   }
   newest.Reset();
-  MUSTER_ASSIGN(const std::int64_t marked, records_.NewestMark(database_));
-  committed_.number = std::max(committed_.number, marked);
+  MUSTER_ASSIGN(const std::optional<std::int64_t> marked, records_.NewestMark(database_));
+  if (marked) committed_.number = std::max(committed_.number, *marked);
   if (!IsPlausibleNumber(committed_.number)) {
     return Fail(Reason::kInternal, database_.path() +
                                        ": its newest number is of a year after 2200: the file is damaged, or was "

@@ -173,15 +173,15 @@ Result<std::vector<MemberId>> RecordTable::ScanMarked(Statement& scan, MemberId 
   }
 }
 
-Result<std::int64_t> RecordTable::NewestMark(Database& database) {
+Result<std::optional<std::int64_t>> RecordTable::NewestMark(Database& database) {
   MUSTER_ASSIGN(Statement scan, database.Prepare("SELECT value FROM record WHERE kind = 3"));
-  std::int64_t newest = 0;
+  std::optional<std::int64_t> newest;
   for (;;) {
     MUSTER_ASSIGN(const bool found, scan.Step());
     if (!found) return newest;
     std::int64_t operation = 0;
     if (!RowReader(scan.Blob(0)).Number(operation)) return Unreadable("a move under way");
-    newest = std::max(newest, operation);
+    newest = std::max(newest.value_or(operation), operation);
   }
 }
 

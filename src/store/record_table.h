@@ -36,8 +36,8 @@ class RecordTable {
   static constexpr std::string_view kScanMarked =
       "SELECT key FROM record WHERE kind = 3 AND key > ?1 ORDER BY key LIMIT ?2";
   static Result<std::vector<MemberId>> ScanMarked(Statement& scan, MemberId after, std::size_t limit);
-  // The newest operation of a mark; 0 when there is none.
-  Result<std::int64_t> NewestMark(Database& database);
+  // The newest operation of a mark, if there is one.
+  Result<std::optional<std::int64_t>> NewestMark(Database& database);
 
  private:
   Result<std::optional<std::string>> Read(Kind kind, std::string_view key);

@@ -20,7 +20,8 @@ class MemberArchive {
   virtual Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) = 0;
   // Members with an id above `after`, in the order of their ids, at most `limit`.
   virtual Result<std::vector<Member>> ScanMembers(MemberId after, std::size_t limit) = 0;
-  // The members with these ids, in any order; there are none for ids that nobody has. Bounded by how many are asked for.
+  // The members with these ids, in any order; there are none for ids that nobody has. Bounded by how many are asked
+  // for.
   virtual Result<std::vector<Member>> ReadMembers(std::span<const MemberId> ids) = 0;
 };
 
