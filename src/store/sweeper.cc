@@ -134,13 +134,19 @@ Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, std::uint32_t database
       MUSTER_ASSIGN(member, rows.ReadMember(id));
       return {};
     };
+    Result<MoveEnd> end = MoveEnd::kGone;
     Result<void> result = co_await InDatabase(shards, database, std::move(read));
-    MUSTER_CO_TRY(std::move(result));
-    if (!member || !member->move) continue;
-    const Duration age = now - IdAllocator::TimeOf(member->move->operation_id.value());
-    const bool may_abort = std::chrono::abs(age) > kOperationAgeMax;
-    MUSTER_CO_ASSIGN(const MoveEnd end, co_await settler.Settle(*std::move(member), may_abort));
-    if (end == MoveEnd::kFinished || end == MoveEnd::kCleared) ++progress.settled;
+    if (!result) {
+      end = Fail(std::move(result).error());
+    } else if (member && member->move) {
+      const Duration age = now - IdAllocator::TimeOf(member->move->operation_id.value());
+      const bool may_abort = std::chrono::abs(age) > kOperationAgeMax;
+      end = co_await settler.Settle(*std::move(member), may_abort);
+    }
+    if (!end && end.error().reason != Reason::kInternal) co_return Fail(std::move(end).error());
+    // One whose other end cannot be read must not keep the others from being settled.
+    if (!end) ++progress.unreadable;
+    if (end && (*end == MoveEnd::kFinished || *end == MoveEnd::kCleared)) ++progress.settled;
   }
   co_return progress;
 }
@@ -231,6 +237,7 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
       break;
     }
     settled_.Add(step->settled);
+    failures_.Add(step->unreadable);
     after_member = step->next;
   } while (after_member != MemberId(0) && Wait(options_.pause_ms));
   IdentityKey after{};

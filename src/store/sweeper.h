@@ -30,8 +30,9 @@ Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t datab
 // Settles the moves (move_steps.h) of up to `limit` marked members of one database, from above `after` on. Aborts those
 // that nobody committed when they are older than kOperationAgeMax by their number: their process is not at it any more.
 struct MoveProgress {
-  MemberId next;              // where to go on; zero: the end was reached
-  std::uint64_t settled = 0;  // marks taken away
+  MemberId next;                 // where to go on; zero: the end was reached
+  std::uint64_t settled = 0;     // marks taken away
+  std::uint64_t unreadable = 0;  // left as they are, because one of their ends cannot be read: for the doctor
 };
 Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, std::uint32_t database, MemberId after, std::size_t limit);
 
