@@ -37,7 +37,7 @@ fi
 if [ "${errors:-1}" != 0 ] || grep -qE 'Search not completed|max search depth too small' pan.log; then
   cat pan.log
   # The shortest steps that lead there.
-  [ -f ./*.trail ] && spin -t -p "$@" "$model" | grep -E 'proc +[0-9]+ \((Bind|Unbind|Sweep|Resolve|Time)' | tail -60
+  [ -f ./*.trail ] && spin -t -p "$@" "$model" | grep -E 'proc +[0-9]+ \((Bind|Unbind|Sweep|Resolve|Time|Move|Settle)' | tail -60
   echo "FAILED: replay with: cd $(dirname "$model") && spin -a $* $(basename "$model") && cc -DSAFETY -o pan pan.c && ./pan && spin -t -p $* $(basename "$model")"
   exit 1
 fi

@@ -26,21 +26,36 @@ std::string_view VerbName(Verb verb) {
       return "unbind";
     case Verb::kClose:
       return "close";
-    case Verb::kMove:
-      return "move";
+    case Verb::kMerge:
+      return "merge";
+    case Verb::kUnmerge:
+      return "unmerge";
+    case Verb::kGet:
+      return "get";
     case Verb::kResolve:
       return "resolve";
   }
   return "?";
 }
 
-void Checker::Committed(const std::vector<MemberWrite>& writes) {
+std::optional<MemberId> Checker::SurvivorOf(MemberId id) const {
+  const auto found = states_.find(id);
+  if (found == states_.end() || found->second.back().member.state != MemberState::kMerged) return std::nullopt;
+  return found->second.back().member.merged_into;
+}
+
+void Checker::Committed(const std::vector<MemberWrite>& written, const std::vector<Member>& marks) {
+  moves_.Marked(marks);
+  MoveWatch::Fault fault;
+  const std::vector<MemberWrite> writes = moves_.Told(written, fault);
+  if (fault) Fail(*fault);
   if (writes.empty()) return;
   ++moment_;
   const auto state_of = [this](MemberId id) -> State* {
     std::vector<State>& states = states_[id];
     return states.empty() ? nullptr : &states.back();
   };
+  NoteMoves(writes);
   for (const MemberWrite& write : writes) {
     const State* before = state_of(write.member.id);
     CheckChange(before, write);
@@ -48,15 +63,33 @@ void Checker::Committed(const std::vector<MemberWrite>& writes) {
   }
   for (const MemberWrite& write : writes) {
     State* before = state_of(write.member.id);
-    NoteBound(before != nullptr ? &before->member : nullptr, write.member);
+    NoteBound(before != nullptr ? &before->member : nullptr, write);
     if (before != nullptr) before->to = moment_;
     states_[write.member.id].push_back({write.member, moment_, kStill});
   }
-  const std::string& request_id = writes[0].change.request_id;
-  if (++commits_by_request_[request_id] > 1) Fail("request " + request_id + " was committed twice");
-  if (refused_.contains(request_id)) {
-    Fail("request " + request_id + " was committed though it had answered that nothing was written");
+  for (const MemberWrite& write : writes) {
+    const std::string& request_id = write.change.request_id;
+    committed_.insert(request_id);
+    if (++commits_by_[{request_id, write.member.id}] > 1) Fail("request " + request_id + " was committed twice");
+    if (refused_.contains(request_id)) {
+      Fail("request " + request_id + " was committed though it had answered that nothing was written");
+    }
   }
+}
+
+// A merge or an unmerge is two writes of one moment: of the member that gives and of the one that takes.
+void Checker::NoteMoves(const std::vector<MemberWrite>& writes) {
+  if (writes.size() != 2) return;
+  const ChangeType type = writes[0].change.type;
+  if ((type != ChangeType::kMerged && type != ChangeType::kUnmerged) || writes[1].change.type != type) return;
+  const bool first_is_merged = SurvivorOf(writes[0].member.id).has_value();
+  const bool first_takes =
+      type == ChangeType::kMerged ? writes[0].member.state == MemberState::kActive : first_is_merged;
+  const MemberWrite& taker = writes[first_takes ? 0 : 1];
+  const MemberWrite& giver = writes[first_takes ? 1 : 0];
+  MoveWatch::Fault fault;
+  moves_.Moved(states_[giver.member.id].back().member, taker, fault);
+  if (fault) Fail(*fault);
 }
 
 void Checker::CheckChange(const State* before, const MemberWrite& write) {
@@ -88,7 +121,9 @@ void Checker::NoteReleased(const Member& before, const Member& after) {
   }
 }
 
-void Checker::NoteBound(const Member* before, const Member& after) {
+void Checker::NoteBound(const Member* before, const MemberWrite& write) {
+  const Member& after = write.member;
+  const bool is_moved = write.change.type == ChangeType::kMerged || write.change.type == ChangeType::kUnmerged;
   for (const Identity& identity : after.identities) {
     if (before != nullptr && FindIdentity(*before, identity.key) != nullptr) continue;
     std::vector<Holding>& holdings = holdings_[identity.key];
@@ -96,6 +131,7 @@ void Checker::NoteBound(const Member* before, const Member& after) {
       Fail(Name(identity.key) + " is held twice: by " + Name(holdings.back().member_id) + " and by " + Name(after.id));
     }
     holdings.push_back({after.id, moment_, kStill});
+    if (!is_moved) moves_.Born(identity.key);
   }
 }
 
@@ -134,22 +170,33 @@ void Checker::Answered(const Call& call, const Result<Member>& answer) {
   }
 }
 
-void Checker::CheckSuccess(const Call& call, const Member& answer) {
-  const auto found = states_.find(answer.id);
-  const State* state = nullptr;
-  if (found != states_.end()) {
-    for (const State& each : found->second) {
-      if (each.member.version == answer.version) state = &each;
-    }
-  }
+const Checker::State* Checker::StateAt(MemberId id, Version version) const {
+  const auto found = states_.find(id);
+  if (found == states_.end()) return nullptr;
+  const auto state = std::ranges::find(found->second, version, [](const State& each) { return each.member.version; });
+  return state == found->second.end() ? nullptr : &*state;
+}
+
+void Checker::CheckSuccess(const Call& call, const Member& marked) {
+  Member answer = marked;
+  answer.move.reset();
+  const State* state = StateAt(answer.id, answer.version);
   if (state == nullptr) return Fail(Name(call) + " acknowledged a write that is lost");
   if (!(state->member == answer)) return Fail(Name(call) + " answered a member that differs from what was committed");
   if (state->to <= call.began) return Fail(Name(call) + " answered a member as it was before the call");
 
   const bool lists = !call.keys.empty() && FindIdentity(answer, call.keys[0]) != nullptr;
-  if (call.verb == Verb::kMove) {
-    if (!lists) Fail(Name(call) + " succeeded without its identity");
+  if (call.verb == Verb::kUnmerge) {
+    if (answer.id != call.source_id || answer.state != MemberState::kActive) Fail(Name(call) + " took nothing back");
     return;
+  }
+  if (call.verb == Verb::kMerge) {
+    const std::vector<State>& states = states_[call.source_id];
+    const bool was_merged = std::ranges::any_of(states, [&](const State& each) {
+      return each.to > call.began && each.member.state == MemberState::kMerged &&
+             each.member.merged_into == call.member_id;
+    });
+    if (!was_merged) Fail(Name(call) + " merged nothing");
   }
   if (call.member_id != MemberId(0) && answer.id != call.member_id) Fail(Name(call) + " answered another member");
   if (call.verb == Verb::kBind && !lists) Fail(Name(call) + " succeeded without its identity");
@@ -162,7 +209,7 @@ void Checker::CheckSuccess(const Call& call, const Member& answer) {
 
 void Checker::CheckRefusal(const Call& call, const Error& error) {
   refused_.insert(call.request_id);
-  if (commits_by_request_.contains(call.request_id)) {
+  if (committed_.contains(call.request_id)) {
     Fail(Name(call) + " answered " + std::string(error.code()) + " but was committed");
   }
   if (error.reason == Reason::kInternal || error.reason == Reason::kInvalidArgument) {
@@ -191,12 +238,30 @@ void Checker::Resolved(const Call& call, const Result<std::optional<MemberId>>& 
   }
 }
 
+void Checker::Read(const Call& call, const Result<std::optional<Member>>& answer) {
+  ++answers_[answer ? "OK" : std::string(answer.error().code())];
+  if (!answer) return;
+  const auto found = states_.find(call.member_id);
+  if (!*answer) {
+    if (found != states_.end() && found->second.front().from <= call.began) {
+      Fail(Name(call) + " did not find " + Name(call.member_id));
+    }
+    return;
+  }
+  Member member = **answer;
+  member.move.reset();
+  const State* state = StateAt(member.id, member.version);
+  if (state == nullptr || !(state->member == member)) return Fail(Name(call) + " read a member that never was so");
+  if (state->to <= call.began) Fail(Name(call) + " read a member as it was before the call");
+}
+
 void Checker::CheckEnd(MemoryShardStore& shards) {
   std::map<IdentityKey, LookupRow> held;
   std::size_t members = 0;
   for (std::uint32_t database = 0; database < shards.database_count(); ++database) {
     for (const Member& member : shards.Members(database)) {
       ++members;
+      if (member.move) Fail(Name(member.id) + " bears a mark at the end");
       const auto states = states_.find(member.id);
       if (states == states_.end() || !(states->second.back().member == member)) {
         return Fail(Name(member.id) + " is not as it was committed last");

@@ -11,6 +11,7 @@
 
 #include "domain/change.h"
 #include "domain/member.h"
+#include "move_watch.h"
 #include "store/memory_shard_store.h"
 
 namespace muster::sim {
@@ -19,7 +20,7 @@ namespace muster::sim {
 // answers has to be true at one between.
 using Moment = std::uint64_t;
 
-enum class Verb : std::uint8_t { kRegister, kUpdate, kBind, kUnbind, kClose, kMove, kResolve };
+enum class Verb : std::uint8_t { kRegister, kUpdate, kBind, kUnbind, kClose, kMerge, kUnmerge, kGet, kResolve };
 std::string_view VerbName(Verb verb);
 
 // One call of a client.
@@ -27,22 +28,19 @@ struct Call {
   std::string request_id;
   Verb verb = Verb::kResolve;
   MemberId member_id;  // zero: to be allocated
+  MemberId source_id;  // of a merge and an unmerge
   std::vector<IdentityKey> keys;
   bool verified = false;  // of what is bound
   Moment began = 0;
-};
-
-// What one transaction wrote to a member.
-struct MemberWrite {
-  Member member;
-  Change change;
 };
 
 // Watches every commit and every answer, and says when one cannot be right:
 //
 //   * an identity is held by two members; a version does not follow the one before; a call commits twice;
 //   * an identity stays with its member and is not verified any more, or the history calls verifying it a bind;
-//   * an answered member never was so during the call; or lacks what the call was to do;
+//   * a member takes what another one has not been marked to give, or gives otherwise than it was marked; an unmerge
+//   gives back something else than what was brought and has stayed (move_watch.h);
+//   * an answered or read member never was so during the call; or lacks what the call was to do;
 //   * a call that said "nothing was written" was committed, then or later;
 //   * resolve answers a member that did not hold the identity at any moment of the call, or misses one that did all
 //   along;
@@ -56,10 +54,14 @@ class Checker {
   bool Knows(MemberId id) const { return states_.contains(id); }
   std::optional<MemberId> HolderOf(const IdentityKey& key) const;
 
-  // All that one transaction wrote: it becomes true at one moment.
-  void Committed(const std::vector<MemberWrite>& writes);
+  // Whom the member was merged into, when it is.
+  std::optional<MemberId> SurvivorOf(MemberId id) const;
+
+  // All that one transaction wrote: it becomes true at one moment. `marks`: members of which it changed the mark alone.
+  void Committed(const std::vector<MemberWrite>& writes, const std::vector<Member>& marks);
   void Answered(const Call& call, const Result<Member>& answer);
   void Resolved(const Call& call, const Result<std::optional<MemberId>>& answer);
+  void Read(const Call& call, const Result<std::optional<Member>>& answer);
   // After everything has ended and the sweeper has walked: compares the rows with each other and with what was watched.
   void CheckEnd(MemoryShardStore& shards);
 
@@ -84,13 +86,15 @@ class Checker {
   void Fail(const std::string& what) {
     if (!failure_) failure_ = what;
   }
+  const State* StateAt(MemberId id, Version version) const;
   void CheckSuccess(const Call& call, const Member& answer);
   void CheckRefusal(const Call& call, const Error& error);
   bool Held(const IdentityKey& key, Moment began, const std::function<bool(MemberId)>& by) const;
   bool WasFree(const IdentityKey& key, Moment began) const;
   void CheckChange(const State* before, const MemberWrite& write);
   void NoteReleased(const Member& before, const Member& after);
-  void NoteBound(const Member* before, const Member& after);
+  void NoteBound(const Member* before, const MemberWrite& write);
+  void NoteMoves(const std::vector<MemberWrite>& writes);
 
   static constexpr Moment kStill = ~Moment{0};
 
@@ -98,7 +102,9 @@ class Checker {
   Moment moment_ = 0;
   std::map<MemberId, std::vector<State>> states_;
   std::map<IdentityKey, std::vector<Holding>> holdings_;
-  std::map<std::string, int> commits_by_request_;
+  std::set<std::string> committed_;                             // requests
+  std::map<std::pair<std::string, MemberId>, int> commits_by_;  // request and member
+  MoveWatch moves_;
   std::set<std::string> refused_;
   std::map<std::string, std::uint64_t> answers_;
   std::optional<std::string> failure_;

@@ -1,6 +1,5 @@
 #include <utility>
 
-#include "move.h"
 #include "process.h"
 #include "resolve.h"
 
@@ -11,8 +10,9 @@ struct Choice {
   Verb verb;
   std::uint64_t weight;
 };
-constexpr Choice kVerbs[] = {{Verb::kBind, 36},  {Verb::kUnbind, 26}, {Verb::kResolve, 20}, {Verb::kRegister, 9},
-                             {Verb::kUpdate, 4}, {Verb::kClose, 2},   {Verb::kMove, 3}};
+constexpr Choice kVerbs[] = {{Verb::kBind, 30},    {Verb::kUnbind, 20}, {Verb::kResolve, 16},
+                             {Verb::kRegister, 9}, {Verb::kUpdate, 4},  {Verb::kClose, 2},
+                             {Verb::kMerge, 7},    {Verb::kUnmerge, 7}, {Verb::kGet, 5}};
 
 Verb DrawVerb(Random& random) {
   std::uint64_t at = random.Below(100);
@@ -56,10 +56,10 @@ Client::Plan Client::Draw() {
   plan.call.keys = {identity().key};
   plan.call.verified = random.Below(2) == 0;
   if (!stage_.checker.Knows(plan.call.member_id) && random.Below(2) == 0) plan.call.verb = Verb::kRegister;
-  if ((plan.call.verb == Verb::kUnbind && random.Below(4) != 0) || plan.call.verb == Verb::kMove) {
+  if (plan.call.verb == Verb::kUnbind && random.Below(4) != 0) {
     plan.call.member_id = stage_.checker.HolderOf(plan.call.keys[0]).value_or(plan.call.member_id);
   }
-  plan.move_to = population.members[slot()];
+  if (plan.call.verb == Verb::kMerge || plan.call.verb == Verb::kUnmerge) DrawSource(plan);
   if (random.Below(20) == 0) plan.context.expected_version = Version(static_cast<std::int64_t>(1 + random.Below(6)));
   if (plan.call.verb == Verb::kClose) {
     // Nobody waits for the close: the next call may already use the newcomer.
@@ -80,6 +80,23 @@ Client::Plan Client::Draw() {
   plan.imported = plan.call.member_id != MemberId(0);
   if (random.Below(4) != 0) plan.operation_id = process_.ids().NextOperationId();
   return plan;
+}
+
+// Another member; of an unmerge rather one that is merged, and rather into that very one.
+void Client::DrawSource(Plan& plan) {
+  Random& random = stage_.around.random;
+  const std::vector<MemberId>& members = stage_.population.members;
+  const std::size_t first = random.Below(members.size());
+  for (std::size_t index = 0; index < members.size(); ++index) {
+    const MemberId id = members[(first + index) % members.size()];
+    const std::optional<MemberId> survivor = stage_.checker.SurvivorOf(id);
+    if (plan.call.verb == Verb::kUnmerge && survivor && random.Below(8) != 0) {
+      plan.call.source_id = id;
+      plan.call.member_id = *survivor;
+      return;
+    }
+    if (id != plan.call.member_id) plan.call.source_id = id;
+  }
 }
 
 void Client::Begin() {
@@ -109,6 +126,12 @@ void Client::Begin() {
 Task<bool> Client::Make(Plan plan) {
   const Call& call = plan.call;
   MemberWriter& writer = process_.writer();
+  if (call.verb == Verb::kGet) {
+    const Result<std::optional<Member>> member = co_await Get(process_.shards(), call.member_id);
+    stage_.checker.Read(call, member);
+    Done(plan, false);
+    co_return true;
+  }
   if (call.verb == Verb::kResolve) {
     const bool one_look = stage_.around.databases.bug() == Planted::kOneLook;
     const Result<std::optional<MemberId>> holder = co_await Resolve(process_.shards(), call.keys[0], one_look);
@@ -127,8 +150,10 @@ Task<bool> Client::Make(Plan plan) {
     }
     identity.verified = call.verified;
     answer = co_await writer.Bind(call.member_id, std::move(identity), plan.context);
-  } else if (call.verb == Verb::kMove) {
-    answer = co_await Move(process_.shards(), process_.ids(), call.member_id, plan.move_to, call.keys[0], plan.context);
+  } else if (call.verb == Verb::kMerge) {
+    answer = co_await writer.Merge(call.member_id, call.source_id, false, plan.context);
+  } else if (call.verb == Verb::kUnmerge) {
+    answer = co_await writer.Unmerge(call.member_id, call.source_id, false, plan.context);
   } else if (call.verb == Verb::kUnbind) {
     answer = co_await writer.Unbind(call.member_id, call.keys[0], plan.context);
   } else if (call.verb == Verb::kClose) {

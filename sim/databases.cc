@@ -19,12 +19,18 @@ Error Lost() { return {.reason = Reason::kInternal, .message = "a planted bug"};
 // Notes what is written, for the checker.
 class Databases::WatchedTransaction final : public ShardTransaction {
  public:
-  WatchedTransaction(ShardTransaction& inner, std::vector<MemberWrite>& writes) : inner_(inner), writes_(writes) {}
+  WatchedTransaction(ShardTransaction& inner, std::vector<MemberWrite>& writes, std::vector<Member>& marks)
+      : inner_(inner), writes_(writes), marks_(marks) {}
 
   Result<std::optional<Member>> ReadMember(MemberId id) override { return inner_.ReadMember(id); }
   Result<void> WriteMember(const Member& member, const Change& change) override {
     MUSTER_TRY(inner_.WriteMember(member, change));
     writes_.push_back({member, change});
+    return {};
+  }
+  Result<void> MarkMember(const Member& member) override {
+    MUSTER_TRY(inner_.MarkMember(member));
+    marks_.push_back(member);
     return {};
   }
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override { return inner_.ReadLookup(key); }
@@ -49,6 +55,7 @@ class Databases::WatchedTransaction final : public ShardTransaction {
  private:
   ShardTransaction& inner_;
   std::vector<MemberWrite>& writes_;
+  std::vector<Member>& marks_;
 };
 
 Databases::Databases(Scheduler& scheduler, Random& random, Checker& checker, Planted bug, std::uint32_t count)
@@ -66,6 +73,7 @@ Databases::Databases(Scheduler& scheduler, Random& random, Checker& checker, Pla
 Result<void> Databases::Execute(std::uint32_t database, ShardStore::Transaction& transaction,
                                 RememberedRows& remembered, bool commit_fails) {
   std::vector<MemberWrite> writes;
+  std::vector<Member> marks;
   const bool lie = bug_ == Planted::kCasOff && Happens(random_, kLieMillionths);
   const bool rare = Happens(random_, kRareLieMillionths);
   bool succeeded = false;
@@ -74,8 +82,9 @@ Result<void> Databases::Execute(std::uint32_t database, ShardStore::Transaction&
       database,
       [&](ShardTransaction& rows) -> Result<void> {
         writes.clear();
+        marks.clear();
         succeeded = false;
-        WatchedTransaction watched(rows, writes);
+        WatchedTransaction watched(rows, writes, marks);
         PlantedTransaction planted(watched, bug_, lie, remembered);
         MUSTER_TRY(bug_ == Planted::kNone ? transaction(watched) : transaction(planted));
         if (commit_fails) return Fail(Reason::kWritesUnavailable, "simulated failure of a commit");
@@ -86,7 +95,7 @@ Result<void> Databases::Execute(std::uint32_t database, ShardStore::Transaction&
       [&](Result<void> answer) { result = std::move(answer); });
   if (bug_ == Planted::kLostCommit && !result && succeeded) return {};
   if (!result) return result;
-  checker_.Committed(writes);
+  checker_.Committed(writes, marks);
   for (const MemberWrite& write : writes) FreeWrongly(write);
   if (bug_ == Planted::kRefusedButCommitted && rare && !writes.empty()) {
     return Fail(Reason::kWritesUnavailable, "a planted bug");

@@ -14,9 +14,23 @@ const std::vector<PlantedBug>& PlantedBugs() {
       {Planted::kReadOperationLate, "read-operation-late"},
       {Planted::kOneLook, "one-look"},
       {Planted::kLostCommit, "lost-commit"},
+      {Planted::kMarkSkipped, "mark-skipped"},
+      {Planted::kReceiptLost, "receipt-lost"},
       {Planted::kRefusedButCommitted, "refused-but-committed"},
   };
   return kBugs;
+}
+
+Result<void> PlantedTransaction::WriteMember(const Member& member, const Change& change) {
+  if (bug_ != Planted::kReceiptLost) return inner_.WriteMember(member, change);
+  Member without = member;
+  without.move.reset();
+  return inner_.WriteMember(without, change);
+}
+
+Result<void> PlantedTransaction::MarkMember(const Member& member) {
+  if (bug_ == Planted::kMarkSkipped && member.move) return {};
+  return inner_.MarkMember(member);
 }
 
 Result<std::optional<LookupRow>> PlantedTransaction::ReadLookup(const IdentityKey& key) {

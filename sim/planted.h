@@ -25,6 +25,8 @@ enum class Planted : std::uint8_t {
   kReadOperationLate,    // unbind frees the lookup row of its member, whatever operation it names by then
   kOneLook,              // resolve does not look a second time
   kLostCommit,           // a commit is acknowledged and lost, now and then
+  kMarkSkipped,          // who gives in a merge is not marked
+  kReceiptLost,          // who takes in a merge does not say so
   kRefusedButCommitted,  // a commit that happened is reported as refused, now and then
 };
 
@@ -44,9 +46,8 @@ class PlantedTransaction final : public ShardTransaction {
       : inner_(inner), bug_(bug), lie_(lie), remembered_(remembered) {}
 
   Result<std::optional<Member>> ReadMember(MemberId id) override { return inner_.ReadMember(id); }
-  Result<void> WriteMember(const Member& member, const Change& change) override {
-    return inner_.WriteMember(member, change);
-  }
+  Result<void> WriteMember(const Member& member, const Change& change) override;
+  Result<void> MarkMember(const Member& member) override;
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override;
   Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override;
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;

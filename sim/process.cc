@@ -68,6 +68,10 @@ Task<bool> Process::Sweep() {
   if (progress && progress->freed > 0) {
     stage_.around.trace([&] { return name_ + " sweeps " + std::to_string(progress->freed) + " lookup rows"; });
   }
+  const Result<MoveProgress> moves = co_await SweepMoves(*shards_, sweep_database_, MemberId(0), kSweepBatch);
+  if (moves && moves->settled > 0) {
+    stage_.around.trace([&] { return name_ + " settles " + std::to_string(moves->settled) + " moves"; });
+  }
   sweep_after_ = progress ? progress->next : IdentityKey{};
   if (sweep_after_ == IdentityKey{}) {
     (void)co_await ForgetOutcomes(*shards_, sweep_database_);

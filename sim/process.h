@@ -48,13 +48,13 @@ class Client {
   struct Plan {
     Call call;
     Member wanted;  // register
-    MemberId move_to;
     WriteContext context;
     std::optional<OperationId> operation_id;  // register: kept when it is made again
     bool imported = false;
   };
 
   Plan Draw();
+  void DrawSource(Plan& plan);
   void Begin();
   Task<bool> Make(Plan plan);
   void Done(const Plan& plan, bool is_unknown);

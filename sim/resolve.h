@@ -14,4 +14,7 @@ inline constexpr int kResolveLooksMax = 16;
 // list the identity, the lookup row once more. `one_look` leaves the last one out: a planted bug.
 Task<Result<std::optional<MemberId>>> Resolve(ShardStore& shards, IdentityKey key, bool one_look);
 
+// A member as readers see it, by the steps of store/settled_member.h.
+Task<Result<std::optional<Member>>> Get(ShardStore& shards, MemberId id);
+
 }  // namespace muster::sim

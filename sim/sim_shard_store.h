@@ -41,6 +41,9 @@ class SimShardStore final : public ShardStore {
                                                std::size_t limit) override {
     return shards().ScanLookups(database, after, limit);
   }
+  Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
+    return shards().ScanMarked(database, after, limit);
+  }
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override;
   void ForgetAnswers(std::uint32_t database, Timestamp before,

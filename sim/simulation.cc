@@ -46,6 +46,9 @@ void End(Scheduler& scheduler, Databases& databases, Checker& checker) {
     return task.TakeValue();
   };
   for (std::uint32_t database = 0; database < shards.database_count(); ++database) {
+    MUSTER_CHECK(finish(SweepMoves(shards, database, MemberId(0), SIZE_MAX)).has_value());
+  }
+  for (std::uint32_t database = 0; database < shards.database_count(); ++database) {
     IdentityKey after{};
     do {
       const auto progress = finish(SweepLookups(shards, database, after, 2));

@@ -72,6 +72,9 @@ Result<void> GrpcApi::Dispatch(GrpcCall& call, const GrpcRequest& request) {
       return Bind(call, request);
     case Rpc::kUnbindIdentity:
       return Unbind(call, request);
+    case Rpc::kMergeMembers:
+    case Rpc::kUnmergeMembers:
+      return Merge(call, request);
     case Rpc::kCloseMember:
       return Close(call, request);
     case Rpc::kCheckHealth:

@@ -75,7 +75,7 @@ TEST_F(MemberGrpcTest, FailuresHaveTheirCodeTheirReasonAndTheirId) {
   EXPECT_THAT(Call({.method = "GetMember", .message = GetOf(7), .timeout = "soon"}),
               IsGrpcError(Reason::kInvalidArgument));
   EXPECT_THAT(Call({.method = "GetMember", .message = GetOf(7), .crowded = true}), IsGrpcError(Reason::kOverloaded));
-  for (const char* method : {"MergeMembers", "UnmergeMembers", "Nonsense", "/x.Y/Z"}) {
+  for (const char* method : {"Nonsense", "/x.Y/Z"}) {
     EXPECT_THAT(Call({method}), IsGrpcError(Reason::kNotImplemented)) << method;
   }
   grpc_reader_->failure = Error{.reason = Reason::kStale, .message = "too old"};
@@ -254,6 +254,27 @@ TEST_F(MemberGrpcTest, BindUnbindAndClose) {
   writer_.answer = [](const testing::FakeWriter::Asked&) { return Fail(Reason::kVersionMismatch, "another version"); };
   close.set_expected_version(2);
   EXPECT_THAT(Call({"CloseMember", close.SerializeAsString()}), IsGrpcError(Reason::kVersionMismatch));
+}
+
+TEST_F(MemberGrpcTest, MergeAndUnmerge) {
+  v1::MergeMembersRequest merge;
+  merge.set_id(7);
+  merge.set_source_id(8);
+  merge.set_expected_version(3);
+  for (const auto& [method, verb] : {std::pair("MergeMembers", "merge"), std::pair("UnmergeMembers", "unmerge")}) {
+    for (const bool dry_run : {false, true}) {
+      merge.set_dry_run(dry_run);
+      MemberOf(Call({method, merge.SerializeAsString()}));
+      const auto write = TheWrite();
+      EXPECT_EQ(write.verb, verb);
+      EXPECT_EQ(write.id, MemberId(7));
+      EXPECT_EQ(write.source, MemberId(8));
+      EXPECT_EQ(write.dry_run, dry_run);
+      EXPECT_EQ(write.context.expected_version, Version(3));
+    }
+  }
+  merge.clear_source_id();
+  EXPECT_THAT(Call({"MergeMembers", merge.SerializeAsString()}).status_message, HasSubstr("source_id"));
 }
 
 TEST_F(MemberGrpcTest, HistoryComesInPages) {

@@ -53,6 +53,7 @@ class GrpcApi final : public GrpcHandler {
   Result<void> Update(GrpcCall& call, const GrpcRequest& request);
   Result<void> Bind(GrpcCall& call, const GrpcRequest& request);
   Result<void> Unbind(GrpcCall& call, const GrpcRequest& request);
+  Result<void> Merge(GrpcCall& call, const GrpcRequest& request);  // and unmerge
   Result<void> Close(GrpcCall& call, const GrpcRequest& request);
   // What every write begins with: scope, room for it. What it asks for goes to EnterIdempotency before it is run.
   Result<void> AdmitWrite(GrpcCall& call, const GrpcRequest& request);

@@ -77,6 +77,18 @@ Result<void> GrpcApi::Unbind(GrpcCall& call, const GrpcRequest& request) {
                  });
 }
 
+Result<void> GrpcApi::Merge(GrpcCall& call, const GrpcRequest& request) {
+  MUSTER_TRY(AdmitWrite(call, request));
+  MUSTER_ASSIGN(const WriteRequest asked, proto_.ReadMerge(request.message));
+  call.member = asked.id;
+  const bool is_merge = call.rpc == Rpc::kMergeMembers;
+  RunWrite(call, asked.expected_version, [this, id = asked.id, body = asked.merge, is_merge](WriteContext context) {
+    return is_merge ? writer_.Merge(id, body.source, body.dry_run, std::move(context))
+                    : writer_.Unmerge(id, body.source, body.dry_run, std::move(context));
+  });
+  return {};
+}
+
 Result<void> GrpcApi::Close(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_TRY(AdmitWrite(call, request));
   MUSTER_ASSIGN(const WriteRequest asked, proto_.ReadClose(request.message));

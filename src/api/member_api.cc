@@ -77,6 +77,9 @@ Result<void> MemberHandler::Dispatch(Call& call, const Input& input) {
       return Bind(call, input);
     case Rpc::kUnbindIdentity:
       return Unbind(call, input);
+    case Rpc::kMergeMembers:
+    case Rpc::kUnmergeMembers:
+      return Merge(call, input);
     case Rpc::kCloseMember:
       return Close(call, input);
     default:

@@ -26,7 +26,7 @@ class BadInputTest : public testing::ApiTest {
 
 TEST_F(BadInputTest, UnknownPaths) {
   for (const char* path :
-       {"/", "/v1", "/v1/members/7/", "/v2/members/7", "/v1/members/7:merge", "/console", "/openapi.yaml",
+       {"/", "/v1", "/v1/members/7/", "/v2/members/7", "/v1/members/7:freeze", "/console", "/openapi.yaml",
         "/admin/v1/callers", "/v1/members:searches", "/V1/members/7", "//v1/members/7", "/v1/members/7%00", "*"}) {
     for (const char* caller : {"", "writer"}) {
       const Response response = Send({.target = path, .caller = caller});

@@ -193,6 +193,8 @@ const std::vector<std::tuple<HttpMethod, std::string, std::string>> kConditional
     {kPatch, "/v1/members/7", R"({"city":"x"})"},
     {kPost, "/v1/members/7:bind", kBind},
     {kPost, "/v1/members/7:unbind", kBind},
+    {kPost, "/v1/members/7:merge", R"({"sourceId":"8"})"},
+    {kPost, "/v1/members/7:unmerge", R"({"sourceId":"8"})"},
     {kPost, "/v1/members/7:close", "{}"}};
 
 TEST_F(MemberWritesTest, IfMatchIsHonouredByEveryVerb) {

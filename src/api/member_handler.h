@@ -68,6 +68,7 @@ class MemberHandler final : public HttpHandler {
   Result<void> Update(Call& call, const Input& input);
   Result<void> Bind(Call& call, const Input& input);
   Result<void> Unbind(Call& call, const Input& input);
+  Result<void> Merge(Call& call, const Input& input);  // and unmerge
   Result<void> Close(Call& call, const Input& input);
   // What every write begins with: scope, an empty query unless `known` parameters, the body's type, room for it. What
   // it asks for goes to EnterIdempotency, which WriteIf does, before it is run.

@@ -173,6 +173,29 @@ Result<Identity> MemberJson::ReadIdentity(std::string_view json, bool is_bind) {
   return identity;
 }
 
+Result<MergeBody> MemberJson::ReadMerge(std::string_view json) {
+  static constexpr std::array<std::string_view, 2> kFields = {"sourceId", "dryRun"};
+  MUSTER_ASSIGN(const JsonValue value, reader_.Parse(json));
+  JsonFaults faults;
+  JsonObject object(value, kRoot, kFields, faults);
+  MergeBody body;
+  bool found = false;
+  JsonValue field;
+  for (int index = object.Next(field); index != JsonObject::kEnd; index = object.Next(field)) {
+    const FieldPath place = kRoot.Field(kFields[static_cast<std::size_t>(index)]);
+    if (index == 1) {
+      ReadBoolean(field, place, faults, body.dry_run);
+      continue;
+    }
+    found = true;
+    std::int64_t id = 0;
+    if (ReadInteger(field, place, 1, INT64_MAX, faults, id)) body.source = MemberId(id);
+  }
+  if (!found && !faults.any()) faults.Add(kRoot.Field(kFields[0]), "is required: {\"sourceId\":\"2\"}");
+  if (faults.any()) return Fail(faults.Take());
+  return body;
+}
+
 Result<std::vector<MemberId>> MemberJson::ReadIds(std::string_view json) {
   static constexpr std::array<std::string_view, 1> kFields = {"ids"};
   MUSTER_ASSIGN(const JsonValue value, reader_.Parse(json));

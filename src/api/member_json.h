@@ -19,6 +19,12 @@ namespace muster {
 // How many keys one batchGet or batchResolve may ask for.
 inline constexpr std::size_t kBatchKeysMax = 1000;
 
+// What the body of a merge or an unmerge says.
+struct MergeBody {
+  MemberId source;
+  bool dry_run = false;
+};
+
 // A member as a body describes it.
 struct MemberBody {
   Member member;  // identities normalised, with their keys
@@ -56,6 +62,8 @@ class MemberJson {
 
   // {"identity":{…}}. For a bind, state and bindTime are refused.
   Result<Identity> ReadIdentity(std::string_view json, bool is_bind);
+  // {"sourceId":"2","dryRun":false}, of a merge or an unmerge.
+  Result<MergeBody> ReadMerge(std::string_view json);
   // {"ids":["1",2]}
   Result<std::vector<MemberId>> ReadIds(std::string_view json);
   // {"identities":[{…}]}. An identity that is well-formed JSON but no identity (unknown kind, bad phone) is that

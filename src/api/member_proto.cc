@@ -244,6 +244,24 @@ Result<WriteRequest> MemberProto::ReadIdentityWrite(std::string_view message, bo
 Result<WriteRequest> MemberProto::ReadBind(std::string_view message) { return ReadIdentityWrite(message, true); }
 Result<WriteRequest> MemberProto::ReadUnbind(std::string_view message) { return ReadIdentityWrite(message, false); }
 
+Result<WriteRequest> MemberProto::ReadMerge(std::string_view message) {
+  Result<WriteRequest> request(std::in_place);
+  JsonFaults faults;
+  ProtoReader reader(message);
+  while (reader.Next()) {
+    if (reader.Is(1, WireType::kVarint)) ReadId(reader.number(), request->id);
+    if (reader.Is(2, WireType::kVarint)) ReadId(reader.number(), request->merge.source);
+    if (reader.Is(3, WireType::kVarint)) request->merge.dry_run = reader.number() != 0;
+    if (reader.Is(4, WireType::kVarint)) ReadExpectedVersion(reader.number(), request->expected_version, faults);
+  }
+  if (!reader.malformed()) {
+    CheckId(request->id, faults);
+    CheckProtoNumber(request->merge.source.value(), kRoot.Field("source_id"), 1, INT64_MAX, faults);
+  }
+  MUSTER_TRY(Settle(reader, faults));
+  return request;
+}
+
 Result<WriteRequest> MemberProto::ReadClose(std::string_view message) {
   Result<WriteRequest> request(std::in_place);
   JsonFaults faults;

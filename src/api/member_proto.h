@@ -42,6 +42,7 @@ struct WriteRequest {
   std::optional<Version> expected_version;
   MemberPatch patch;  // of an update
   Identity identity;  // of a bind and an unbind
+  MergeBody merge;    // of a merge and an unmerge
 };
 struct HistoryRequest {
   MemberId id;
@@ -66,6 +67,7 @@ class MemberProto {
   Result<WriteRequest> ReadUpdate(std::string_view message);
   Result<WriteRequest> ReadBind(std::string_view message);
   Result<WriteRequest> ReadUnbind(std::string_view message);
+  Result<WriteRequest> ReadMerge(std::string_view message);
   Result<WriteRequest> ReadClose(std::string_view message);
   Result<HistoryRequest> ReadHistory(std::string_view message);
   static Result<SearchBody> ReadSearch(std::string_view message);

@@ -23,6 +23,8 @@ constexpr std::array<RpcRow, kRpcCount> kRpcs = {{{"None"},
                                                   {"UpdateMember", true},
                                                   {"BindIdentity", true},
                                                   {"UnbindIdentity", true},
+                                                  {"MergeMembers", true},
+                                                  {"UnmergeMembers", true},
                                                   {"CloseMember", true},
                                                   {"ListMemberHistory"},
                                                   {"SearchMembers"},
@@ -89,9 +91,11 @@ constexpr std::array<FixedPath, 5> kAdminPaths = {
      {"/admin/v1/members:import", {.post = Rpc::kImportMembers}},
      {"/admin/v1/members:export", {.get = Rpc::kExportMembers}}}};
 
-constexpr std::array<FixedPath, 5> kMemberSuffixes = {{{"", {.get = Rpc::kGetMember, .patch = Rpc::kUpdateMember}},
+constexpr std::array<FixedPath, 7> kMemberSuffixes = {{{"", {.get = Rpc::kGetMember, .patch = Rpc::kUpdateMember}},
                                                        {":bind", {.post = Rpc::kBindIdentity}},
                                                        {":unbind", {.post = Rpc::kUnbindIdentity}},
+                                                       {":merge", {.post = Rpc::kMergeMembers}},
+                                                       {":unmerge", {.post = Rpc::kUnmergeMembers}},
                                                        {":close", {.post = Rpc::kCloseMember}},
                                                        {"/history", {.get = Rpc::kListMemberHistory}}}};
 constexpr std::array<FixedPath, 3> kCallerSuffixes = {{{":rotate", {.post = Rpc::kRotateCaller}},
@@ -156,7 +160,7 @@ GrpcRoute RouteGrpcPath(std::string_view path) {
     std::string_view path;
     GrpcRoute route;
   };
-  static constexpr std::array<Row, 16> kRows = {
+  static constexpr std::array<Row, 18> kRows = {
       {{"/muster.v1.MemberService/GetMember", {Rpc::kGetMember}},
        {"/muster.v1.MemberService/ResolveMember", {Rpc::kResolveMember}},
        {"/muster.v1.MemberService/BatchGetMembers", {Rpc::kBatchGetMembers}},
@@ -165,6 +169,8 @@ GrpcRoute RouteGrpcPath(std::string_view path) {
        {"/muster.v1.MemberService/UpdateMember", {Rpc::kUpdateMember}},
        {"/muster.v1.MemberService/BindIdentity", {Rpc::kBindIdentity}},
        {"/muster.v1.MemberService/UnbindIdentity", {Rpc::kUnbindIdentity}},
+       {"/muster.v1.MemberService/MergeMembers", {Rpc::kMergeMembers}},
+       {"/muster.v1.MemberService/UnmergeMembers", {Rpc::kUnmergeMembers}},
        {"/muster.v1.MemberService/CloseMember", {Rpc::kCloseMember}},
        {"/muster.v1.MemberService/ListMemberHistory", {Rpc::kListMemberHistory}},
        {"/muster.v1.MemberService/SearchMembers", {Rpc::kSearchMembers}},

@@ -22,6 +22,8 @@ enum class Rpc : std::uint8_t {
   kUpdateMember,
   kBindIdentity,
   kUnbindIdentity,
+  kMergeMembers,
+  kUnmergeMembers,
   kCloseMember,
   kListMemberHistory,
   kSearchMembers,

@@ -28,6 +28,8 @@ TEST(RouteTest, LeadsWhereTheTableSays) {
   EXPECT_EQ(member(kPost, "/v1/members:batchResolve"), Rpc::kBatchResolveMembers);
   EXPECT_EQ(member(kPost, "/v1/members/7:bind"), Rpc::kBindIdentity);
   EXPECT_EQ(member(kPost, "/v1/members/7:unbind"), Rpc::kUnbindIdentity);
+  EXPECT_EQ(member(kPost, "/v1/members/7:merge"), Rpc::kMergeMembers);
+  EXPECT_EQ(member(kPost, "/v1/members/7:unmerge"), Rpc::kUnmergeMembers);
   EXPECT_EQ(member(kPost, "/v1/members/7:close"), Rpc::kCloseMember);
   EXPECT_EQ(member(kGet, "/v1/members/7/history"), Rpc::kListMemberHistory);
   EXPECT_EQ(member(kGet, "/v1/server"), Rpc::kGetServer);
@@ -50,9 +52,10 @@ TEST(RouteTest, LeadsWhereTheTableSays) {
 }
 
 TEST(RouteTest, KnowsNothingElse) {
-  for (const char* path : {"", "/", "/v1", "/v1/", "/v1/member", "/v1/membersx", "/v1/members:find", "/v1/members//",
-                           "/v1/members/7/", "/v1/members/7:merge", "/v1/members/7/history/", "/v1/members/7/history:x",
-                           "/v1/members/7:bind:bind", "/livez/", "/LIVEZ", "/admin/v1/callers"}) {
+  for (const char* path :
+       {"", "/", "/v1", "/v1/", "/v1/member", "/v1/membersx", "/v1/members:find", "/v1/members//", "/v1/members/7/",
+        "/v1/members/7:freeze", "/v1/members/7/history/", "/v1/members/7/history:x", "/v1/members/7:bind:bind",
+        "/livez/", "/LIVEZ", "/admin/v1/callers"}) {
     const Route route = RouteMemberPath(kGet, path);
     EXPECT_EQ(route.rpc, Rpc::kNone) << path;
     EXPECT_EQ(route.refusal, Reason::kNotFound) << path;

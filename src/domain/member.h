@@ -13,12 +13,12 @@
 namespace muster {
 
 //            register / import
-//                  │
-//                  ▼      freeze          merge (as source)
-//    CLOSED ◄── ACTIVE ◄────────► FROZEN ─────────────► MERGED
-//       ▲          │    unfreeze     │       ▲             │
-//       └──────────┼─── close ───────┘       │             │
-//                  └─────────────────────────┴── unmerge ◄─┘
+//                  │        freeze
+//    CLOSED ◄── ACTIVE ◄──────────────► FROZEN
+//       ▲        │  ▲      unfreeze        │
+//       │        │  └─── unmerge ──┐       │
+//       │        └─ merge ──► MERGED       │
+//       └───────────── close ──────────────┘
 // CLOSED is final. Legal steps are in member_rules.h.
 enum class MemberState : std::uint8_t { kActive = 1, kFrozen = 2, kMerged = 3, kClosed = 4 };
 
@@ -36,9 +36,34 @@ struct Identity {
   bool verified = false;
   Timestamp bind_time{};
   std::string source;      // who says so: a system's or a channel's name; free text, not personal
-  OperationId bound_by{};  // the operation that bound it; unbinding frees the lookup row of exactly this one
+  OperationId bound_by{};  // the operation that bound or moved it; unbinding frees the lookup row of exactly this one
+  OperationId origin{};    // the operation that bound it, when another one moved it since; see OriginOf
 
   friend bool operator==(const Identity&, const Identity&) = default;
+};
+
+// What stays the same however often merges move the identity, and is another after it was unbound and bound anew.
+inline OperationId OriginOf(const Identity& identity) {
+  return identity.origin == OperationId(0) ? identity.bound_by : identity.origin;
+}
+
+// What a member's row says of a merge or unmerge with a member of another database, until the rows of both, and of the
+// identities, are as they shall be (store/move_steps.h). For the store alone: callers see the member without it.
+struct MoveMark {
+  enum class Role : std::uint8_t { kGives = 1, kTakes = 2 };
+  enum class Kind : std::uint8_t { kMerge = 1, kUnmerge = 2 };
+
+  Role role = Role::kGives;
+  Kind kind = Kind::kMerge;
+  OperationId operation_id;
+  MemberId other;
+  // Of the member that gives only: what it gives, and what its change will tell.
+  std::vector<IdentityKey> keys = {};
+  Timestamp time{};
+  std::string caller = {};
+  std::string request_id = {};
+
+  friend bool operator==(const MoveMark&, const MoveMark&) = default;
 };
 
 // A member at one version: the only truth. Fields marked * are personal.
@@ -59,6 +84,7 @@ struct Member {
   Timestamp update_time{};
   MemberId merged_into{};    // set when MERGED
   OperationId created_by{};  // the operation that registered it; a repeated registration by the same one succeeds
+  std::optional<MoveMark> move = {};
 
   friend bool operator==(const Member&, const Member&) = default;
 };

@@ -18,23 +18,9 @@ Member Successor(const Member& member, Timestamp now) {
   return next;
 }
 
-std::unexpected<Error> FailState(MemberState state, std::string_view next) {
-  return Fail(Reason::kStateConflict, "the member is " + std::string(StateName(state)) + ": " + std::string(next));
-}
-
-// Whether identities and fields may change.
-Result<void> CheckWritable(const Member& member) {
-  switch (member.state) {
-    case MemberState::kActive:
-      return {};
-    case MemberState::kFrozen:
-      return FailState(member.state, "unfreeze it first (update state to ACTIVE)");
-    case MemberState::kMerged:
-      return FailState(member.state, "use the member it was merged into");
-    case MemberState::kClosed:
-      return FailState(member.state, "that is final; register a new member");
-  }
-  MUSTER_UNREACHABLE("a MemberState that is not one");
+std::unexpected<Error> FailState(MemberState state, std::string_view next, std::string_view who = "the member") {
+  return Fail(Reason::kStateConflict,
+              std::string(who) + " is " + std::string(StateName(state)) + ": " + std::string(next));
 }
 
 bool Names(const MemberPatch& patch, std::string_view field) {
@@ -130,6 +116,31 @@ Result<void> CheckBindable(const Member& member, const Identity& identity, const
 
 }  // namespace
 
+Result<void> CheckWritable(const Member& member, std::string_view who) {
+  switch (member.state) {
+    case MemberState::kActive:
+      return {};
+    case MemberState::kFrozen:
+      return FailState(member.state, "unfreeze it first (update state to ACTIVE)", who);
+    case MemberState::kMerged:
+      return FailState(member.state,
+                       "it was merged into member " + std::to_string(member.merged_into.value()) + ", use that one",
+                       who);
+    case MemberState::kClosed:
+      return FailState(member.state, "that is final; register a new member", who);
+  }
+  MUSTER_UNREACHABLE("a MemberState that is not one");
+}
+
+Result<void> CheckHoldings(const Member& member, std::span<const Identity> moved, const IdentityCatalog& catalog) {
+  MUSTER_TRY(CheckIdentityCount(member));
+  for (const Identity& identity : moved) {
+    MUSTER_ASSIGN(const IdentityKind* kind, FindKind(catalog, identity, "identities"));
+    MUSTER_TRY(CheckLimit(member, *kind, identity));
+  }
+  return {};
+}
+
 Result<void> CheckImportedVersion(Version version) {
   if (version <= kImportedVersionMax) return {};
   return FailField("version", "must be at most " + std::to_string(kImportedVersionMax.value()));
@@ -216,7 +227,7 @@ Result<void> CheckVersion(const Member& member, std::optional<Version> expected)
 Result<void> CheckTransition(MemberState from, MemberState to) {
   using enum MemberState;
   static constexpr std::pair<MemberState, MemberState> kLegal[] = {
-      {kActive, kFrozen}, {kFrozen, kActive}, {kActive, kMerged}, {kFrozen, kMerged},
+      {kActive, kFrozen}, {kFrozen, kActive}, {kActive, kMerged},
       {kMerged, kActive}, {kActive, kClosed}, {kFrozen, kClosed},
   };
   if (std::ranges::find(kLegal, std::pair(from, to)) != std::end(kLegal)) return {};

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/result.h"
@@ -54,6 +55,12 @@ Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog&
 // IDENTITY_NOT_FOUND.
 Result<bool> ApplyUnbind(Member& member, const IdentityKey& key, Timestamp now);
 Result<bool> ApplyClose(Member& member, Timestamp now);
+
+// Whether fields and identities of the member may change: STATE_CONFLICT unless it is ACTIVE. `who` is what the error
+// calls it.
+Result<void> CheckWritable(const Member& member, std::string_view who = "the member");
+// Whether a member may hold all that it lists, by the limits of `moved`, which came to it. LIMIT_EXCEEDED.
+Result<void> CheckHoldings(const Member& member, std::span<const Identity> moved, const IdentityCatalog& catalog);
 
 // VERSION_MISMATCH when the caller expects another version.
 Result<void> CheckVersion(const Member& member, std::optional<Version> expected);

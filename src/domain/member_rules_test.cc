@@ -29,11 +29,11 @@ constexpr MemberState kAllStates[] = {kActive, kFrozen, kMerged, kClosed};
 
 TEST(TransitionTest, AreThoseOfTheDrawingAndNoOthers) {
   const std::set<std::pair<MemberState, MemberState>> legal = {
-      {kActive, kFrozen},                      // freeze
-      {kFrozen, kActive},                      // unfreeze
-      {kActive, kMerged},                      // merge
-      {kFrozen, kMerged}, {kMerged, kActive},  // unmerge
-      {kActive, kClosed},                      // close
+      {kActive, kFrozen},  // freeze
+      {kFrozen, kActive},  // unfreeze
+      {kActive, kMerged},  // merge
+      {kMerged, kActive},  // unmerge
+      {kActive, kClosed},  // close
       {kFrozen, kClosed},
   };
   for (const MemberState from : kAllStates) {

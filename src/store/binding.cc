@@ -9,6 +9,7 @@
 #include "store/binding_claim.h"
 #include "store/binding_steps.h"
 #include "store/in_database.h"
+#include "store/merge.h"
 
 namespace muster {
 namespace {
@@ -32,7 +33,13 @@ class BindingWriter final : public MemberWriter {
       : shards_(*dependencies.shards),
         catalog_(*dependencies.catalog),
         ids_(*dependencies.ids),
-        claims_(*dependencies.shards, *dependencies.clock, *dependencies.timer) {}
+        moves_(*dependencies.shards, *dependencies.clock, *dependencies.timer),
+        claims_(*dependencies.shards, *dependencies.clock, *dependencies.timer, moves_),
+        merges_({.shards = *dependencies.shards,
+                 .catalog = *dependencies.catalog,
+                 .ids = *dependencies.ids,
+                 .clock = *dependencies.clock},
+                moves_) {}
 
   Task<Result<Member>> Register(Member member, bool imported, WriteContext context) override;
   Task<Result<ImportedMember>> Import(Member member, WriteContext context) override;
@@ -40,12 +47,19 @@ class BindingWriter final : public MemberWriter {
   Task<Result<Member>> Bind(MemberId id, Identity identity, WriteContext context) override;
   Task<Result<Member>> Unbind(MemberId id, IdentityKey key, WriteContext context) override;
   Task<Result<Member>> Close(MemberId id, WriteContext context) override;
+  Task<Result<Member>> Merge(MemberId id, MemberId source, bool dry_run, WriteContext context) override;
+  Task<Result<Member>> Unmerge(MemberId id, MemberId source, bool dry_run, WriteContext context) override;
 
  private:
+  // What a commit found in its way or done before.
+  struct Found {
+    bool was_in = false;
+    std::optional<Member> marked = {};
+  };
   Operation Begin(MemberId id) { return {ids_.NextOperationId(), id, shards_.Now(shards_.DatabaseOf(id))}; }
 
   Task<Result<ImportedMember>> Create(Member member, bool imported, WriteContext context);
-  static CommitStep Creation(Member& member, bool imported, bool allocated, bool& was_in, const WriteContext& context);
+  static CommitStep Creation(Member& member, bool imported, bool allocated, Found& found, const WriteContext& context);
   Task<Result<Member>> AnswerTaken(const Member& wanted, bool allocated, Claimed claimed, const WriteContext& context);
   MemberId AllocateId(const WriteContext& context);
   Task<Result<Member>> CommitEdit(MemberId id, const Edit& edit, const WriteContext& context);
@@ -53,7 +67,9 @@ class BindingWriter final : public MemberWriter {
   ShardStore& shards_;
   const IdentityCatalog& catalog_;
   IdAllocator& ids_;
+  MoveWaiter moves_;
   ClaimProtocol claims_;
+  MergeProtocol merges_;
 };
 
 // ---- the verbs that reserve
@@ -63,9 +79,13 @@ Task<Result<Member>> BindingWriter::Bind(MemberId id, Identity identity, WriteCo
   const Edit edit{ChangeType::kIdentityBound, {}, [&](Member& member, Timestamp now) {
                     return ApplyBind(member, identity, catalog_, now);
                   }};
+  std::optional<Member> marked;
   const CommitStep commit = [&](ShardTransaction& rows, Timestamp now) -> Result<std::optional<Member>> {
+    marked.reset();
     MUSTER_ASSIGN(Commitment commitment, Commit(rows, id, edit, context, now));
-    return std::move(commitment.member);
+    if (!commitment.is_marked) return std::move(commitment.member);
+    marked = std::move(commitment.member);
+    return std::nullopt;
   };
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     const Operation operation = Begin(id);
@@ -75,6 +95,10 @@ Task<Result<Member>> BindingWriter::Bind(MemberId id, Identity identity, WriteCo
     if (claimed.verdict == Claimed::Verdict::kReplayed) co_return Replay(std::move(*claimed.member), context);
     if (claimed.verdict == Claimed::Verdict::kTaken) {
       co_return Fail(Reason::kIdentityTaken, "another member holds this identity");
+    }
+    if (marked) {
+      Result<void> settled = co_await moves_.WaitFor(*std::exchange(marked, std::nullopt), operation.id, context);
+      MUSTER_CO_TRY(std::move(settled));
     }
   }
   co_return FailContended();
@@ -108,16 +132,22 @@ Task<Result<ImportedMember>> BindingWriter::Create(Member member, bool imported,
     const Operation operation = Begin(member.id);
     member.created_by = context.operation_id.value_or(operation.id);
     for (Identity& identity : member.identities) identity.bound_by = operation.id;
-    bool was_in = false;
-    const CommitStep commit = Creation(member, imported, allocated, was_in, context);
+    Found found;
+    const CommitStep commit = Creation(member, imported, allocated, found, context);
     MUSTER_CO_ASSIGN(Claimed claimed, co_await claims_.Claim(operation, keys, commit, context));
-    if (claimed.verdict == Claimed::Verdict::kCommitted) co_return ImportedMember{std::move(*claimed.member), was_in};
+    if (claimed.verdict == Claimed::Verdict::kCommitted) {
+      co_return ImportedMember{std::move(*claimed.member), found.was_in};
+    }
     if (claimed.verdict == Claimed::Verdict::kReplayed) {
       co_return ImportedMember{Replay(std::move(*claimed.member), context), true};
     }
     if (claimed.verdict == Claimed::Verdict::kTaken) {
       MUSTER_CO_ASSIGN(Member standing, co_await AnswerTaken(member, allocated, std::move(claimed), context));
       co_return ImportedMember{std::move(standing), true};
+    }
+    if (found.marked) {
+      Result<void> settled = co_await moves_.WaitFor(*std::move(found.marked), operation.id, context);
+      MUSTER_CO_TRY(std::move(settled));
     }
   }
   co_return FailContended();
@@ -133,13 +163,17 @@ MemberId BindingWriter::AllocateId(const WriteContext& context) {
 }
 
 // Writes a new member; one that the same operation made before is answered as it is now (`was_in`).
-CommitStep BindingWriter::Creation(Member& member, bool imported, bool allocated, bool& was_in,
+CommitStep BindingWriter::Creation(Member& member, bool imported, bool allocated, Found& found,
                                    const WriteContext& context) {
-  return [&member, imported, allocated, &was_in, &context](ShardTransaction& rows,
-                                                           Timestamp now) -> Result<std::optional<Member>> {
+  return [&member, imported, allocated, &found, &context](ShardTransaction& rows,
+                                                          Timestamp now) -> Result<std::optional<Member>> {
     MUSTER_ASSIGN(std::optional<Member> standing, rows.ReadMember(member.id));
-    was_in = standing && standing->created_by == member.created_by;
-    if (was_in) return standing;
+    found = {.was_in = standing && standing->created_by == member.created_by};
+    if (found.was_in && standing->move && standing->move->role == MoveMark::Role::kGives) {
+      found.marked = std::move(standing);
+      return std::nullopt;
+    }
+    if (found.was_in) return standing;
     if (standing) {
       if (allocated) return std::nullopt;
       return Fail(Reason::kMemberExists, "a member with this id exists; leave the id out to have one allocated");
@@ -204,34 +238,57 @@ Task<Result<Member>> BindingWriter::Close(MemberId id, WriteContext context) {
 // later bind could be freed. Rows of this database go with the commit, the others after it.
 Task<Result<Member>> BindingWriter::CommitEdit(MemberId id, const Edit& edit, const WriteContext& context) {
   const std::uint32_t home = shards_.DatabaseOf(id);
-  MUSTER_CO_TRY(claims_.CheckDeadline(context));
-  std::optional<Member> member;
-  bool is_replay = false;
-  std::vector<ClaimProtocol::Swap> elsewhere;
-  ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
-    elsewhere.clear();
-    MUSTER_TRY(claims_.CheckDeadline(context));
-    MUSTER_ASSIGN(member, FindAnswer(rows, context));
-    is_replay = member.has_value();
-    if (is_replay) return {};
-    MUSTER_ASSIGN(Commitment commitment, Commit(rows, id, edit, context, shards_.Now(home)));
-    for (const Identity& identity : commitment.freed) {
-      const LookupRow row{id, identity.bound_by};
-      if (shards_.DatabaseOf(identity.key) != home) {
-        elsewhere.push_back({identity.key, row, std::nullopt});
-        continue;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    MUSTER_CO_TRY(claims_.CheckDeadline(context));
+    std::optional<Member> member;
+    bool is_replay = false;
+    bool is_marked = false;
+    std::vector<ClaimProtocol::Swap> elsewhere;
+    ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
+      elsewhere.clear();
+      MUSTER_TRY(claims_.CheckDeadline(context));
+      MUSTER_ASSIGN(member, FindAnswer(rows, context));
+      is_replay = member.has_value();
+      if (is_replay) return {};
+      MUSTER_ASSIGN(Commitment commitment, Commit(rows, id, edit, context, shards_.Now(home)));
+      is_marked = commitment.is_marked;
+      member = std::move(commitment.member);
+      if (is_marked) return {};
+      for (const Identity& identity : commitment.freed) {
+        const LookupRow row{id, identity.bound_by};
+        if (shards_.DatabaseOf(identity.key) != home) {
+          elsewhere.push_back({identity.key, row, std::nullopt});
+          continue;
+        }
+        MUSTER_TRY(Replace(rows, identity.key, row, std::nullopt));
       }
-      MUSTER_TRY(Replace(rows, identity.key, row, std::nullopt));
+      return KeepAnswer(rows, context, *member);
+    };
+    Result<void> result = co_await InDatabase(shards_, home, std::move(transaction));
+    MUSTER_CO_TRY(std::move(result));
+    if (is_replay) co_return Replay(std::move(*member), context);
+    if (!is_marked) {
+      claims_.SwapInBackground(elsewhere);
+      co_return std::move(*member);
     }
-    MUSTER_TRY(KeepAnswer(rows, context, commitment.member));
-    member = std::move(commitment.member);
-    return {};
-  };
-  Result<void> result = co_await InDatabase(shards_, home, std::move(transaction));
-  MUSTER_CO_TRY(std::move(result));
-  if (is_replay) co_return Replay(std::move(*member), context);
-  claims_.SwapInBackground(elsewhere);
-  co_return std::move(*member);
+    Result<void> settled = co_await moves_.WaitFor(*std::move(member), ids_.NextOperationId(), context);
+    MUSTER_CO_TRY(std::move(settled));
+  }
+  co_return FailContended();
+}
+
+// ---- the verbs that two members have a part in
+
+Task<Result<Member>> BindingWriter::Merge(MemberId id, MemberId source, bool dry_run, WriteContext context) {
+  const MergeRequest request{.kind = MoveMark::Kind::kMerge, .survivor = id, .source = source, .dry_run = dry_run};
+  MUSTER_CO_ASSIGN(MergeProtocol::Answer answer, co_await merges_.Run(request, context));
+  co_return answer.is_replay ? Replay(std::move(answer.member), context) : std::move(answer.member);
+}
+
+Task<Result<Member>> BindingWriter::Unmerge(MemberId id, MemberId source, bool dry_run, WriteContext context) {
+  const MergeRequest request{.kind = MoveMark::Kind::kUnmerge, .survivor = id, .source = source, .dry_run = dry_run};
+  MUSTER_CO_ASSIGN(MergeProtocol::Answer answer, co_await merges_.Run(request, context));
+  co_return answer.is_replay ? Replay(std::move(answer.member), context) : std::move(answer.member);
 }
 
 }  // namespace

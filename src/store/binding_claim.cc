@@ -25,6 +25,7 @@ class Rehearsal final : public ShardTransaction {
 
   Result<std::optional<Member>> ReadMember(MemberId id) override { return rows_.ReadMember(id); }
   Result<void> WriteMember(const Member& /*member*/, const Change& /*change*/) override { return {}; }
+  Result<void> MarkMember(const Member& /*member*/) override { return {}; }
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override { return rows_.ReadLookup(key); }
   Result<void> WriteLookup(const IdentityKey& /*key*/, const std::optional<LookupRow>& /*row*/) override { return {}; }
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override { return rows_.ReadOperation(id); }
@@ -48,6 +49,12 @@ std::optional<LookupRow> RowOf(const Member& member, const IdentityKey& key) {
   const Identity* identity = FindIdentity(member, key);
   if (identity == nullptr) return std::nullopt;
   return LookupRow{member.id, identity->bound_by};
+}
+
+// Whether the member is about to give the identity to another, or may have done so.
+bool MayHaveGiven(const Member& holder, const IdentityKey& key) {
+  return holder.move && holder.move->role == MoveMark::Role::kGives &&
+         std::ranges::find(holder.move->keys, key) != holder.move->keys.end();
 }
 
 }  // namespace
@@ -102,7 +109,7 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
       if (row) {
         MUSTER_ASSIGN(standing, Examine(rows, home, key, *row, nullptr));
       }
-      if (standing.stranger) {
+      if (standing.stranger || (standing.holder && MayHaveGiven(*standing.holder, key))) {
         claimed = {Claimed::Verdict::kElsewhere, std::nullopt, key};
         return RollBack();
       }
@@ -288,6 +295,17 @@ Task<Result<Claimed>> ClaimProtocol::ReserveAcross(const Operation& operation, s
         continue;
       }
     }
+    if (standing.holder && MayHaveGiven(*standing.holder, key)) {
+      const Result<bool> is_settled = co_await moves_.TryNow(*standing.holder);
+      if (!is_settled) {
+        Result<void> failure = Fail(is_settled.error());
+        co_return Fail(NothingWritten(std::move(failure)).error());
+      }
+      if (*is_settled) {
+        ++tries;
+        continue;
+      }
+    }
     if (standing.holder) co_return Claimed{Claimed::Verdict::kTaken, std::move(standing.holder), key};
     if (!standing.rival) co_return Claimed{};
     if (!std::exchange(has_looked_ahead, true)) {
@@ -335,7 +353,7 @@ Task<Result<Claimed>> ClaimProtocol::FindTaken(const Operation& operation, std::
     };
     result = co_await InDatabase(shards_, shards_.DatabaseOf(row->member_id), std::move(read));
     MUSTER_CO_TRY(NothingWritten(std::move(result)));
-    if (owner && FindIdentity(*owner, key) != nullptr) {
+    if (owner && FindIdentity(*owner, key) != nullptr && !MayHaveGiven(*owner, key)) {
       co_return Claimed{Claimed::Verdict::kTaken, std::move(owner), key};
     }
   }

@@ -11,6 +11,7 @@
 #include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
 #include "store/binding_steps.h"
+#include "store/move_settler.h"
 
 namespace muster {
 
@@ -48,7 +49,8 @@ using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&
 // while first (kPatienceWith…): two that abort each other at each step would never end.
 class ClaimProtocol {
  public:
-  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer) : shards_(shards), clock_(clock), timer_(timer) {}
+  ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer, MoveWaiter& moves)
+      : shards_(shards), clock_(clock), timer_(timer), moves_(moves) {}
 
   // `keys` sorted, without duplicates. The references must live until the task ends. kCommitted, kReplayed, kTaken or
   // kAgain; errors are those of `commit` and of the store, OVERLOADED when an identity keeps changing hands,
@@ -110,6 +112,7 @@ class ClaimProtocol {
   ShardStore& shards_;
   const Clock& clock_;
   Timer& timer_;
+  MoveWaiter& moves_;
 };
 
 // OVERLOADED: other writers were faster too often.

@@ -55,6 +55,9 @@ class FaultyShardStore final : public ShardStore {
     if (scan_fails) return Fail(Reason::kInternal, "the scan failed");
     return inner_.ScanLookups(database, after, limit);
   }
+  Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
+    return inner_.ScanMarked(database, after, limit);
+  }
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
     inner_.ForgetOperations(database, before, std::move(done));
@@ -195,6 +198,13 @@ class BindingWorld {
       } while (after != IdentityKey{});
     }
     return freed;
+  }
+
+  // Settles every move, as the sweeper does.
+  void SettleAll() {
+    for (std::uint32_t database = 0; database < memory.database_count(); ++database) {
+      EXPECT_TRUE(Finish(SweepMoves(shards, database, MemberId(0), 100)));
+    }
   }
 
   // No identity is held twice, and every held one has its lookup row. With `exact`, there is no other lookup row

@@ -111,11 +111,14 @@ Result<Commitment> Commit(ShardTransaction& transaction, MemberId id, const Edit
                           Timestamp now) {
   MUSTER_ASSIGN(std::optional<Member> standing, transaction.ReadMember(id));
   if (!standing) return Fail(Reason::kMemberNotFound, "there is no member with this id");
+  if (standing->move && standing->move->role == MoveMark::Role::kGives) {
+    return Commitment{.member = *std::move(standing), .freed = {}, .is_marked = true};
+  }
   MUSTER_TRY(CheckVersion(*standing, context.expected_version));
 
   Member member = *standing;
   MUSTER_ASSIGN(const bool changed, edit.apply(member, now));
-  if (!changed) return Commitment{std::move(*standing), {}};
+  if (!changed) return Commitment{.member = std::move(*standing), .freed = {}};
 
   Change change = ChangeOf(member, edit.type, context, now);
   change.fields = edit.fields;
@@ -129,7 +132,7 @@ Result<Commitment> Commit(ShardTransaction& transaction, MemberId id, const Edit
     AddReferences(altered, change);
   }
   MUSTER_TRY(transaction.WriteMember(member, change));
-  return Commitment{std::move(member), std::move(freed)};
+  return Commitment{.member = std::move(member), .freed = std::move(freed)};
 }
 
 Change CreationOf(const Member& member, ChangeType type, const WriteContext& context, Timestamp now) {

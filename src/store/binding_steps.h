@@ -74,6 +74,7 @@ struct Edit {
 struct Commitment {
   Member member;                // as it is after the commit
   std::vector<Identity> freed;  // which it held before and does not hold any more
+  bool is_marked = false;       // it gives what it holds to another (MoveMark): nothing was written
 };
 
 // In the member's shard: checks the caller's conditions, applies `edit` and writes member and change row.

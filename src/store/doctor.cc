@@ -16,11 +16,13 @@
 #include "store/change_retention.h"
 #include "store/data_directory.h"
 #include "store/doctor_history.h"
+#include "store/doctor_moves.h"
 #include "store/doctor_numbers.h"
 #include "store/doctor_report.h"
 #include "store/file_snapshot.h"
 #include "store/member_codec.h"
 #include "store/schema.h"
+#include "store/settled_member.h"
 #include "store/sqlite_database.h"
 
 namespace muster {
@@ -58,10 +60,14 @@ Result<Database::Mode> ReadingMode(const std::string& directory, const std::stri
 // Walks every table once in the order in which it lies. What it holds in memory does not grow with the data: each
 // listed identity is compared with its lookup row by a point read, and if as many match as there are lookup rows, no
 // lookup row can be without its owner (keys are unique); only else the lookup rows are walked too.
-class Examiner {
+class Examiner : private MemberSource {
  public:
   Examiner(std::string directory, const Keyring& keyring, DoctorReport& report)
-      : directory_(std::move(directory)), report_(report), codec_(keyring, random_), hash_(keyring.hash_key()) {}
+      : directory_(std::move(directory)),
+        report_(report),
+        codec_(keyring, random_),
+        hash_(keyring.hash_key()),
+        moves_(*this, report) {}
 
   // Refuses what cannot be examined: no data, in use, another version.
   Result<void> OpenFiles(const Keyring& keyring);
@@ -75,6 +81,12 @@ class Examiner {
     std::unique_ptr<FileSnapshot> points;  // point reads
   };
   std::size_t FileOf(ShardId shard) const { return FileOfShard(shard, files_.size()); }
+  // Nobody writes: all is of one moment.
+  Result<std::optional<Member>> ReadRow(MemberId id) override {
+    return files_[FileOf(ShardOf(id))]->points->ReadMember(id, codec_);
+  }
+  bool SharesRows(MemberId /*one*/, MemberId /*other*/) const override { return true; }
+  void BeginAnew() override {}
   Result<void> CountRows(File& file);
   Result<void> CheckEngine(File& file);
   Result<void> CheckMembers(std::size_t index);
@@ -94,6 +106,7 @@ class Examiner {
   NoRandom random_;
   MemberCodec codec_;
   KeyedHash hash_;
+  MoveExamination moves_;
   std::optional<DirectoryLock> lock_;
   std::vector<std::unique_ptr<File>> files_;
   bool has_all_tables_ = true;
@@ -209,7 +222,7 @@ Result<void> Examiner::CheckMembers(std::size_t index) {
   MUSTER_ASSIGN(Statement scan, files_[index]->database.Prepare("SELECT id, version, record FROM member ORDER BY id"));
   for (;;) {
     MUSTER_ASSIGN(const bool found, scan.Step());
-    if (!found) return {};
+    if (!found) return moves_.CheckIndex(files_[index]->database);
     MUSTER_TRY(CheckMember(index, MemberId(scan.Integer(0)), Version(scan.Integer(1)), scan.Blob(2)));
     report_.Step();
   }
@@ -220,12 +233,13 @@ Result<void> Examiner::CheckMember(std::size_t index, MemberId id, Version versi
     report_.Add("MEMBER_MISPLACED", Subject(id),
                 "it lies in " + files_[index]->path + ", where nobody looks for it; restore a backup");
   }
-  const Result<Member> member = codec_.Decode(id, version, record);
+  Result<Member> member = codec_.Decode(id, version, record);
   if (!member) {
     report_.Add("RECORD_UNREADABLE", Subject(id), member.error().message);
     return {};
   }
   if (const std::uint32_t seal_key = codec_.LastSealKeyId(); seal_key != 0) report_.CountSealKey(seal_key);
+  MUSTER_ASSIGN(member, moves_.Examine(*std::move(member)));
   report_.examination().identities += member->identities.size();
   if (member->state == MemberState::kClosed && !member->identities.empty()) {
     report_.Add("MEMBER_CLOSED_HOLDS", Subject(id), "it is closed and still lists identities; unbind them");
@@ -265,9 +279,10 @@ Result<void> Examiner::CheckIdentity(const Member& member, const Identity& ident
     }
     return {};
   }
-  const Result<std::optional<Member>> owner =
-      files_[FileOf(ShardOf(row->member_id))]->points->ReadMember(row->member_id, codec_);
-  if (owner && *owner && FindIdentity(**owner, identity.key)) {
+  const Result<std::optional<Member>> owner = ReadRow(row->member_id);
+  if (owner && *owner && MoveExamination::IsPassingOn(**owner, member, identity.key)) {
+    ++matched_lookups_;
+  } else if (owner && *owner && FindIdentity(**owner, identity.key)) {
     report_.Add(
         "IDENTITY_HELD_TWICE", Subject(identity.key),
         "held by " + Subject(member.id) + " and by " + Subject(row->member_id) + "; unbind it from one of them");
@@ -366,7 +381,7 @@ Result<void> Examiner::CheckLookups(std::size_t index) {
                   "it lies in " + file.path + ", where nobody looks for it; restore a backup");
       continue;
     }
-    const Result<std::optional<Member>> owner = files_[FileOf(ShardOf(owner_id))]->points->ReadMember(owner_id, codec_);
+    const Result<std::optional<Member>> owner = ReadRow(owner_id);
     if (!owner) continue;  // found as RECORD_UNREADABLE
     if (!*owner || !FindIdentity(**owner, key)) {
       report_.Add("LOOKUP_DANGLING", Subject(key),

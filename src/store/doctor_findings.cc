@@ -36,9 +36,12 @@ constexpr std::array kKinds = {
     FindingKind{"NUMBER_WRONG", true,
                 "a change says of the newest number what cannot be; numbers could be given twice"},
     FindingKind{"IMPORT_RANGE_WRONG", true, "a range of numbers of an import is none, or overlaps another"},
+    FindingKind{"MOVE_BROKEN", true, "a merge or unmerge is under way that cannot be brought to its end"},
     FindingKind{"OUTCOME_UNREADABLE", true, "the outcome of an operation is none"},
     FindingKind{"LOOKUP_DANGLING", false, "a lookup row's owner does not list the identity"},
     FindingKind{"LOOKUP_OPERATION_DIFFERS", false, "a lookup row names another operation than its owner's list"},
+    FindingKind{"MOVE_UNFINISHED", false, "a merge or unmerge between members of two files is under way"},
+    FindingKind{"MOVE_INDEX_DIFFERS", false, "what the sweeper finds moves by is not what members say"},
     FindingKind{"MEMBER_COUNT_DIFFERS", false, "the count that goes with the last change is not the number of members"},
 };
 

@@ -25,6 +25,7 @@ std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
 std::int64_t NewestNumberOf(const Member& member) {
   std::int64_t newest = IdAllocator::IsOfRange(member.created_by.value()) ? 0 : member.created_by.value();
   for (const Identity& identity : member.identities) newest = std::max(newest, identity.bound_by.value());
+  if (member.move) newest = std::max(newest, member.move->operation_id.value());
   return newest;
 }
 
@@ -98,6 +99,8 @@ Result<void> FileTransaction::ReadCounters() {
     break;
   }
   newest.Reset();
+  MUSTER_ASSIGN(const std::optional<std::int64_t> marked, records_.NewestMark(database_));
+  if (marked) committed_.number = std::max(committed_.number, *marked);
   if (!IsPlausibleNumber(committed_.number)) {
     return Fail(Reason::kInternal, database_.path() +
                                        ": its newest number is of a year after 2200: the file is damaged, or was "
@@ -143,6 +146,21 @@ Result<void> FileTransaction::UpsertMember(const Member& member, bool probably_n
   return {};
 }
 
+Result<void> FileTransaction::MarkMember(const Member& member) {
+  MUSTER_CHECK(Owns(member.id));
+  MUSTER_TRY(codec_.Encode(member, record_));
+  wrote_ = true;
+  MUSTER_TRY(Note(UpsertMember(member, false)));
+  return NoteMark(member);
+}
+
+// Keeps what the sweeper finds marked members by. With the commit of a taker the giver's row says something else too.
+Result<void> FileTransaction::NoteMark(const Member& member) {
+  if (member.move && member.move->role == MoveMark::Role::kTakes) touched_members_.push_back(member.move->other);
+  const std::optional<OperationId> operation = member.move ? std::optional(member.move->operation_id) : std::nullopt;
+  return Note(records_.NoteMarked(member.id, operation, clock_.Now()));
+}
+
 Result<void> FileTransaction::WriteMember(const Member& member, const Change& change) {
   MUSTER_CHECK(Owns(member.id) && change.member_id == member.id && change.version == member.version);
   MUSTER_TRY(codec_.Encode(member, record_));
@@ -154,6 +172,10 @@ Result<void> FileTransaction::WriteMember(const Member& member, const Change& ch
   for (const Change::IdentityRef& identity : change.identities) touched_keys_.push_back(identity.key);
   const bool probably_new = change.type == ChangeType::kRegistered || change.type == ChangeType::kImported;
   MUSTER_TRY(Note(UpsertMember(member, probably_new)));
+  // Only these changes take a mark away.
+  if (member.move || change.type == ChangeType::kMerged || change.type == ChangeType::kUnmerged) {
+    MUSTER_TRY(NoteMark(member));
+  }
   const auto type = static_cast<std::int64_t>(change.type);
   MUSTER_TRY(Note(insert_history_.Bind(1, member.id.value())
                       .Bind(2, member.version.value())

@@ -36,6 +36,7 @@ class FileTransaction final : public ShardTransaction {
 
   Result<std::optional<Member>> ReadMember(MemberId id) override;
   Result<void> WriteMember(const Member& member, const Change& change) override;
+  Result<void> MarkMember(const Member& member) override;
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override;
   Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override;
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
@@ -108,6 +109,7 @@ class FileTransaction final : public ShardTransaction {
                   std::uint32_t file_count);
   Result<void> Prepare();
   Result<void> ReadCounters();
+  Result<void> NoteMark(const Member& member);
   Result<void> UpsertMember(const Member& member, bool probably_new);
   bool Owns(MemberId id) const { return FileOfShard(ShardOf(id), file_count_) == file_; }
   bool Owns(const IdentityKey& key) const { return FileOfShard(ShardOf(key), file_count_) == file_; }

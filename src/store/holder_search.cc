@@ -10,9 +10,14 @@ Result<MemberDocumentRef> FindHolder(const IdentityKey& key, HolderSource& sourc
   bool owner_is_newer = false;
   for (int attempt = 0; attempt < kHolderAttemptsMax; ++attempt) {
     if (!row) return MemberDocumentRef();
-    MUSTER_ASSIGN(MemberDocumentRef owner, source.ReadOwner(row->member_id));
-    if (owner && owner->Holds(key)) return owner;
-    if (source.SharesSnapshot(key, row->member_id)) return MemberDocumentRef();
+    MUSTER_ASSIGN(HolderSource::Owner owner, source.ReadOwner(row->member_id));
+    if (owner.document && owner.document->Holds(key)) return owner.document;
+    if (owner.heir) {
+      MUSTER_ASSIGN(HolderSource::Owner heir, source.ReadOwner(*owner.heir));
+      if (heir.document && heir.document->Holds(key)) return heir.document;
+    } else if (source.SharesSnapshot(key, row->member_id)) {
+      return MemberDocumentRef();
+    }
     source.BeginAnew();
     MUSTER_ASSIGN(const std::optional<LookupRow> again, source.ReadLookup(key));
     if (owner_is_newer && again == row) return MemberDocumentRef();

@@ -16,9 +16,10 @@ const IdentityKey kKey = testing::MakeIdentity(1).key;
 // Gives prepared rows in the order in which they are asked for, and notes what was done.
 class ScriptedSource final : public HolderSource {
  public:
-  struct Owner {
+  struct Row {
     std::int64_t id;
     bool lists;
+    std::optional<MemberId> heir = {};
   };
 
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override {
@@ -29,23 +30,23 @@ class ScriptedSource final : public HolderSource {
     lookups.pop_front();
     return row;
   }
-  Result<MemberDocumentRef> ReadOwner(MemberId id) override {
+  Result<Owner> ReadOwner(MemberId id) override {
     steps.push_back("owner " + std::to_string(id.value()));
     if (owners.empty()) return Fail(Reason::kInternal, "owner failed");
-    const std::optional<Owner> owner = owners.front();
+    const std::optional<Row> owner = owners.front();
     owners.pop_front();
-    if (!owner) return MemberDocumentRef();
+    if (!owner) return Owner{};
     EXPECT_EQ(owner->id, id.value());
     Member member;
     member.id = id;
     if (owner->lists) member.identities.push_back(testing::MakeIdentity(1));
-    return MakeMemberDocument(member);
+    return Owner{MakeMemberDocument(member), owner->heir};
   }
   bool SharesSnapshot(const IdentityKey&, MemberId) const override { return one_snapshot; }
   void BeginAnew() override { steps.emplace_back("begin anew"); }
 
   std::deque<std::optional<LookupRow>> lookups;
-  std::deque<std::optional<Owner>> owners;
+  std::deque<std::optional<Row>> owners;
   bool one_snapshot = false;
   std::vector<std::string> steps;
 };
@@ -129,7 +130,7 @@ TEST(FindHolderTest, AnIdentityThatNeverRestsIsGivenUpOn) {
   ScriptedSource source;
   for (std::int64_t i = 0; i <= kHolderAttemptsMax; ++i) {
     source.lookups.push_back(Row(5 + i, i));
-    source.owners.push_back(ScriptedSource::Owner{5 + i, false});
+    source.owners.push_back(ScriptedSource::Row{5 + i, false});
   }
   const Result<MemberDocumentRef> holder = FindHolder(kKey, source);
   ASSERT_FALSE(holder);
@@ -147,6 +148,24 @@ TEST(FindHolderTest, ErrorsComeThrough) {
   no_second_lookup.lookups = {Row(5, 1)};
   no_second_lookup.owners = {{{5, false}}};
   EXPECT_EQ(FindHolder(kKey, no_second_lookup).error().message, "lookup failed");
+}
+
+TEST(FindHolderTest, WhatAnOwnerGaveIsWithItsHeirWhileTheLookupRowStillNamesTheOwner) {
+  ScriptedSource source;
+  source.lookups = {Row(5, 1)};
+  source.owners = {{{5, false, MemberId(6)}}, {{6, true}}};
+  EXPECT_EQ(FindHolder(kKey, source).value()->id(), MemberId(6));
+  EXPECT_EQ(source.steps, (Steps{"lookup", "owner 5", "owner 6"}));
+}
+
+TEST(FindHolderTest, AnHeirThatDoesNotListItIsNoAnswerBeforeTheSecondLook) {
+  ScriptedSource source;
+  source.one_snapshot = true;  // of the key and the owner; not of the heir
+  source.lookups = {Row(5, 1), Row(5, 1), Row(5, 1)};
+  source.owners = {{{5, false, MemberId(6)}}, {{6, false}}, {{5, false, MemberId(6)}}, {{6, false}}};
+  EXPECT_FALSE(FindHolder(kKey, source).value());
+  EXPECT_EQ(source.steps, (Steps{"lookup", "owner 5", "owner 6", "begin anew", "lookup", "owner 5", "owner 6",
+                                 "begin anew", "lookup"}));
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ struct SealContext {
 bool IsStorable(const Member& member) {
   const auto is_text = [](const std::string& text) { return IsValidUtf8(text); };
   return is_text(member.display_name) && is_text(member.real_name.Reveal()) && is_text(member.birth_date) &&
-         is_text(member.city) && is_text(member.tier) && std::ranges::all_of(member.tags, is_text) &&
+         (!member.move || (is_text(member.move->caller) && is_text(member.move->request_id))) && is_text(member.city) &&
+         is_text(member.tier) && std::ranges::all_of(member.tags, is_text) &&
          std::ranges::all_of(member.attributes,
                              [&](const auto& entry) { return is_text(entry.first) && is_text(entry.second); }) &&
          std::ranges::all_of(member.identities, [&](const Identity& identity) {
@@ -73,6 +74,36 @@ std::unexpected<Error> NotText(MemberId id) {
 bool HasPersonalValues(const Member& member) {
   return !member.real_name.empty() ||
          std::ranges::any_of(member.identities, [](const Identity& identity) { return !identity.value.empty(); });
+}
+
+void EncodeMark(const MoveMark& mark, storage::v1::MemberRecord::Move& out) {
+  out.set_role(static_cast<std::int32_t>(mark.role));
+  out.set_kind(static_cast<std::int32_t>(mark.kind));
+  out.set_operation(mark.operation_id.value());
+  out.set_other(mark.other.value());
+  for (const IdentityKey& key : mark.keys) out.add_keys(key.bytes.data(), key.bytes.size());
+  out.set_time_micros(Micros(mark.time));
+  out.set_caller(mark.caller);
+  out.set_request_id(mark.request_id);
+}
+
+bool DecodeMark(const storage::v1::MemberRecord::Move& in, MoveMark& mark) {
+  if (in.role() < static_cast<int>(MoveMark::Role::kGives) || in.role() > static_cast<int>(MoveMark::Role::kTakes) ||
+      in.kind() < static_cast<int>(MoveMark::Kind::kMerge) || in.kind() > static_cast<int>(MoveMark::Kind::kUnmerge)) {
+    return false;
+  }
+  mark = {.role = static_cast<MoveMark::Role>(in.role()),
+          .kind = static_cast<MoveMark::Kind>(in.kind()),
+          .operation_id = OperationId(in.operation()),
+          .other = MemberId(in.other()),
+          .keys = {},
+          .time = Timestamp(Duration(in.time_micros())),
+          .caller = in.caller(),
+          .request_id = in.request_id()};
+  for (const std::string& key : in.keys()) {
+    if (!ReadKey(key, mark.keys.emplace_back())) return false;
+  }
+  return true;
 }
 
 // A record that cannot be read is an error of ours with the member's name; protobuf's own line on stderr would be
@@ -120,11 +151,13 @@ Result<void> MemberCodec::Encode(const Member& member, std::string& record) {
     stored.set_bind_time_micros(Micros(identity.bind_time));
     stored.set_source(identity.source);
     stored.set_bound_by(identity.bound_by.value());
+    stored.set_origin(identity.origin.value());
   }
   out.set_create_time_micros(Micros(member.create_time));
   out.set_update_time_micros(Micros(member.update_time));
   out.set_merged_into(member.merged_into.value());
   out.set_created_by(member.created_by.value());
+  if (member.move) EncodeMark(*member.move, *out.mutable_move());
   if (HasPersonalValues(member)) {
     state_->values.Clear();
     state_->values.set_real_name(member.real_name.Reveal());
@@ -188,6 +221,10 @@ Result<Member> MemberCodec::Decode(MemberId id, Version version, std::string_vie
     identity.bind_time = Timestamp(Duration(stored.bind_time_micros()));
     identity.source = stored.source();
     identity.bound_by = OperationId(stored.bound_by());
+    identity.origin = OperationId(stored.origin());
+  }
+  if (in.has_move() && !DecodeMark(in.move(), member.move.emplace())) {
+    return Unreadable(id, "its mark of a move is unknown to this version of muster");
   }
   return member;
 }

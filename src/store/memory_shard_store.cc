@@ -42,6 +42,12 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction {
     return {};
   }
 
+  Result<void> MarkMember(const Member& member) override {
+    MUSTER_CHECK(store_.DatabaseOf(member.id) == index_);
+    members_[member.id] = member;
+    return {};
+  }
+
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override {
     MUSTER_CHECK(store_.DatabaseOf(key) == index_);
     if (auto written = lookups_.find(key); written != lookups_.end()) return written->second;
@@ -173,6 +179,17 @@ Result<std::vector<ShardStore::LookupEntry>> MemoryShardStore::ScanLookups(std::
     entries.push_back({row->first, row->second});
   }
   return entries;
+}
+
+Result<std::vector<MemberId>> MemoryShardStore::ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) {
+  MUSTER_CHECK(database < database_count());
+  const Database& source = *databases_[database];
+  std::lock_guard lock(source.mutex);
+  std::vector<MemberId> ids;
+  for (auto row = source.members.upper_bound(after); row != source.members.end() && ids.size() < limit; ++row) {
+    if (row->second.move) ids.push_back(row->first);
+  }
+  return ids;
 }
 
 void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before,

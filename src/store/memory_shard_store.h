@@ -31,6 +31,7 @@ class MemoryShardStore final : public ShardStore {
   Timestamp Now(std::uint32_t database) const override;
   Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
                                                std::size_t limit) override;
+  Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override;
   // Of operations below `below` alone.
   void ForgetOperations(std::uint32_t database, Timestamp before, OperationId below,
                         std::move_only_function<void(Result<std::uint64_t>)> done);

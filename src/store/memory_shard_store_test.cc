@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "domain/ports/shard_store_contract.h"
+#include "domain/ports/shard_store_merges_contract.h"
 
 namespace muster {
 namespace {
@@ -25,6 +26,7 @@ using Factories =
     ::testing::Types<MemoryFactory<1, MemoryShardStore::Runs::kOnce>, MemoryFactory<4, MemoryShardStore::Runs::kOnce>,
                      MemoryFactory<4, MemoryShardStore::Runs::kTwice>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Memory, ShardStoreContract, Factories);
+INSTANTIATE_TYPED_TEST_SUITE_P(Memory, ShardStoreMergesContract, Factories);
 
 TEST(MemoryShardStoreTest, TwiceRunsEveryTransactionTwiceAndKeepsTheSecond) {
   ManualClock clock;

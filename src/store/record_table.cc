@@ -1,5 +1,6 @@
 #include "store/record_table.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -122,17 +123,17 @@ Result<std::int64_t> RecordTable::CountAnswers(Database& database) {
                               std::to_string(static_cast<int>(Kind::kAnswer)));
 }
 
-// operation, keys
+// key and origin of each
 Result<std::optional<MergeRecord>> RecordTable::ReadMerge(MemberId target, MemberId source) {
   MUSTER_ASSIGN(const std::optional<std::string> row, Read(Kind::kMerge, PairKey(target, source)));
   if (!row) return std::optional<MergeRecord>();
   RowReader reader(*row);
   MergeRecord merge;
-  std::int64_t operation = 0;
-  if (!reader.Number(operation)) return Unreadable("a merge");
-  merge.operation_id = OperationId(operation);
   while (!reader.rest().empty()) {
-    if (!reader.Bytes(merge.keys.emplace_back().bytes)) return Unreadable("a merge");
+    MergeRecord::Brought& brought = merge.brought.emplace_back();
+    std::int64_t origin = 0;
+    if (!reader.Bytes(brought.key.bytes) || !reader.Number(origin)) return Unreadable("a merge");
+    brought.origin = OperationId(origin);
   }
   return std::optional(std::move(merge));
 }
@@ -142,9 +143,46 @@ Result<void> RecordTable::WriteMerge(MemberId target, MemberId source, const std
   const std::string key = PairKey(target, source);
   if (!record) return delete_.Bind(1, static_cast<std::int64_t>(Kind::kMerge)).BindBlob(2, key).Run();
   buffer_.clear();
-  AppendNumber(buffer_, record->operation_id.value());
-  for (const IdentityKey& identity : record->keys) buffer_.append(AsBytes(identity.bytes));
+  for (const MergeRecord::Brought& brought : record->brought) {
+    buffer_.append(AsBytes(brought.key.bytes));
+    AppendNumber(buffer_, brought.origin.value());
+  }
   return Write(Kind::kMerge, key, buffer_, now);
+}
+
+Result<void> RecordTable::NoteMarked(MemberId id, std::optional<OperationId> operation, Timestamp now) {
+  std::string key;
+  AppendNumber(key, id.value());
+  if (!operation) return delete_.Bind(1, static_cast<std::int64_t>(Kind::kMarked)).BindBlob(2, key).Run();
+  buffer_.clear();
+  AppendNumber(buffer_, operation->value());
+  return Write(Kind::kMarked, key, buffer_, now);
+}
+
+Result<std::vector<MemberId>> RecordTable::ScanMarked(Statement& scan, MemberId after, std::size_t limit) {
+  std::string key;
+  AppendNumber(key, after.value());
+  scan.BindBlob(1, key).Bind(2, static_cast<std::int64_t>(limit));
+  std::vector<MemberId> ids;
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, scan.Step());
+    if (!found) return ids;
+    std::int64_t id = 0;
+    if (!RowReader(scan.Blob(0)).Number(id)) return Unreadable("a move under way");
+    ids.emplace_back(id);
+  }
+}
+
+Result<std::optional<std::int64_t>> RecordTable::NewestMark(Database& database) {
+  MUSTER_ASSIGN(Statement scan, database.Prepare("SELECT value FROM record WHERE kind = 3"));
+  std::optional<std::int64_t> newest;
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, scan.Step());
+    if (!found) return newest;
+    std::int64_t operation = 0;
+    if (!RowReader(scan.Blob(0)).Number(operation)) return Unreadable("a move under way");
+    newest = std::max(newest.value_or(operation), operation);
+  }
 }
 
 }  // namespace muster

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "domain/ports/shard_store.h"
 #include "store/member_codec.h"
@@ -10,11 +12,12 @@
 
 namespace muster {
 
-// The table `record` of one file: answers that are kept for requests that are sent again, and merges that can be taken
-// back. Used within the transaction of the file's writer; errors are the engine's, or INTERNAL for a row that is none.
+// The table `record` of one file: answers that are kept for requests that are sent again, merges that can be taken
+// back, and which members bear a mark of a move. Used within the transaction of the file's writer; errors are the
+// engine's, or INTERNAL for a row that is none.
 class RecordTable {
  public:
-  enum class Kind : std::uint8_t { kAnswer = 1, kMerge = 2 };
+  enum class Kind : std::uint8_t { kAnswer = 1, kMerge = 2, kMarked = 3 };
 
   Result<void> Prepare(Database& database);
 
@@ -26,6 +29,15 @@ class RecordTable {
 
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source);
   Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record, Timestamp now);
+
+  // The mark itself is in the member's row: this is how it is found.
+  Result<void> NoteMarked(MemberId id, std::optional<OperationId> operation, Timestamp now);
+  // Marked members above `after` in the order of their ids.
+  static constexpr std::string_view kScanMarked =
+      "SELECT key FROM record WHERE kind = 3 AND key > ?1 ORDER BY key LIMIT ?2";
+  static Result<std::vector<MemberId>> ScanMarked(Statement& scan, MemberId after, std::size_t limit);
+  // The newest operation of a mark, if there is one.
+  Result<std::optional<std::int64_t>> NewestMark(Database& database);
 
  private:
   Result<std::optional<std::string>> Read(Kind kind, std::string_view key);

@@ -1,9 +1,12 @@
 #include "store/sqlite_archive.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
+#include "store/record_table.h"
 #include "store/schema.h"
+#include "store/settled_member.h"
 
 namespace muster {
 namespace {
@@ -58,6 +61,7 @@ Result<std::unique_ptr<SqliteArchive>> SqliteArchive::Open(const std::vector<std
     MUSTER_ASSIGN(file->select_member, file->database.Prepare("SELECT version, record FROM member WHERE id = ?1"));
     MUSTER_ASSIGN(file->scan_lookups, file->database.Prepare("SELECT key, member_id, operation_id FROM identity "
                                                              "WHERE key > ?1 ORDER BY key LIMIT ?2"));
+    MUSTER_ASSIGN(file->scan_marked, file->database.Prepare(RecordTable::kScanMarked));
     MUSTER_ASSIGN(file->select_range, file->database.Prepare("SELECT lines FROM import_range WHERE first = ?1"));
     archive->files_.push_back(std::move(file));
   }
@@ -100,6 +104,10 @@ Result<std::vector<Member>> SqliteArchive::ScanMembers(MemberId after, std::size
     members.push_back(std::move(member));
     MUSTER_TRY(lowest->Advance());
   }
+  cursors.clear();  // and with them what keeps the connections at their snapshots
+  for (Member& member : members) {
+    MUSTER_ASSIGN(member, Settle(std::move(member)));
+  }
   return members;
 }
 
@@ -113,9 +121,46 @@ Result<std::vector<Member>> SqliteArchive::ReadMembers(std::span<const MemberId>
     MUSTER_ASSIGN(const bool found, select.Bind(1, id.value()).Step());
     if (!found) continue;
     MUSTER_ASSIGN(Member member, codec_.Decode(id, Version(select.Integer(0)), select.Blob(1)));
-    members.push_back(std::move(member));
+    select.Reset();
+    MUSTER_ASSIGN(members.emplace_back(), Settle(std::move(member)));
   }
   return members;
+}
+
+class SqliteArchive::RowSource final : public MemberSource {
+ public:
+  explicit RowSource(SqliteArchive& archive) : archive_(archive) {}
+
+  Result<std::optional<Member>> ReadRow(MemberId id) override {
+    Statement& select = archive_.files_[FileOf(id)]->select_member;
+    const ResetAtEnd reset(select);
+    MUSTER_ASSIGN(const bool found, select.Bind(1, id.value()).Step());
+    if (!found) return std::optional<Member>();
+    MUSTER_ASSIGN(Member member, archive_.codec_.Decode(id, Version(select.Integer(0)), select.Blob(1)));
+    return std::optional(std::move(member));
+  }
+  bool SharesRows(MemberId /*one*/, MemberId /*other*/) const override { return false; }
+  void BeginAnew() override {}  // each read is a snapshot of its own
+
+ private:
+  std::size_t FileOf(MemberId id) const { return FileOfShard(ShardOf(id), archive_.files_.size()); }
+
+  SqliteArchive& archive_;
+};
+
+// One that gives is read again, with the other end: rare enough.
+Result<Member> SqliteArchive::Settle(Member member) {
+  if (!member.move || member.move->role != MoveMark::Role::kGives) return member;
+  RowSource rows(*this);
+  MUSTER_ASSIGN(SettledMember settled, ReadSettled(member.id, rows));
+  return settled.member ? *std::move(settled.member) : std::move(member);
+}
+
+Result<std::vector<MemberId>> SqliteArchive::ScanMarked(std::uint32_t file, MemberId after, std::size_t limit) {
+  std::lock_guard lock(mutex_);
+  Statement& scan = files_[file]->scan_marked;
+  const ResetAtEnd reset(scan);
+  return RecordTable::ScanMarked(scan, after, std::min(limit, std::size_t{INT64_MAX}));
 }
 
 Result<std::uint64_t> SqliteArchive::CountRangeLines(std::int64_t first) {

@@ -26,6 +26,8 @@ class SqliteArchive final : public MemberArchive {
   Result<std::vector<Member>> ReadMembers(std::span<const MemberId> ids) override;
   // How many lines the range that begins with `first` has; 0 when there is none.
   Result<std::uint64_t> CountRangeLines(std::int64_t first);
+  // Marked members of one file, as ShardStore::ScanMarked.
+  Result<std::vector<MemberId>> ScanMarked(std::uint32_t file, MemberId after, std::size_t limit);
   // Lookup rows of one file with a key above `after`, in key order.
   Result<std::vector<ShardStore::LookupEntry>> ScanLookups(std::uint32_t file, const IdentityKey& after,
                                                            std::size_t limit);
@@ -34,8 +36,12 @@ class SqliteArchive final : public MemberArchive {
   struct File {
     explicit File(Database opened) : database(std::move(opened)) {}
     Database database;
-    Statement select_history, scan_members, select_member, scan_lookups, select_range;
+    Statement select_history, scan_members, select_member, scan_lookups, scan_marked, select_range;
   };
+
+  // Rows as they are now, whatever else the call reads.
+  class RowSource;
+  Result<Member> Settle(Member member);
 
   explicit SqliteArchive(MemberCodec codec) : codec_(std::move(codec)) {}
 

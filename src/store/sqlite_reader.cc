@@ -10,6 +10,7 @@
 #include "store/holder_search.h"
 #include "store/member_codec.h"
 #include "store/schema.h"
+#include "store/settled_member.h"
 
 namespace muster {
 namespace {
@@ -38,7 +39,7 @@ bool Equal(const Read& a, const Read& b) {
   return a.is_resolve == b.is_resolve && (a.is_resolve ? a.key == b.key : a.id == b.id);
 }
 
-class SqliteReader final : public MemberReader, private HolderSource {
+class SqliteReader final : public MemberReader, private HolderSource, private MemberSource {
  public:
   SqliteReader(std::vector<std::unique_ptr<FileSnapshot>> files, const ReaderDependencies& dependencies)
       : files_(std::move(files)),
@@ -140,9 +141,17 @@ class SqliteReader final : public MemberReader, private HolderSource {
   FileSnapshot& FileOf(ShardId shard) const { return *files_[FileOfShard(shard, files_.size())]; }
 
   Found ReadDocument(MemberId id) {
+    MUSTER_ASSIGN(const Owner owner, ReadOwner(id));
+    return owner.document;
+  }
+
+  // MemberSource, on the snapshots of the turn.
+  Result<std::optional<Member>> ReadRow(MemberId id) override {
     metrics_.rows.Add();
-    MUSTER_ASSIGN(const std::optional<Member> member, FileOf(ShardOf(id)).ReadMember(id, codec_));
-    return member ? MakeMemberDocument(*member) : MemberDocumentRef();
+    return FileOf(ShardOf(id)).ReadMember(id, codec_);
+  }
+  bool SharesRows(MemberId one, MemberId other) const override {
+    return &FileOf(ShardOf(one)) == &FileOf(ShardOf(other));
   }
 
   // HolderSource, on the snapshots of the turn.
@@ -150,7 +159,10 @@ class SqliteReader final : public MemberReader, private HolderSource {
     metrics_.rows.Add();
     return FileOf(ShardOf(key)).ReadLookup(key);
   }
-  Found ReadOwner(MemberId id) override { return ReadDocument(id); }
+  Result<Owner> ReadOwner(MemberId id) override {
+    MUSTER_ASSIGN(const SettledMember found, ReadSettled(id, *this));
+    return Owner{found.member ? MakeMemberDocument(*found.member) : MemberDocumentRef(), found.heir};
+  }
   bool SharesSnapshot(const IdentityKey& key, MemberId id) const override {
     return &FileOf(ShardOf(key)) == &FileOf(ShardOf(id));
   }

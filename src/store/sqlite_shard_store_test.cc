@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "domain/ports/shard_store_contract.h"
+#include "domain/ports/shard_store_merges_contract.h"
 #include "store/data_directory.h"
 #include "store/sqlite_database.h"
 #include "store/sqlite_store.h"
@@ -61,6 +62,8 @@ class SqliteFactory {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteOneFile, ShardStoreContract, SqliteFactory<1>);
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteFourFiles, ShardStoreContract, SqliteFactory<4>);
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteOneFile, ShardStoreMergesContract, SqliteFactory<1>);
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteFourFiles, ShardStoreMergesContract, SqliteFactory<4>);
 
 }  // namespace
 }  // namespace muster

@@ -89,6 +89,11 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
     return archive_->ScanLookups(database, after, limit);
   }
 
+  Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
+    MUSTER_CHECK(database < writers_.size());
+    return archive_->ScanMarked(database, after, limit);
+  }
+
   OperationsUnderWay* under_way() override { return &under_way_; }
 
   void ForgetOperations(std::uint32_t database, Timestamp before,

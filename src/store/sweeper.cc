@@ -11,6 +11,7 @@
 #include "store/binding.h"
 #include "store/binding_steps.h"
 #include "store/in_database.h"
+#include "store/move_settler.h"
 
 namespace muster {
 namespace {
@@ -120,6 +121,36 @@ Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t datab
   co_return progress;
 }
 
+Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, std::uint32_t database, MemberId after, std::size_t limit) {
+  MUSTER_CHECK(limit > 0);
+  MUSTER_CO_ASSIGN(const std::vector<MemberId> ids, shards.ScanMarked(database, after, limit));
+  MoveProgress progress;
+  if (ids.size() == limit) progress.next = ids.back();
+  MoveSettler settler(shards);
+  const Timestamp now = shards.Now(database);
+  for (const MemberId id : ids) {
+    std::optional<Member> member;
+    ShardStore::Transaction read = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(member, rows.ReadMember(id));
+      return {};
+    };
+    Result<MoveEnd> end = MoveEnd::kGone;
+    Result<void> result = co_await InDatabase(shards, database, std::move(read));
+    if (!result) {
+      end = Fail(std::move(result).error());
+    } else if (member && member->move) {
+      const Duration age = now - IdAllocator::TimeOf(member->move->operation_id.value());
+      const bool may_abort = std::chrono::abs(age) > kOperationAgeMax;
+      end = co_await settler.Settle(*std::move(member), may_abort);
+    }
+    if (!end && end.error().reason != Reason::kInternal) co_return Fail(std::move(end).error());
+    // One whose other end cannot be read must not keep the others from being settled.
+    if (!end) ++progress.unreadable;
+    if (end && (*end == MoveEnd::kFinished || *end == MoveEnd::kCleared)) ++progress.settled;
+  }
+  co_return progress;
+}
+
 Task<Result<std::uint64_t>> ForgetOutcomes(ShardStore& shards, std::uint32_t database) {
   const Timestamp before = shards.Now(database) - kOperationRetention;
   auto begin = [&shards, database, before](auto done) { shards.ForgetOperations(database, before, std::move(done)); };
@@ -171,6 +202,8 @@ Sweeper::Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logg
           metrics.AddCounter("muster_store_sweeper_examined_total", "Identity lookup rows the sweeper looked at.")),
       freed_(metrics.AddCounter("muster_store_sweeper_freed_total",
                                 "Identity lookup rows the sweeper freed because their member does not hold them.")),
+      settled_(metrics.AddCounter("muster_store_sweeper_moves_settled_total",
+                                  "Merges and unmerges that the sweeper brought to their end.")),
       forgotten_(metrics.AddCounter("muster_store_sweeper_outcomes_forgotten_total",
                                     "Outcomes of old binding operations the sweeper forgot.")),
       forgotten_answers_(metrics.AddCounter("muster_store_sweeper_answers_forgotten_total",
@@ -213,6 +246,18 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
     failures_.Add();
     logger_.Warning("sweeper step failed", {{"database", database}, {"code", error.code()}});
   };
+  // First, since writers wait for them.
+  MemberId after_member{0};
+  do {
+    const auto step = RunToEnd(SweepMoves(shards_, database, after_member, static_cast<std::size_t>(options_.batch)));
+    if (!step) {
+      note(step.error());
+      break;
+    }
+    settled_.Add(step->settled);
+    failures_.Add(step->unreadable);
+    after_member = step->next;
+  } while (after_member != MemberId(0) && Wait(options_.pause_ms));
   IdentityKey after{};
   bool is_first = true;
   bool more_to_forget = true;

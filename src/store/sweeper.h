@@ -28,6 +28,15 @@ struct SweepProgress {
 Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t database, IdentityKey after,
                                          std::size_t limit);
 
+// Settles the moves (move_steps.h) of up to `limit` marked members of one database, from above `after` on. Aborts those
+// that nobody committed when they are older than kOperationAgeMax by their number: their process is not at it any more.
+struct MoveProgress {
+  MemberId next;                 // where to go on; zero: the end was reached
+  std::uint64_t settled = 0;     // marks taken away
+  std::uint64_t unreadable = 0;  // left as they are, because one of their ends cannot be read: for the doctor
+};
+Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, std::uint32_t database, MemberId after, std::size_t limit);
+
 // Forgets the outcomes in one database that are older than kOperationRetention (binding.h), or the answers that have
 // been kept for `retention`; answers how many.
 Task<Result<std::uint64_t>> ForgetOutcomes(ShardStore& shards, std::uint32_t database);
@@ -77,6 +86,7 @@ class Sweeper {
   Logger& logger_;
   Counter& examined_;
   Counter& freed_;
+  Counter& settled_;
   Counter& forgotten_;
   Counter& forgotten_answers_;
   Counter& forgotten_changes_;

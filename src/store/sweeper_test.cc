@@ -153,6 +153,21 @@ TEST_P(SweepTest, TheSweeperWalksForEverAndCounts) {
   EXPECT_GE(ValueOf(metrics, "muster_store_sweeper_examined_total"), 3U);
 }
 
+TEST(SweeperTest, SettlesMovesAndCounts) {
+  BindingWorld world({2, MemoryShardStore::Runs::kOnce});
+  MetricRegistry metrics;
+  const Member taker = world.Make(1, 0);
+  Member giver = world.Make(0, 0);
+  const Member before = giver;
+  giver.move = MoveMark{.operation_id = world.ids.NextOperationId(), .other = taker.id};
+  ASSERT_TRUE(contract::RunAndWait(world.memory, 0, [&](ShardTransaction& rows) { return rows.MarkMember(giver); }));
+  Sweeper sweeper(world.memory, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
+  sweeper.Start();
+  EXPECT_TRUE(Eventually([&] { return ValueOf(metrics, "muster_store_sweeper_moves_settled_total") == 1; }));
+  sweeper.Stop();
+  EXPECT_EQ(world.Find(giver.id), before);
+}
+
 TEST(SweeperTest, StopsAtOnceWhileItRests) {
   BindingWorld world({2, MemoryShardStore::Runs::kOnce});
   MetricRegistry metrics;

@@ -23,16 +23,17 @@ def commands(block):
             command = ""
 
 
-# The guide's lines are about a member that is there.
+# The guide's lines are about members that are there.
 @pytest.mark.parametrize("page, phone", [("README.md", None), ("docs/guide.md", "+8613800000001"),
                                          ("docs/benchmarking.md", "+8613800000001")])
 def test_lines_to_paste(scratch, page, phone):
     with Server(scratch / "muster-data") as server, server.client() as client:
         identities = [{"kind": "phone", "value": phone}] if phone else []
         assert client.register(id="1", identities=identities).status == 201
+        assert client.register(id="2").status == 201
         (scratch / "members.jsonl").write_text('{"displayName":"Han Meimei"}\n')
         variables = {"MUSTER_SERVER": server.http, "MUSTER_KEY_FILE": str(scratch / "muster-data" / "admin.key"),
-                     "KEY": server.key(), "URL": f"http://{server.http}", "ID": "1"}
+                     "KEY": server.key(), "URL": f"http://{server.http}", "ID": "1", "OTHER": "2"}
         tried = 0
         script = f'set -e\nmuster() {{ {binary()} "$@"; }}\n'
         for command in (command for block in shell_blocks(page) for command in commands(block)):

@@ -99,6 +99,8 @@ class FakeWriter final : public MemberWriter {
     MemberPatch patch;
     IdentityKey key;
     WriteContext context;
+    MemberId source = {};
+    bool dry_run = false;
   };
 
   FakeWriter() : thread_([this] { Work(); }) {}
@@ -134,6 +136,12 @@ class FakeWriter final : public MemberWriter {
   }
   Task<Result<Member>> Close(MemberId id, WriteContext context) override {
     return Answer({"close", id, {}, false, {}, {}, std::move(context)});
+  }
+  Task<Result<Member>> Merge(MemberId id, MemberId source, bool dry_run, WriteContext context) override {
+    return Answer({"merge", id, {}, false, {}, {}, std::move(context), source, dry_run});
+  }
+  Task<Result<Member>> Unmerge(MemberId id, MemberId source, bool dry_run, WriteContext context) override {
+    return Answer({"unmerge", id, {}, false, {}, {}, std::move(context), source, dry_run});
   }
 
   // Called on the writer's thread.

@@ -177,6 +177,29 @@ void AddBinding(CLI::App& members, CommandContext& context, const char* name, co
   });
 }
 
+void AddMerging(CLI::App& members, CommandContext& context, const char* name, const char* description) {
+  const VerbApp added = AddVerb(members, name, description);
+  struct Merging {
+    std::string source;
+    bool dry_run = false;
+  };
+  auto merging = std::make_shared<Merging>();
+  AddId(added);
+  added.app->add_option("SOURCE", merging->source, "The number of the member that is merged into it")->required();
+  added.app->add_flag("--dry-run", merging->dry_run, "Print what would be, and change nothing");
+  AddIfMatch(added);
+  AddCommonFlags(added);
+  added.app->footer("Example:\n  muster member " + std::string(name) + " 42 43 --dry-run");
+  added.app->callback([&context, verb = added.verb, merging, suffix = ":" + std::string(name)] {
+    context.action = [verb, merging, suffix]() -> Outcome<ExitCode> {
+      MUSTER_ASSIGN(const std::string path, MemberPath(*verb));
+      MUSTER_ASSIGN(const std::string source, CheckMemberId(merging->source));
+      const std::string body = R"({"sourceId":")" + source + R"(","dryRun":)" + (merging->dry_run ? "true}" : "false}");
+      return Send(*verb, "POST", path + suffix, body);
+    };
+  });
+}
+
 void AddClose(CLI::App& members, CommandContext& context) {
   const VerbApp added = AddVerb(members, "close", "Close a member for ever; its identities are free again");
   AddId(added);
@@ -270,8 +293,8 @@ void AddHistory(CLI::App& members, CommandContext& context) {
 }  // namespace
 
 void AddMemberCommands(CLI::App& root, CommandContext& context) {
-  CLI::App* members =
-      AddCommandGroup(root, "member", "Get, resolve, search, register, update, bind, unbind and close members");
+  CLI::App* members = AddCommandGroup(
+      root, "member", "Get, resolve, search, register, update, bind, unbind, merge, unmerge and close members");
   AddGet(*members, context);
   AddResolve(*members, context);
   AddSearch(*members, context);
@@ -280,6 +303,8 @@ void AddMemberCommands(CLI::App& root, CommandContext& context) {
   AddUpdate(*members, context);
   AddBinding(*members, context, "bind", "Bind an identity to a member");
   AddBinding(*members, context, "unbind", "Take an identity from a member");
+  AddMerging(*members, context, "merge", "Merge another member into a member, which gets its identities");
+  AddMerging(*members, context, "unmerge", "Take a merge back; prints the member that was merged");
   AddClose(*members, context);
   members->group(kMembersGroup);
 }

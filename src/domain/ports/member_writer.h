@@ -70,6 +70,14 @@ class MemberWriter {
   virtual Task<Result<Member>> Unbind(MemberId id, IdentityKey key, WriteContext context) = 0;
   // Frees every identity; final. Closing a closed member changes nothing.
   virtual Task<Result<Member>> Close(MemberId id, WriteContext context) = 0;
+
+  // Moves all that `source` holds to `id`, and makes it MERGED into it; answers `id`. Of a source that is merged into
+  // it already nothing changes. `dry_run` answers what would be, and changes nothing, nor is that answer kept. Also
+  // LIMIT_EXCEEDED.
+  virtual Task<Result<Member>> Merge(MemberId id, MemberId source, bool dry_run, WriteContext context) = 0;
+  // Takes that back: `source` is ACTIVE again and gets what it brought, as far as `id` has held it ever since; answers
+  // `source`. Conditions of the context are about `id`, for both.
+  virtual Task<Result<Member>> Unmerge(MemberId id, MemberId source, bool dry_run, WriteContext context) = 0;
 };
 
 }  // namespace muster

@@ -29,10 +29,15 @@ struct KeptAnswer {
   Member member;  // as it was answered
 };
 
-// What merging `source` into `target` moved; kept in the database of the target until it is taken back.
+// What merging a source into a target brought; kept in the database of the target until it is taken back.
 struct MergeRecord {
-  OperationId operation_id;  // under which the target lists what was moved, as long as it is where the merge put it
-  std::vector<IdentityKey> keys;
+  struct Brought {
+    IdentityKey key;
+    OperationId origin;  // OriginOf; another one: unbound and bound anew since
+    friend bool operator==(const Brought&, const Brought&) = default;
+  };
+  std::vector<Brought> brought;
+  friend bool operator==(const MergeRecord&, const MergeRecord&) = default;
 };
 
 // What is committed with a write beside members, lookup rows and outcomes.
@@ -53,6 +58,8 @@ class ShardTransaction : public WriteRecords {
   virtual Result<std::optional<Member>> ReadMember(MemberId id) = 0;
   // Inserts or replaces the member, and adds `change` to its history and to the change stream in the same commit.
   virtual Result<void> WriteMember(const Member& member, const Change& change) = 0;
+  // Replaces a member that differs in its MoveMark alone, which makes no version and no change.
+  virtual Result<void> MarkMember(const Member& member) = 0;
 
   virtual Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) = 0;
   // An empty `row` frees the identity.
@@ -98,6 +105,8 @@ class ShardStore {
   };
   virtual Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
                                                        std::size_t limit) = 0;
+  // Members with a MoveMark, with an id above `after`, in the order of their ids, at most `limit`. As ScanLookups.
+  virtual Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) = 0;
   // Forgets outcomes recorded before `before`, by the clock of Now, a bounded number at a time; answers how many (none:
   // there are no more). Those of operations that are known to be under way stay. `done` is called once, on any thread.
   virtual void ForgetOperations(std::uint32_t database, Timestamp before,

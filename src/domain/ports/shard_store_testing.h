@@ -85,6 +85,18 @@ inline Member PlainMember(MemberId id, Version version = Version(1)) {
   return member;
 }
 
+// A mark that uses every field.
+inline MoveMark FullMark() {
+  return {.role = MoveMark::Role::kGives,
+          .kind = MoveMark::Kind::kUnmerge,
+          .operation_id = OperationId(19),
+          .other = MemberId(98),
+          .keys = {IdentityKey{{1}}, IdentityKey{{2}}},
+          .time = Timestamp(Duration(1'600'000'000'000'004)),
+          .caller = "orders",
+          .request_id = "request-1"};
+}
+
 // A member that uses every field.
 inline Member FullMember(MemberId id, const IdentityKey& key) {
   Member member{.id = id,
@@ -111,7 +123,9 @@ inline Member FullMember(MemberId id, const IdentityKey& key) {
                                .verified = true,
                                .bind_time = Timestamp(Duration(1'600'000'000'000'003)),
                                .source = "pos",
-                               .bound_by = OperationId(18)});
+                               .bound_by = OperationId(18),
+                               .origin = OperationId(16)});
+  member.move = FullMark();
   return member;
 }
 
