@@ -47,8 +47,8 @@ class EndingShardStore final : public ShardStore {
   using ShardStore::DatabaseOf;
   std::uint32_t DatabaseOf(ShardId shard) const override { return inner_.DatabaseOf(shard); }
   Timestamp Now(std::uint32_t database) const override { return inner_.Now(database); }
-  void Run(std::uint32_t database, Transaction transaction, Done done) override {
   OperationsUnderWay* under_way() override { return inner_.under_way(); }
+  void Run(std::uint32_t database, Transaction transaction, Done done) override {
     if (left_ == 0) return done(Fail(Reason::kWritesUnavailable, "the end"));
     --left_;
     inner_.Run(database, std::move(transaction), std::move(done));

@@ -139,8 +139,10 @@ Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, std::uint32_t database
     if (!result) {
       end = Fail(std::move(result).error());
     } else if (member && member->move) {
-      const Duration age = now - IdAllocator::TimeOf(member->move->operation_id.value());
-      const bool may_abort = std::chrono::abs(age) > kOperationAgeMax;
+      const OperationId operation = member->move->operation_id;
+      const Duration age = now - IdAllocator::TimeOf(operation.value());
+      const bool may_abort = shards.under_way() != nullptr ? !shards.under_way()->Contains(operation)
+                                                           : std::chrono::abs(age) > kOperationAgeMax;
       end = co_await settler.Settle(*std::move(member), may_abort);
     }
     if (!end && end.error().reason != Reason::kInternal) co_return Fail(std::move(end).error());
