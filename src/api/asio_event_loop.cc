@@ -178,4 +178,8 @@ void AsioEventLoop::ChangeInterest(int descriptor, SocketWatcher& watcher, Inter
   MUSTER_CHECK(epoll_ctl(state_->sockets.native_handle(), EPOLL_CTL_MOD, descriptor, &event) == 0);
 }
 
+void AsioEventLoop::Forget(int descriptor) {
+  epoll_ctl(state_->sockets.native_handle(), EPOLL_CTL_DEL, descriptor, nullptr);
+}
+
 }  // namespace muster

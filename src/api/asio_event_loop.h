@@ -56,10 +56,13 @@ class AsioEventLoop final : public EventLoop {
     bool write = false;
     friend bool operator==(const Interest&, const Interest&) = default;
   };
-  // Watches until the descriptor is closed. A watcher has to stay until the end of the turn in which that happens.
+  // Watches until Forget. A watcher has to stay until the end of the turn in which that happens.
   // False: the system refuses (out of memory or watches).
   [[nodiscard]] bool Watch(int descriptor, SocketWatcher& watcher, Interest interest);
   void ChangeInterest(int descriptor, SocketWatcher& watcher, Interest interest);
+  // Before the descriptor is closed: that alone ends nothing while a process that was forked has a copy of it. Also of
+  // one that is not watched.
+  void Forget(int descriptor);
 
  private:
   struct State;

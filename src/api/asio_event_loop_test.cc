@@ -9,6 +9,7 @@
 #include <atomic>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace muster {
@@ -22,7 +23,7 @@ std::unique_ptr<AsioEventLoop> MakeLoop() { return *AsioEventLoop::Make(); }
 struct WatchedPipe final : SocketWatcher {
   WatchedPipe() { EXPECT_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0); }
   ~WatchedPipe() {
-    close(ends[0]);
+    if (ends[0] >= 0) close(ends[0]);
     close(ends[1]);
   }
   void Fill() { EXPECT_EQ(write(ends[1], "x", 1), 1); }
@@ -151,6 +152,25 @@ TEST(AsioEventLoopTest, TellsOfABrokenSocket) {
   ASSERT_TRUE(loop->Watch(pipe.ends[0], pipe, {}));
   close(pipe.ends[1]);
   loop->Run();
+}
+
+TEST(AsioEventLoopTest, WhatIsForgottenIsNotToldThoughACopyIsOpen) {
+  const auto loop = MakeLoop();
+  WatchedPipe forgotten;
+  WatchedPipe other;
+  bool was_told = false;
+  forgotten.on_ready = [&](SocketWatcher::Ready) { was_told = true; };
+  other.on_ready = [&](SocketWatcher::Ready) { loop->Stop(); };
+  const int copy = dup(forgotten.ends[0]);  // as a process has that was forked
+  ASSERT_TRUE(loop->Watch(forgotten.ends[0], forgotten, {.read = true}));
+  ASSERT_TRUE(loop->Watch(other.ends[0], other, {.read = true}));
+  forgotten.Fill();
+  other.Fill();
+  loop->Forget(forgotten.ends[0]);
+  close(std::exchange(forgotten.ends[0], -1));
+  loop->Run();
+  EXPECT_FALSE(was_told);
+  close(copy);
 }
 
 TEST(AsioEventLoopTest, DestroysWorkThatHasNotRun) {

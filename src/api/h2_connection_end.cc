@@ -133,6 +133,7 @@ void H2Connection::Close() {
   Account(-accounted_bytes_);
   std::string().swap(output_);
   sent_ = 0;
+  loop_.events().Forget(socket_);
   close(std::exchange(socket_, -1));
   loop_.OnClosed(*this);
 }

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -69,12 +70,25 @@ struct Fixture {
   sockaddr_in to{};
 };
 
+// The fuzzer's own alarm interrupts calls.
+void Await(int client, short events) {
+  pollfd ready{.fd = client, .events = events, .revents = 0};
+  int count = 0;
+  do {
+    count = poll(&ready, 1, kPatienceMs);
+  } while (count < 0 && errno == EINTR);
+  MUSTER_CHECK(count == 1);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Fixture fixture;
   const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  MUSTER_CHECK(connect(client, reinterpret_cast<sockaddr*>(&fixture.to), sizeof fixture.to) == 0);
+  if (connect(client, reinterpret_cast<sockaddr*>(&fixture.to), sizeof fixture.to) != 0) {
+    MUSTER_CHECK(errno == EINTR);  // and goes on
+    Await(client, POLLOUT);
+  }
   // A reset at the end leaves no socket waiting, of which there would soon be too many.
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -86,8 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   shutdown(client, SHUT_WR);
   char buffer[4096];
   while (true) {
-    pollfd ready{.fd = client, .events = POLLIN, .revents = 0};
-    MUSTER_CHECK(poll(&ready, 1, kPatienceMs) == 1);
+    Await(client, POLLIN);
     if (recv(client, buffer, sizeof buffer, 0) <= 0) break;
   }
   close(client);

@@ -54,9 +54,11 @@ class H2ServerTest : public testing::Test {
       });
       server_->Drain();
     }
+    {
+      const std::lock_guard lock(mutex_);
+      held_.clear();  // no exchange outlives the server
+    }
     server_.reset();
-    const std::lock_guard lock(mutex_);
-    held_.clear();
   }
 
   // Moves the clock, and gives the loop a moment to see it.

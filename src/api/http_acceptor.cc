@@ -44,7 +44,10 @@ void HttpAcceptor::Stop() {
 }
 
 void HttpAcceptor::Close() {
-  if (socket_ >= 0) close(std::exchange(socket_, -1));
+  if (socket_ >= 0) {
+    loop_.Forget(socket_);
+    close(std::exchange(socket_, -1));
+  }
   if (reserve_ >= 0) close(std::exchange(reserve_, -1));
 }
 

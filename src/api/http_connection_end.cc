@@ -123,6 +123,7 @@ void HttpConnection::Close() {
   ReleaseInput();
   reader_.Forget();
   Account();
+  loop_.events().Forget(socket_);
   close(std::exchange(socket_, -1));
   loop_.OnClosed(*this);
 }

@@ -184,6 +184,7 @@ def test_grpcurl_finds_its_way_by_reflection(server, client):
 H2SPEC_KNOWN = {"Sends HEADERS frames that causes their advertised concurrent stream limit to be exceeded",
                 "half closed (remote): Sends a DATA frame",
                 "closed: Sends a DATA frame",
+                'Sends a DATA frame on the stream that is not in "open" or "half-closed (local)" state',
                 "closed: Sends a DATA frame after sending RST_STREAM frame"}
 
 

@@ -125,12 +125,13 @@ std::string NormaliseServerUrl(const std::string& text) {
   return url;
 }
 
-Outcome<std::string> ResolveGrpcUrl(const std::string& given, const TargetChoice& choice,
-                                    const HttpClientOptions& server, const Environment& environment,
+Outcome<std::string> ResolveGrpcUrl(const std::string& given, const HttpClientOptions& server,
                                     const std::string& data_directory) {
   if (!given.empty()) return NormaliseServerUrl(given);
-  if (choice.server.empty() && environment.server.empty()) {
-    MUSTER_ASSIGN(const std::string address, ServerOfEndpoints(data_directory + "/endpoints.json", "grpc"));
+  const std::string endpoints = data_directory + "/endpoints.json";
+  const auto here = ServerOfEndpoints(endpoints, "http");
+  if (here && ReachableHere(NormaliseServerUrl(*here)) == server.base_url) {
+    MUSTER_ASSIGN(const std::string address, ServerOfEndpoints(endpoints, "grpc"));
     return ReachableHere(NormaliseServerUrl(address));
   }
   return "http://" + HostOfUrl(server.base_url) + ":" + std::to_string(kGrpcPortDefault);

@@ -37,8 +37,7 @@ Outcome<HttpClientOptions> ResolveAdminTarget(const HttpClientOptions& server);
 
 // Where the same server answers gRPC, as "http://host:port": `given` by the user; else, when the server is the one of
 // endpoints.json, what stands there; else the default port of the server's host.
-Outcome<std::string> ResolveGrpcUrl(const std::string& given, const TargetChoice& choice,
-                                    const HttpClientOptions& server, const Environment& environment,
+Outcome<std::string> ResolveGrpcUrl(const std::string& given, const HttpClientOptions& server,
                                     const std::string& data_directory);
 
 // "http://host:port" of what users write: "host:port", "http://host:port/".
