@@ -45,6 +45,7 @@ def map_case(context, case):
     if case.operation.definition.raw.get("operationId") == "SearchMembers" and case.body.get("filter") not in (None, *FILTERS):
         case.body = {**case.body, "filter": FILTERS[len(case.body["filter"]) % len(FILTERS)]}
     fit_mask(case)
+    fit_source(case)
     return case
 
 
@@ -87,6 +88,13 @@ def identity_like(given):
     if number % 3 == 1:
         return {"kind": "email", "platform": None, "value": f"n{number}@example.com"}
     return {"kind": PLATFORM_KINDS[number % 2], "platform": "wechat", "value": f"o{number:05}"}
+
+
+def fit_source(case):
+    """A member is not merged into itself."""
+    source = case.body.get("sourceId") if isinstance(case.body, dict) else None
+    if source is not None and str(source) == str((case.path_parameters or {}).get("id")):
+        case.body = {**case.body, "sourceId": "9007199254740991"}
 
 
 def fit_mask(case):
