@@ -41,7 +41,7 @@ void AppendDetail(ProtoWriter& writer, std::string_view type, Write write) {
 
 }  // namespace
 
-Result<Duration> ParseGrpcTimeout(std::string_view text) {
+Result<Duration> ParseGrpcTimeout(std::string_view text, Duration most) {
   if (text.empty()) return kGrpcTimeoutDefault;
   struct Unit {
     char letter;
@@ -55,9 +55,9 @@ Result<Duration> ParseGrpcTimeout(std::string_view text) {
   if (unit == kUnits.end() || !number) {
     return FailField("grpc-timeout", "must be at most eight digits and one of H, M, S, m, u, n: 500m");
   }
-  constexpr std::int64_t kNanosMax = std::chrono::nanoseconds(kGrpcTimeoutMax).count();
+  const std::int64_t nanos_max = std::chrono::nanoseconds(most).count();
   // What is less than a microsecond is over before it begins, and not for ever.
-  if (*number > kNanosMax / unit->nanos) return kGrpcTimeoutMax;
+  if (*number > nanos_max / unit->nanos) return most;
   return Duration(*number * unit->nanos / 1000);
 }
 

@@ -13,8 +13,8 @@ inline constexpr Duration kGrpcTimeoutDefault = std::chrono::seconds(5);
 inline constexpr Duration kGrpcTimeoutMax = std::chrono::seconds(60);
 
 // A grpc-timeout: 1 to 8 digits and one of H, M, S, m, u, n; kGrpcTimeoutDefault when empty, and never more than
-// kGrpcTimeoutMax. INVALID_ARGUMENT.
-Result<Duration> ParseGrpcTimeout(std::string_view text);
+// `most`. INVALID_ARGUMENT.
+Result<Duration> ParseGrpcTimeout(std::string_view text, Duration most = kGrpcTimeoutMax);
 
 // Appends `text` as grpc-message has it: what is not printable ASCII, and '%', as %XX.
 void AppendPercentEncoded(std::string& out, std::string_view text);
