@@ -132,23 +132,24 @@ def changes(bench: Bench, data: pathlib.Path):
             return json.loads(done.stdout)["per_second"]
 
         os.sched_setaffinity(0, {LOAD_CORE})
-        ratio, detail = bench.pairs(lambda: changes_per_second(server), reference)
+        ratio, detail = bench.pairs(lambda: changes_per_second(server, bench.member_count), reference)
         os.sched_setaffinity(0, {SERVER_CORE, LOAD_CORE})
         bench.record("changes", ratio, 0.3, detail)
 
 
-def changes_per_second(server: Muster) -> float:
-    """Of one reader of the stream, from the beginning on."""
+def changes_per_second(server: Muster, count: int) -> float:
+    """Of one reader of the stream, from the beginning on; of `count` changes at most."""
     mark = b"\ndata: "
     request = f"GET /v1/changes?from=earliest HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {server.key}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(request.encode())
         began = time.monotonic()
         events, rest = 0, b""
-        while (seconds := time.monotonic() - began) < SLICE_SECONDS:
+        while events < count and time.monotonic() - began < SLICE_SECONDS:
             text = rest + connection.recv(1 << 18)
             events += text.count(mark)
             rest = text[-(len(mark) - 1):]
+        seconds = time.monotonic() - began
     if not events:
         raise SystemExit("bench: no change was read")
     return events / seconds
