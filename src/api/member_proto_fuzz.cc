@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "api/change_request.h"
 #include "api/grpc_gzip.h"
 #include "api/member_proto.h"
 #include "base/check.h"
@@ -67,6 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 6:
       readers.proto.ReadHistory(message).has_value();
+      ReadWatchMessage(message).has_value();
       break;
     default:
       if (const auto unpacked = readers.gzip.Unpack(message, 1 << 16)) MUSTER_CHECK(unpacked->size() <= 1 << 16);
