@@ -48,13 +48,13 @@ std::optional<ChangeType> TypeOfNumber(std::int64_t number) {
   return is_known ? std::optional(static_cast<ChangeType>(number)) : std::nullopt;
 }
 
-Result<ChangeFrom> ParseFrom(std::string_view text) {
+Result<ChangeFrom> ParseFrom(std::string_view text, const char* field) {
   if (text.empty() || text == "latest") return ChangeFrom{};
   if (text == "earliest") return ChangeFrom{.kind = ChangeFrom::Kind::kEarliest};
   if (const auto position = ParseDecimal(text)) {
     return ChangeFrom{.kind = ChangeFrom::Kind::kAfter, .position = *position};
   }
-  return FailField("from", "must be a position that a stream gave, \"earliest\" or \"latest\"");
+  return FailField(field, "must be a position that a stream gave, \"earliest\" or \"latest\"");
 }
 
 // A field of numbers, packed or one by one.
@@ -81,11 +81,9 @@ Result<WatchRequest> ReadWatchQuery(QueryParameters& parameters, std::string_vie
   MUSTER_TRY(parameters.Parse(query, kWatchParameters));
   WatchRequest request;
   ChangeFilter& filter = request.filter;
-  MUSTER_ASSIGN(request.from, ParseFrom(parameters.Find("from").value_or("")));
+  MUSTER_ASSIGN(request.from, ParseFrom(parameters.Find("from").value_or(""), "from"));
   if (!last_event_id.empty()) {
-    const auto position = ParseDecimal(last_event_id);
-    if (!position) return FailField("Last-Event-ID", "must be the id of an event of this stream");
-    request.from = {.kind = ChangeFrom::Kind::kAfter, .position = *position};
+    MUSTER_ASSIGN(request.from, ParseFrom(last_event_id, "Last-Event-ID"));
   }
   if (const auto types = parameters.Find("types")) {
     const auto add = [&](std::string_view name) { return AddType(filter, ParseChangeType(name)); };
@@ -106,7 +104,7 @@ Result<WatchRequest> ReadWatchMessage(std::string_view message) {
   while (reader.Next()) {
     const bool is_numbers = reader.type() == WireType::kVarint || reader.type() == WireType::kBytes;
     if (reader.Is(1, WireType::kBytes)) {
-      MUSTER_ASSIGN(request.from, ParseFrom(reader.bytes()));
+      MUSTER_ASSIGN(request.from, ParseFrom(reader.bytes(), "from"));
     } else if (reader.field() == 2 && is_numbers) {
       const auto add = [&](std::int64_t number) { return AddType(filter, TypeOfNumber(number)); };
       if (!TakeNumbers(reader, add)) return FailField("types", kTypesHelp);

@@ -47,7 +47,8 @@ TEST(ChangeRequestTest, WhereToBegin) {
   for (const char* bad : {"from=x", "from=-1", "from=01", "from=1,2", "from=9223372036854775808", "from=Latest"}) {
     EXPECT_EQ(Blamed(Read(bad)), "from") << bad;
   }
-  for (const char* bad : {"latest", "x", "-1", "1 "}) EXPECT_EQ(Blamed(Read("", bad)), "Last-Event-ID") << bad;
+  EXPECT_EQ(Read("from=17", "latest")->from.kind, ChangeFrom::Kind::kLatest);
+  for (const char* bad : {"x", "-1", "1 "}) EXPECT_EQ(Blamed(Read("", bad)), "Last-Event-ID") << bad;
 }
 
 TEST(ChangeRequestTest, WhatToShow) {

@@ -11,7 +11,6 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kBatchEvents = 128;
-constexpr Duration kLookInterval = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -20,7 +19,6 @@ ChangeStreams::ChangeStreams(ChangeHub& hub, CallLedger& ledger, const ApiDepend
       ledger_(ledger),
       callers_(*dependencies.callers),
       clock_(*dependencies.clock),
-      next_look_(clock_.Monotonic()),
       listener_(hub, ledger.loop(), [this] { PumpAll(); }) {}
 
 ChangeStreams::~ChangeStreams() { MUSTER_CHECK(streams_.empty()); }
@@ -54,9 +52,8 @@ void ChangeStreams::PumpAll() {
 }
 
 void ChangeStreams::Tick() {
+  if (streams_.empty()) return;
   const Instant now = clock_.Monotonic();
-  if (streams_.empty() || now < next_look_) return;
-  next_look_ = now + kLookInterval;
   std::int64_t lag = 0;
   for (const auto& [id, stream] : streams_) {
     stream->Look(now);

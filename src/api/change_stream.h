@@ -34,7 +34,7 @@ class ChangeStreams {
   Deadline After(Duration timeout) const { return Deadline::After(clock_, timeout); }
   // Null when that stream is gone.
   ChangeStream* Find(std::uint64_t id) const;
-  // Heartbeats, deadlines and callers, once a second.
+  // Heartbeats, deadlines and callers.
   void Tick();
 
  private:
@@ -47,7 +47,6 @@ class ChangeStreams {
   CallLedger& ledger_;
   CallerDirectory& callers_;
   const Clock& clock_;
-  Instant next_look_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, ChangeStream*> streams_;
   ChangeHub::Listener listener_;

@@ -244,8 +244,11 @@ TEST_F(ChangeStreamTest, ADeadlineThatWasAskedForEndsIt) {
   EXPECT_TRUE(timed->ended);
   EXPECT_THAT(timed->body, EndsWith("retry: 1000\nid: 0\n\n"));
   EXPECT_THAT(stream.status_details, HasSubstr("DEADLINE_EXCEEDED"));
+  TestGrpcStream patient;
+  const auto patient_source = WatchGrpc(patient, "", "reader", "25H");
   Pass(std::chrono::hours(24));
   EXPECT_FALSE(endless->ended);
+  EXPECT_EQ(patient.status, -1);
 }
 
 TEST_F(ChangeStreamTest, ACallerWhoMayNotAnyMoreIsLetGo) {

@@ -14,6 +14,9 @@ namespace muster {
 
 namespace {
 
+// Longer ones are as good as none.
+constexpr Duration kTimeoutMax = std::chrono::hours(24 * 366);
+
 void AppendEvent(std::string& out, const ChangeEvent& event) {
   char digits[20];
   const auto end = std::to_chars(digits, digits + sizeof digits, event.position).ptr;
@@ -111,7 +114,7 @@ std::unique_ptr<GrpcSource> OpenChanges(GrpcCalls& calls, ChangeStreams* changes
   // Streams have no deadline but one that was asked for.
   Deadline deadline;
   if (!request.metadata.timeout.empty()) {
-    const Result<Duration> timeout = ParseGrpcTimeout(request.metadata.timeout);
+    const Result<Duration> timeout = ParseGrpcTimeout(request.metadata.timeout, kTimeoutMax);
     if (!timeout) return refuse(timeout.error());
     deadline = changes->After(*timeout);
   }

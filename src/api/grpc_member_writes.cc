@@ -82,11 +82,11 @@ Result<void> GrpcApi::Merge(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_ASSIGN(const WriteRequest asked, proto_.ReadMerge(request.message));
   call.member = asked.id;
   const bool is_merge = call.rpc == Rpc::kMergeMembers;
-  RunWrite(call, asked.expected_version, [this, id = asked.id, body = asked.merge, is_merge](WriteContext context) {
-    return is_merge ? writer_.Merge(id, body.source, body.dry_run, std::move(context))
-                    : writer_.Unmerge(id, body.source, body.dry_run, std::move(context));
-  });
-  return {};
+  return WriteIf(call, request, asked, ContentOf(asked.merge),
+                 [this, id = asked.id, body = asked.merge, is_merge](WriteContext context) {
+                   return is_merge ? writer_.Merge(id, body.source, body.dry_run, std::move(context))
+                                   : writer_.Unmerge(id, body.source, body.dry_run, std::move(context));
+                 });
 }
 
 Result<void> GrpcApi::Close(GrpcCall& call, const GrpcRequest& request) {

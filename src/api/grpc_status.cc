@@ -42,7 +42,7 @@ void AppendDetail(ProtoWriter& writer, std::string_view type, Write write) {
 
 }  // namespace
 
-Result<Duration> ParseGrpcTimeout(std::string_view text) {
+Result<Duration> ParseGrpcTimeout(std::string_view text, Duration most) {
   struct Unit {
     char letter;
     std::int64_t nanos;
@@ -55,9 +55,9 @@ Result<Duration> ParseGrpcTimeout(std::string_view text) {
   if (unit == kUnits.end() || !number) {
     return FailField("grpc-timeout", "must be at most eight digits and one of H, M, S, m, u, n: 500m");
   }
-  constexpr std::int64_t kNanosMax = std::chrono::nanoseconds(kDeadlineMax).count();
+  const std::int64_t nanos_max = std::chrono::nanoseconds(most).count();
   // What is less than a microsecond is over before it begins, and not for ever.
-  if (*number > kNanosMax / unit->nanos) return kDeadlineMax;
+  if (*number > nanos_max / unit->nanos) return most;
   return Duration(*number * unit->nanos / 1000);
 }
 

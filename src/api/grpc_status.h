@@ -9,9 +9,9 @@
 
 namespace muster {
 
-// A grpc-timeout, when it is there: 1 to 8 digits and one of H, M, S, m, u, n; more than kDeadlineMax is taken for
-// that. INVALID_ARGUMENT otherwise.
-Result<Duration> ParseGrpcTimeout(std::string_view text);
+// A grpc-timeout, when it is there: 1 to 8 digits and one of H, M, S, m, u, n; more than `most` is taken for that.
+// INVALID_ARGUMENT otherwise.
+Result<Duration> ParseGrpcTimeout(std::string_view text, Duration most = kDeadlineMax);
 
 // Appends `text` as grpc-message has it: what is not printable ASCII, and '%', as %XX.
 void AppendPercentEncoded(std::string& out, std::string_view text);

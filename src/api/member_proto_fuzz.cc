@@ -3,6 +3,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "api/change_request.h"
 #include "api/grpc_gzip.h"
 #include "api/member_proto.h"
 #include "base/check.h"
@@ -47,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static Readers readers;
   if (size == 0) return 0;
   const std::string_view message(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 9) {
+  switch (data[0] % 10) {
     case 0:
       if (auto body = readers.proto.ReadRegister(message)) RoundTrip(readers, *std::move(body));
       break;
@@ -71,6 +72,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 7:
       std::ignore = MemberProto::ReadSearch(message);
+      break;
+    case 8:
+      std::ignore = ReadWatchMessage(message);
       break;
     default:
       if (const auto unpacked = readers.gzip.Unpack(message, 1 << 16)) MUSTER_CHECK(unpacked->size() <= 1 << 16);

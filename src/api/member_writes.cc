@@ -101,10 +101,11 @@ Result<void> MemberHandler::Merge(Call& call, const Input& input) {
   MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.request.headers));
   MUSTER_ASSIGN(const MergeBody body, json_.ReadMerge(input.request.body));
   const bool is_merge = call.rpc == Rpc::kMergeMembers;
-  return WriteIf(call, std::move(condition), [this, id = call.member, body, is_merge](WriteContext context) {
-    return is_merge ? writer_.Merge(id, body.source, body.dry_run, std::move(context))
-                    : writer_.Unmerge(id, body.source, body.dry_run, std::move(context));
-  });
+  return WriteIf(call, input, std::move(condition), ContentOf(body),
+                 [this, id = call.member, body, is_merge](WriteContext context) {
+                   return is_merge ? writer_.Merge(id, body.source, body.dry_run, std::move(context))
+                                   : writer_.Unmerge(id, body.source, body.dry_run, std::move(context));
+                 });
 }
 
 Result<void> MemberHandler::Close(Call& call, const Input& input) {

@@ -82,6 +82,13 @@ WriteContent ContentOf(const IdentityKey& key) {
   return Written([&](ProtoWriter& proto) { WriteKey(proto, 1, key); });
 }
 
+WriteContent ContentOf(const MergeBody& body) {
+  return Written([&](ProtoWriter& proto) {
+    proto.Number(20, body.source.value());
+    proto.Bool(21, body.dry_run);
+  });
+}
+
 std::string ConditionText(const std::vector<Version>& versions) {
   std::string text;
   for (const Version version : versions) text.append(std::to_string(version.value())).push_back(',');

@@ -20,6 +20,7 @@ WriteContent ContentOf(const MemberBody& body);  // before CompleteTimes
 WriteContent ContentOf(const MemberPatch& patch);
 WriteContent ContentOf(const Identity& identity);  // of a bind
 WriteContent ContentOf(const IdentityKey& key);    // of an unbind
+WriteContent ContentOf(const MergeBody& body);     // of a merge or unmerge
 
 // A condition on the member's version: any of these, or none at all.
 std::string ConditionText(const std::vector<Version>& versions);

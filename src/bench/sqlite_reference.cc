@@ -5,6 +5,7 @@
 //
 //   sqlite_reference search DATA SECONDS          50 records by city and tier from a random member on, from muster's
 //   files
+//   sqlite_reference changes DATA SECONDS         the change table from its beginning on, again and again
 //
 // One JSON object on stdout: {"rows":…,"seconds":…,"per_second":…}; `copy` counts members,
 // `search` pages.
@@ -186,6 +187,29 @@ void Search(const std::string& data, double seconds) {
   Report(pages, started);
 }
 
+void Changes(const std::string& data, double seconds) {
+  Database database(data + "/muster-0.db", SQLITE_OPEN_READONLY);
+  database.Execute("PRAGMA mmap_size = 68719476736");
+  sqlite3_stmt* select =
+      database.Prepare("SELECT position, member_id, version, type, time FROM change ORDER BY position");
+  const auto started = SteadyClock::now();
+  const auto end = started + std::chrono::duration<double>(seconds);
+  constexpr std::uint64_t kRowsBetweenLooks = 1000;
+  std::uint64_t rows = 0;
+  std::int64_t sum = 0;
+  for (bool goes_on = true; goes_on;) {
+    while (goes_on && sqlite3_step(select) == SQLITE_ROW) {
+      for (int column = 0; column < 5; ++column) sum ^= sqlite3_column_int64(select, column);
+      goes_on = ++rows % kRowsBetweenLooks != 0 || SteadyClock::now() < end;
+    }
+    if (rows == 0) Die(nullptr, "there are no changes");
+    sqlite3_reset(select);
+  }
+  sqlite3_finalize(select);
+  if (sum == 1) std::fprintf(stderr, "\n");  // so that the values are read
+  Report(rows, started);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -196,9 +220,12 @@ int main(int argc, char** argv) {
     Copy(arguments[1], arguments[2]);
   } else if (arguments.size() == 3 && arguments[0] == "search") {
     Search(arguments[1], std::stod(arguments[2]));
+  } else if (arguments.size() == 3 && arguments[0] == "changes") {
+    Changes(arguments[1], std::stod(arguments[2]));
   } else {
     std::fprintf(stderr,
-                 "usage: sqlite_reference single DIRECTORY SECONDS | copy SOURCE DIRECTORY | search DATA SECONDS\n");
+                 "usage: sqlite_reference single DIRECTORY SECONDS | copy SOURCE DIRECTORY | search DATA SECONDS "
+                 "| changes DATA SECONDS\n");
     return 2;
   }
   return 0;

@@ -8,7 +8,9 @@ import argparse
 import json
 import os
 import pathlib
+import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -120,6 +122,65 @@ def searches(bench: Bench, data: pathlib.Path):
         bench.record("search", ratio, 0.6, detail)
 
 
+def changes(bench: Bench, data: pathlib.Path):
+    with Muster(bench.binary, data, core=SERVER_CORE, threads=1) as server:
+        server.wait_for_search()
+
+        def reference() -> float:
+            done = subprocess.run(pin(SERVER_CORE, [bench.build / "src/bench/sqlite_reference", "changes", data, SLICE_SECONDS]),
+                                  check=True, capture_output=True, text=True)
+            return json.loads(done.stdout)["per_second"]
+
+        os.sched_setaffinity(0, {LOAD_CORE})
+        ratio, detail = bench.pairs(lambda: changes_per_second(server, bench.member_count), reference)
+        os.sched_setaffinity(0, {SERVER_CORE, LOAD_CORE})
+        bench.record("changes", ratio, 0.3, detail)
+
+
+def changes_per_second(server: Muster, count: int) -> float:
+    """Of one reader of the stream, from the beginning on; of `count` changes at most."""
+    mark = b"\ndata: "
+    request = f"GET /v1/changes?from=earliest HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {server.key}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(request.encode())
+        began = time.monotonic()
+        events, rest = 0, b""
+        while events < count and time.monotonic() - began < SLICE_SECONDS:
+            text = rest + connection.recv(1 << 18)
+            events += text.count(mark)
+            rest = text[-(len(mark) - 1):]
+        seconds = time.monotonic() - began
+    if not events:
+        raise SystemExit("bench: no change was read")
+    return events / seconds
+
+
+def idle(bench: Bench):
+    """Memory of a connection over which nothing goes any more."""
+    count = 2000
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # What a client sends at first: the preface of HTTP/2 and SETTINGS without any.
+    greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+    request = b"GET /livez HTTP/1.1\r\nHost: bench\r\n\r\n"
+    for name, floor, sent in (("idle_http", 8, request), ("idle_grpc", 32, greeting)):
+        with Muster(bench.binary, bench.work / name) as server:
+            port = server.port if name == "idle_http" else server.grpc_port
+            connections = []
+            for number in range(count + 100):
+                if number == 100:  # what is there once, is there
+                    before = server.anonymous_mib()
+                connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+                connection.sendall(sent)
+                if not connection.recv(4096):
+                    raise SystemExit("bench: a connection was refused")
+                connections.append(connection)
+            each = (server.anonymous_mib() - before) * 1024 / count
+            for connection in connections:
+                connection.close()
+        bench.record(name, each, floor, {"connections": count}, below=True, unit="KiB")
+
+
 def registers(bench: Bench):
     data, raw = bench.work / "register", bench.work / "raw"
     first_phone = 0
@@ -210,7 +271,7 @@ def main() -> int:
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--members", type=int, default=MEMBERS)
-    parser.add_argument("--only", nargs="*", default=[], help="figures to measure: json register import start search reads build")
+    parser.add_argument("--only", nargs="*", default=[], help="figures to measure: json register idle import start search changes reads build")
     arguments = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("bench: needs two cores, one for the servers and one for the load")
@@ -224,7 +285,9 @@ def main() -> int:
             json_writer(bench)
         if wanted("register"):
             registers(bench)
-        if wanted("import") or wanted("start") or wanted("reads") or wanted("search"):
+        if wanted("idle"):
+            idle(bench)
+        if any(map(wanted, ("import", "start", "reads", "search", "changes"))):
             lines, data = bench.work / "members.jsonl", bench.work / "data"
             members.write(lines, arguments.members)
             imports(bench, data, lines)
@@ -233,6 +296,8 @@ def main() -> int:
                 start(bench, data)
             if wanted("search"):
                 searches(bench, data)
+            if wanted("changes"):
+                changes(bench, data)
             if wanted("reads"):
                 reads(bench, data)
         if wanted("build"):

@@ -1,0 +1,91 @@
+"""WatchChanges as grpcio sees it: the same stream as over HTTP."""
+import signal
+
+import pytest
+
+from change_reader import ChangeReader
+from muster_process import Server, run, scaled
+from test_grpc import Calls, grpc, messages  # noqa: F401 (a fixture)
+
+
+def watch(calls, timeout=None, **fields):
+    method = calls.channel.unary_stream("/muster.v1.MemberService/WatchChanges",
+                                        request_serializer=lambda message: message.SerializeToString(),
+                                        response_deserializer=calls.messages("muster.v1.ChangeEvent").FromString)
+    if "begin" in fields:
+        fields["from"] = fields.pop("begin")
+    return method(calls.messages("muster.v1.WatchChangesRequest")(**fields), timeout=timeout, metadata=calls.metadata)
+
+
+def take(stream, count):
+    return [next(stream) for _ in range(count)]
+
+
+def test_it_is_the_stream_of_http(server, messages):
+    with Calls(server.grpc, messages, server.key()) as calls, server.client() as client:
+        for _ in range(5):
+            client.register(city="Suzhou")
+        stream = watch(calls, begin="earliest", types=["REGISTERED"])
+        events = take(stream, 5)
+        with ChangeReader(server, "earliest", types="REGISTERED") as reader:
+            assert [(e["position"], e["memberId"], e["version"], e["changeTime"]) for e in reader.take(5)] == [
+                (e.position, str(e.member_id), str(e.version), e.change_time.ToJsonString()) for e in events]
+        member = client.register(city="Wuxi").json["id"]
+        assert next(stream).member_id == int(member)
+        again = watch(calls, begin=events[2].position, member_ids=[int(member), events[3].member_id])
+        assert [e.member_id for e in take(again, 2)] == [events[3].member_id, int(member)]
+        again.cancel()
+        stream.cancel()
+
+
+@pytest.mark.parametrize("fields", [{"begin": "x"}, {"begin": str(2**62)}, {"member_ids": [0]}, {"types": [0]},
+                                    {"member_ids": list(range(1, 102))}])
+def test_bad_requests(server, messages, fields):
+    with Calls(server.grpc, messages, server.key()) as calls:
+        with pytest.raises(grpc.RpcError) as failure:
+            next(watch(calls, **fields))
+        assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_who_may_watch_and_for_how_long(server, messages):
+    with Calls(server.grpc, messages) as calls:
+        with pytest.raises(grpc.RpcError) as failure:
+            next(watch(calls))
+        assert failure.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    with Calls(server.grpc, messages, server.key()) as calls:
+        with pytest.raises(grpc.RpcError) as failure:
+            next(watch(calls, timeout=0.5))
+        assert failure.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_client_that_does_not_read_is_bounded(scratch, messages):
+    environment = {"MUSTER_GRPC__WRITE__TIMEOUT": "10m", "MUSTER_SEARCH__ENABLED": "false"}
+    count = 2 * scaled(30_000, 3_000)
+    with Server(scratch / "data", extra_environment=environment) as server, Calls(server.grpc, messages, server.key()) as calls:
+        lines = scratch / "members.jsonl"
+        lines.write_text('{"city":"Suzhou"}\n' * (count // 2))
+        assert run("import", lines, data=server.data).returncode == 0
+        before = server.anonymous_bytes()
+        stuck = [watch(calls, begin="earliest") for _ in range(20)]
+        for stream in stuck:  # begun, and no more
+            assert stream.initial_metadata() is not None
+        assert run("import", lines, data=server.data).returncode == 0
+        with ChangeReader(server, "earliest") as quick:
+            wanted = [event["position"] for event in quick.take(count)]
+        # Each of the streams is some 4 MB.
+        assert server.anonymous_bytes() - before < 24 << 20
+        assert [event.position for event in take(stuck[0], count)] == wanted
+        for stream in stuck:
+            stream.cancel()
+
+
+def test_a_server_that_stops_ends_its_streams(scratch, messages):
+    server = Server(scratch / "data").start()
+    with Calls(server.grpc, messages, server.key()) as calls:
+        with server.client() as client:
+            client.register(city="Suzhou")
+        stream = watch(calls, begin="earliest")
+        assert next(stream).position == "1"
+        server.process.send_signal(signal.SIGTERM)
+        assert list(stream) == [] and stream.code() == grpc.StatusCode.OK
+        assert server.wait() == 0, server.log_tail()
