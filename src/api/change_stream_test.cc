@@ -236,7 +236,7 @@ TEST_F(ChangeStreamTest, ADeadlineThatWasAskedForEndsIt) {
   const auto timed = Watch("", {{"X-Request-Timeout-Ms", "60000"}});
   const auto endless = Watch("");
   TestGrpcStream stream;
-  const auto source = WatchGrpc(stream, "", "reader", "60S");
+  auto source = WatchGrpc(stream, "", "reader", "60S");
   Pass(std::chrono::seconds(59));
   EXPECT_FALSE(timed->ended);
   EXPECT_EQ(stream.status, -1);
@@ -244,6 +244,7 @@ TEST_F(ChangeStreamTest, ADeadlineThatWasAskedForEndsIt) {
   EXPECT_TRUE(timed->ended);
   EXPECT_THAT(timed->body, EndsWith("retry: 1000\nid: 0\n\n"));
   EXPECT_THAT(stream.status_details, HasSubstr("DEADLINE_EXCEEDED"));
+  source.reset();
   TestGrpcStream patient;
   const auto patient_source = WatchGrpc(patient, "", "reader", "25H");
   Pass(std::chrono::hours(24));
