@@ -25,7 +25,7 @@ GrpcApi::GrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader, const Ap
       batches_(calls_.ledger(), [this](Batch& batch) { AnswerBatch(batch); }),
       searches_(calls_.ledger(), dependencies, *reader,
                 [this](GrpcCall& call, const Result<Searches::Answer>& found) { AnswerSearch(call, found); }),
-            reader_(std::move(reader)) {
+      reader_(std::move(reader)) {
   if (dependencies.changes != nullptr) changes_.emplace(*dependencies.changes, calls_.ledger(), dependencies);
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/deadlines.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/result.h"

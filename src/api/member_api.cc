@@ -24,7 +24,7 @@ MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> read
       batches_(calls_.ledger(), [this](Batch& batch) { AnswerBatch(batch); }),
       searches_(calls_.ledger(), dependencies, *reader,
                 [this](Call& call, const Result<Searches::Answer>& found) { AnswerSearch(call, found); }),
-            reader_(std::move(reader)) {
+      reader_(std::move(reader)) {
   if (dependencies.changes != nullptr) changes_.emplace(*dependencies.changes, calls_.ledger(), dependencies);
 }
 
