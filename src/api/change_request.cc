@@ -19,9 +19,10 @@ constexpr const char* kTypesHelp = "must be names of change types, such as REGIS
 constexpr const char* kMembersHelp =
     "must be ids of members, whole numbers from 1 to 9223372036854775807, at most 100 of them";
 
-// Calls `take` with each part between commas until it answers false; whether it never did.
+// Calls `take` with each part between commas until it answers false; whether it never did. An empty list has none.
 template <typename Take>
 bool ForEachItem(std::string_view list, Take take) {
+  if (list.empty()) return true;
   for (;;) {
     const std::size_t comma = list.find(',');
     if (!take(list.substr(0, comma))) return false;

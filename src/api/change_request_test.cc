@@ -31,7 +31,7 @@ std::string Blamed(const Result<WatchRequest>& request) {
 }
 
 TEST(ChangeRequestTest, NothingIsTheLatestOfEverything) {
-  for (const auto& request : {Read(""), Read("from="), Read("from=latest"), ReadWatchMessage("")}) {
+  for (const auto& request : {Read(""), Read("from=&types=&memberIds="), Read("from=latest"), ReadWatchMessage("")}) {
     ASSERT_TRUE(request);
     EXPECT_EQ(request->from.kind, ChangeFrom::Kind::kLatest);
     EXPECT_TRUE(request->filter.PassesAll());
@@ -58,10 +58,10 @@ TEST(ChangeRequestTest, WhatToShow) {
   EXPECT_TRUE(request->filter.Passes(EventOf(8, ChangeType::kMerged)));
   EXPECT_FALSE(request->filter.Passes(EventOf(8, ChangeType::kClosed)));
   EXPECT_FALSE(request->filter.Passes(EventOf(6, ChangeType::kMerged)));
-  for (const char* bad : {"types=", "types=UPDATED,", "types=updated", "types=0", "types=TYPE_UNSPECIFIED"}) {
+  for (const char* bad : {"types=,", "types=UPDATED,", "types=updated", "types=0", "types=TYPE_UNSPECIFIED"}) {
     EXPECT_EQ(Blamed(Read(bad)), "types") << bad;
   }
-  for (const char* bad : {"memberIds=", "memberIds=0", "memberIds=1,", "memberIds=-1", "memberIds=1;2"}) {
+  for (const char* bad : {"memberIds=,", "memberIds=0", "memberIds=1,", "memberIds=-1", "memberIds=1;2"}) {
     EXPECT_EQ(Blamed(Read(bad)), "memberIds") << bad;
   }
   std::string ids = "memberIds=1";

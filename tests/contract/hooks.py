@@ -47,6 +47,7 @@ def map_case(context, case):
         case.body = {**case.body, "filter": FILTERS[len(case.body["filter"]) % len(FILTERS)]}
     fit_mask(case)
     fit_source(case)
+    fit_position(case)
     return case
 
 
@@ -65,6 +66,17 @@ def end_stream(case):
     text = str(headers.get(name, "1"))
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 600_000:
         case.headers = {**headers, name: "1"}
+
+
+def fit_position(case):
+    """A text of the right length is no position that a stream gave."""
+    if case.operation.definition.raw.get("operationId") != "WatchChanges":
+        return
+    if "from" in (case.query or {}) and case.query["from"] not in ("earliest", "latest", ""):
+        case.query = {**case.query, "from": "earliest"}
+    for name, value in dict(case.headers or {}).items():
+        if name.lower() == "last-event-id" and value not in ("earliest", "latest", ""):
+            case.headers = {**case.headers, name: "latest"}
 
 
 def fit(value):
