@@ -30,6 +30,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t kInputBytes = 256 << 10;
+constexpr int kBatchKeys = 100;
 constexpr std::uint64_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;
 
 [[noreturn]] void Die(const std::string& what) {
@@ -42,8 +43,9 @@ struct Settings {
   int connections = 64;
   int pipeline = 1;
   double seconds = 3;
-  // get: GET /v1/members/{1..members}; plain: GET /; register: POST /v1/members, a fresh phone each; search: POST
-  // /v1/members:search, 50 of the members of tests/figures/members.py by city and tier from a random place on
+  // get: GET /v1/members/{1..members}; plain: GET /; register: POST /v1/members, a fresh phone each. Of the members of
+  // tests/figures/members.py: resolve, by a random phone; batch-resolve, kBatchKeys of them at once; search: POST
+  // /v1/members:search, 50 by city and tier from a random place on
   std::string mode = "get";
   std::uint64_t members = 1;
   std::uint64_t first_phone = 0;  // of register; the n-th has first_phone + n
@@ -71,6 +73,13 @@ class RequestMaker {
       out.append(digits, end);
       out += tail_;
       out += "\r\n";
+    } else if (settings_.mode == "resolve") {
+      out += "GET /v1/members:resolve?kind=phone&value=";
+      AppendPhone(out);
+      out += tail_;
+      out += "\r\n";
+    } else if (settings_.mode == "batch-resolve") {
+      AppendBatchResolve(out);
     } else if (settings_.mode == "search") {
       AppendSearch(out);
     } else {
@@ -85,6 +94,23 @@ class RequestMaker {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
     return x ^ (x >> 31);
+  }
+
+  void AppendPhone(std::string& out) {
+    char phone[24];
+    const int size = std::snprintf(phone, sizeof phone, "+8613%09llu",
+                                   static_cast<unsigned long long>(1 + NextRandom() % settings_.members));
+    out.append(phone, static_cast<std::size_t>(size));
+  }
+
+  void AppendBatchResolve(std::string& out) {
+    std::string body = R"({"identities":[)";
+    for (int key = 0; key < kBatchKeys; ++key) {
+      body += key == 0 ? R"({"kind":"phone","value":")" : R"(,{"kind":"phone","value":")";
+      AppendPhone(body);
+      body += "\"}";
+    }
+    AppendPost(out, "POST /v1/members:batchResolve", body + "]}");
   }
 
   void AppendRegister(std::string& out) {

@@ -24,6 +24,7 @@ from servers import GrpcReference, Muster, Nginx, pin
 # Short and many: what disturbs a machine lasts longer than a slice, and then disturbs a whole pair.
 SLICES = 25
 SLICE_SECONDS = 0.6
+BATCH_KEYS = 100  # as http_load has them
 MEMBERS = 1_000_000
 SERVER_CORE, LOAD_CORE = 0, 1
 
@@ -82,6 +83,11 @@ def reads(bench: Bench, data: pathlib.Path):
                 if near["entries"] < bench.member_count:
                     raise SystemExit(f"bench: only {near['entries']:.0f} members are in the near cache")
                 bench.record(name, ratio, floor, {**detail, "body_bytes": len(sample), "near": near})
+        flags = {"members": bench.member_count, "key_file": server.key_file}
+        ratio, detail = bench.pairs(
+            lambda: BATCH_KEYS * bench.checked_rate(bench.load(server.port, mode="batch-resolve", connections=16, **flags)),
+            lambda: bench.checked_rate(bench.load(server.port, mode="resolve", connections=64, **flags)))
+        bench.record("batch_resolve", ratio, 4.0, detail)
         grpc_hit(bench, server)
     without = {"MUSTER_CACHE__NEAR__ENABLED": "false"}
     with Muster(bench.binary, data, core=SERVER_CORE, threads=1, environment=without) as server:
