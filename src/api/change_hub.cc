@@ -220,7 +220,8 @@ Result<bool> ChangeHub::Follow() {
   {
     // Only this thread changes the ring.
     std::lock_guard lock(ring_mutex_);
-    if (!is_ring_begun_ || bounds.latest - ring_to_ > static_cast<std::int64_t>(kRingEvents)) {
+    const bool is_forgotten = ring_to_ < bounds.before_earliest;  // while nobody watched
+    if (!is_ring_begun_ || is_forgotten || bounds.latest - ring_to_ > static_cast<std::int64_t>(kRingEvents)) {
       is_ring_begun_ = true;
       ring_.clear();
       ring_from_ = ring_to_ = std::max(bounds.latest - kRingBehind, bounds.before_earliest);

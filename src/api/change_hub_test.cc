@@ -83,6 +83,17 @@ TEST_F(ChangeHubTest, TheRingHasTheNewestAndPagesTheRest) {
   EXPECT_EQ(ReadPage(5).error().reason, Reason::kPositionExpired);
 }
 
+TEST_F(ChangeHubTest, WhatWasForgottenWhileNobodyWatchedIsNotMissed) {
+  feed_.Commit(10);
+  EXPECT_EQ(*Resolve({.kind = ChangeFrom::Kind::kLatest}), 10);
+  feed_.Commit(20);
+  feed_.Expire(25);
+  EXPECT_EQ(*Resolve({.kind = ChangeFrom::Kind::kLatest}), 30);
+  std::array<ChangeEvent, 100> batch;
+  EXPECT_EQ(hub_.Take(25, batch).count, 5U);
+  EXPECT_TRUE(hub_.Take(24, batch).is_behind);
+}
+
 TEST_F(ChangeHubTest, ReadsNothingWhileThereAreNoStreams) {
   feed_.Commit(10);
   StepToEnd();

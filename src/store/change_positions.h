@@ -51,7 +51,8 @@ class ChangePositions {
 
   std::atomic<std::int64_t> last_;
   std::atomic<std::int64_t> before_earliest_;
-  std::vector<std::atomic<std::int64_t>> first_under_way_;  // by file: positions from here on may not be committed
+  mutable std::mutex groups_mutex_;            // of what follows
+  std::vector<std::int64_t> first_under_way_;  // by file: positions from here on may not be committed
   std::atomic<std::size_t> subscribers_{0};
   std::mutex mutex_;
   Wakes wakes_;

@@ -159,7 +159,8 @@ TEST(SweeperTest, SettlesMovesAndCounts) {
   const Member taker = world.Make(1, 0);
   Member giver = world.Make(0, 0);
   const Member before = giver;
-  giver.move = MoveMark{.operation_id = world.ids.NextOperationId(), .other = taker.id};
+  const OperationId long_ago(IdAllocator::LowestAt(world.clock.Now() - std::chrono::hours(1)));
+  giver.move = MoveMark{.operation_id = long_ago, .other = taker.id};
   ASSERT_TRUE(contract::RunAndWait(world.memory, 0, [&](ShardTransaction& rows) { return rows.MarkMember(giver); }));
   Sweeper sweeper(world.memory, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
   sweeper.Start();

@@ -58,13 +58,13 @@ def before_add_examples(context, examples):
 
 
 def end_stream(case):
-    """A stream of changes goes on for ever; this one soon ends, unless its time is what is wrong with the request."""
+    """A stream of changes goes on for ever; this one soon ends, unless its time is what is wrong with the request (none is no wrong one)."""
     if case.operation.definition.raw.get("operationId") != "WatchChanges":
         return
     headers = dict(case.headers or {})
     name = next((name for name in headers if name.lower() == "x-request-timeout-ms"), "X-Request-Timeout-Ms")
     text = str(headers.get(name, "1"))
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 600_000:
+    if not text.strip() or (text.isascii() and text.isdigit() and 1 <= int(text) <= 600_000):
         case.headers = {**headers, name: "1"}
 
 

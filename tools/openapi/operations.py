@@ -148,8 +148,10 @@ class Operations:
     def _answer_content(self, rpc):
         schema = self.schemas.answer(rpc.answer)
         if rpc.rule.server_sent_events:
-            return {EVENT_STREAM: {"schema": {"type": "string", "description": "Events: `id` is the position, `data` the JSON.",
-                                              "contentMediaType": EVENT_STREAM, "contentSchema": schema}}}
+            # Of each event; OpenAPI has no word for that before 3.2.
+            data = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+            return {EVENT_STREAM: {"schema": {"type": "object", "description": "Each event: `id` is the position, `data` the JSON.",
+                                              "properties": {"id": {"type": "string"}, "data": data}}}}
         if rpc.rule.json_lines and rpc.is_stream:
             return {JSON_LINES: {"schema": {"type": "string", "description": "One a line.", "contentMediaType": JSON_LINES,
                                             "contentSchema": schema}}}
