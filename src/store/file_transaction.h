@@ -33,9 +33,9 @@ class FileTransaction final : public ShardTransaction {
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
 
-  // Of the `limit` outcomes with the lowest ids deletes those that were recorded before `before`; answers how many. Ids
-  // follow the time, so these are the oldest; as long as they were recorded under a clock that ran ahead, newer ones
-  // stay.
+  // Of the `limit` outcomes with the lowest ids deletes those that were recorded before `before`, of operations below
+  // `below`; answers how many. Ids follow the time, so these are the oldest; as long as they were recorded under a
+  // clock that ran ahead, newer ones stay.
   Result<std::uint64_t> ForgetOperations(Timestamp before, OperationId below, std::int64_t limit);
   // Of the first file: gives the next `lines` numbers to an import; answers the first. LIMIT_EXCEEDED.
   Result<std::int64_t> ReserveRange(std::uint64_t lines, std::uint16_t first_sequence);
