@@ -161,7 +161,7 @@ class HttpHandler {
   // Answers now or later through `exchange`. Requests of one connection are under way together only while the methods
   // of all of them are safe.
   virtual void Handle(const HttpRequest& request, HttpExchange exchange) = 0;
-  // Answers a request that could not be parsed, taken up or answered (400, 408, 413, 414, 417, 431, 500, 501, 503,
+  // Answers a request that could not be parsed, taken up or answered (400, 408, 413, 414, 415, 417, 431, 500, 501, 503,
   // 505). `known` has its method and its headers as far as they were read, and nothing else.
   virtual void Reject(const HttpRejection& rejection, const HttpRequest& known, HttpExchange exchange) = 0;
   // About every 100 ms.

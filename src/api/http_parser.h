@@ -43,8 +43,8 @@ enum class HttpParse : std::uint8_t {
 // kRejected `head.request` has the method if that was read, the headers if all were, and nothing else.
 //
 // 400 malformed, or framed in a way that two parsers could read differently (request smuggling) · 413 a declared body
-// above the bound · 414 · 417 an expectation other than 100-continue · 431 · 501 a transfer coding other than chunked ·
-// 505 a version other than 1.x.
+// above the bound · 414 · 415 a Content-Encoding · 417 an expectation other than 100-continue · 431 · 501 a transfer
+// coding other than chunked · 505 a version other than 1.x.
 HttpParse ParseHttpHead(std::string_view input, const HttpLimits& limits, HttpHead& head, HttpRejection& rejection);
 
 }  // namespace muster

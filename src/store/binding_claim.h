@@ -31,8 +31,7 @@ struct Claimed {
 };
 
 // Checks and writes the member, in a transaction that may run more than once, and also to see what it would refuse
-// (its writes then go nowhere). Empty: give up this operation and begin
-// another one; nothing has been written.
+// (its writes then go nowhere). Empty: give up this operation and begin another one; nothing has been written.
 using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&, Timestamp now)>;
 
 // The composition of the steps in binding_steps.h: reserves identities for an operation and commits, in one transaction

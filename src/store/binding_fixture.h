@@ -44,7 +44,6 @@ class FaultyShardStore final : public ShardStore {
   }
   std::size_t runs() const { return runs_; }
   OperationsUnderWay* under_way() override { return &operations; }
-  OperationsUnderWay operations;
   bool crashed() const { return crashed_; }
 
   using ShardStore::DatabaseOf;
@@ -60,7 +59,7 @@ class FaultyShardStore final : public ShardStore {
   }
   void ForgetOperations(std::uint32_t database, Timestamp before,
                         std::move_only_function<void(Result<std::uint64_t>)> done) override {
-    inner_.ForgetOperations(database, before, std::move(done));
+    inner_.ForgetOperations(database, before, operations.Oldest(), std::move(done));
   }
   void ForgetAnswers(std::uint32_t database, Timestamp before,
                      std::move_only_function<void(Result<std::uint64_t>)> done) override {
@@ -93,6 +92,7 @@ class FaultyShardStore final : public ShardStore {
   }
 
   bool scan_fails = false;
+  OperationsUnderWay operations;  // of this process, which has the databases for itself
 
  private:
   MemoryShardStore& inner_;

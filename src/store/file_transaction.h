@@ -46,10 +46,9 @@ class FileTransaction final : public ShardTransaction {
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override;
   Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) override;
 
-  // Of the `limit` outcomes with the lowest ids deletes those that were recorded before `before` and are of operations
-  // below `below`; answers how many. Ids
-  // follow the time, so these are the oldest; as long as they were recorded under a clock that ran ahead, newer ones
-  // stay.
+  // Of the `limit` outcomes with the lowest ids deletes those that were recorded before `before`, of operations below
+  // `below`; answers how many. Ids follow the time, so these are the oldest; as long as they were recorded under a
+  // clock that ran ahead, newer ones stay.
   Result<std::uint64_t> ForgetOperations(Timestamp before, OperationId below, std::int64_t limit);
   // Of the answers deletes up to `limit` that were kept before `before`; answers how many.
   Result<std::uint64_t> ForgetAnswers(Timestamp before, std::int64_t limit);

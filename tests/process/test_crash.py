@@ -42,7 +42,7 @@ def test_kill_under_load(files):
         assert code == 0, report
 
 
-@pytest.mark.parametrize("instead", [None, "copy.db"])
+@pytest.mark.parametrize("instead", [None, "copy.db", "muster-copy.db"])
 def test_a_directory_whose_data_files_are_gone_is_not_begun_anew(scratch, instead):
     data = scratch / "data"
     with Server(data) as server, server.client() as client:

@@ -1,16 +1,15 @@
 #include "app/server/member_directory.h"
 
 #include <array>
-#include <filesystem>
 #include <span>
 #include <string_view>
-#include <system_error>
 
 #include "app/files.h"
 #include "app/server/admin_key.h"
 #include "base/encoding.h"
 #include "cache/near_cache.h"
 #include "store/binding.h"
+#include "store/data_directory.h"
 
 namespace muster {
 namespace {
@@ -27,14 +26,11 @@ std::string InstallationOf(const Keyring& keyring) {
   return ToHex(std::span(digest).first(kBytes));
 }
 
-bool HasStore(const std::string& directory) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    // Not the index of the search, which can be made again at any time.
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("muster-") && name.ends_with(".db")) return true;
-  }
-  return false;
+Outcome<bool> HasStore(const std::string& directory) {
+  if (!FileExists(directory)) return false;
+  const Result<std::int64_t> count = CountDataFiles(directory);
+  if (!count) return Fails(count.error());
+  return *count > 0;
 }
 
 std::string TopologyPath(const std::string& directory) { return directory + "/topology.json"; }
@@ -42,7 +38,9 @@ std::string TopologyPath(const std::string& directory) { return directory + "/to
 // The topology file is made after the data, so it cannot be there alone unless the data was lost.
 Outcome<void> CheckDataIsThere(const std::string& directory) {
   const std::string topology = TopologyPath(directory);
-  if (!FileExists(topology) || HasStore(directory)) return {};
+  if (!FileExists(topology)) return {};
+  MUSTER_ASSIGN(const bool has_store, HasStore(directory));
+  if (has_store) return {};
   return Fails(ExitCode::kFailure, "the data files of " + directory +
                                        " (muster-0.db, ...) are gone: put them back, or restore all files from one "
                                        "backup. To begin with no members and the same callers, move " +
@@ -55,7 +53,8 @@ Outcome<void> CheckDataIsThere(const std::string& directory) {
 Outcome<Keyring> OpenKeyring(const ServerOptions& options, Random& random) {
   const std::string path = options.keyring_path();
   if (!FileExists(path)) {
-    if (HasStore(options.data_directory)) {
+    MUSTER_ASSIGN(const bool has_store, HasStore(options.data_directory));
+    if (has_store) {
       return Fails(ExitCode::kFailure, options.data_directory + " holds data but its keyring is gone (" + path +
                                            "); put the copy back that you kept, for without it nothing can be read");
     }

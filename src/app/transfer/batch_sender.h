@@ -39,10 +39,9 @@ struct BatchAnswer {
   std::vector<Reject> rejects;
 };
 
-// Asks until the server has answered. A failure that may pass is tried again after a growing pause, the
-// same lines under the same numbers; a batch that is too large for the server's bound is halved, and a line that is too
-// large on its own is rejected. Fails with kUnavailable after the last attempt, with kRefused when the server does not
-// let us.
+// Asks until the server has answered. A failure that may pass is tried again after a growing pause, the same lines
+// under the same numbers; a batch that is too large for the server's bound is halved, and a line that is too large on
+// its own is rejected. Fails with kUnavailable after the last attempt, with kRefused when the server does not let us.
 class BatchSender {
  public:
   BatchSender(ImportService& service, const RetryPolicy& policy, Interruption& interruption)
