@@ -107,12 +107,10 @@ struct H2Callbacks {
         }
         break;
       case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
-          connection.OnIdleFrame();
-        } else if (std::ranges::equal(kDrainPing, frame->ping.opaque_data)) {
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && std::ranges::equal(kDrainPing, frame->ping.opaque_data)) {
           connection.OnEndHeard();
         } else {
-          connection.OnIdleFrame();  // of a ping that was never sent
+          connection.OnIdleFrame();  // a ping, or the answer to one that was never sent
         }
         break;
       case NGHTTP2_SETTINGS:

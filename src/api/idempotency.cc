@@ -25,7 +25,10 @@ bool Unquote(std::string_view text, std::string& out) {
   text = text.substr(1, text.size() - 2);
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '"') return false;
-    if (text[i] == '\\' && (++i == text.size() || (text[i] != '"' && text[i] != '\\'))) return false;
+    if (text[i] == '\\') {
+      ++i;
+      if (i == text.size() || (text[i] != '"' && text[i] != '\\')) return false;
+    }
     out.push_back(text[i]);
   }
   return true;

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <cinttypes>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -98,8 +99,8 @@ class RequestMaker {
 
   void AppendPhone(std::string& out) {
     char phone[24];
-    const int size = std::snprintf(phone, sizeof phone, "+8613%09llu",
-                                   static_cast<unsigned long long>(1 + NextRandom() % settings_.members));
+    const int size =
+        std::snprintf(phone, sizeof phone, "+8613%09" PRIu64, std::uint64_t{1} + NextRandom() % settings_.members);
     out.append(phone, static_cast<std::size_t>(size));
   }
 

@@ -111,12 +111,12 @@ std::unexpected<Error> Refuse(const Filter& filter) {
     for (const Filter& conjunct : ConjunctsOf(filter)) {
       if (!Narrow(conjunct, field, plan)) continue;
       const std::string name(Describe(field).name);
-      return FailField("filter", text + "; or order by " + name + ", of which it has a range");
+      text.append("; or order by ").append(name).append(", of which it has a range");
+      return FailField("filter", text);
     }
   }
-  return FailField("filter", text +
-                                 "; or a range of what the answer is ordered by, as updateTime > \"…\" with orderBy " +
-                                 "\"updateTime desc\"");
+  text.append("; or a range of what the answer is ordered by, as updateTime > \"…\" with orderBy \"updateTime desc\"");
+  return FailField("filter", text);
 }
 
 }  // namespace

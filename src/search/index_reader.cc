@@ -69,8 +69,15 @@ Result<void> IndexReader::Prepare() {
   MUSTER_ASSIGN(scan_ids_[1], database_.Prepare(columns + "WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC"));
   for (std::size_t i = 0; i < 3; ++i) {
     const std::string column(kOrderColumns[i]);
-    const std::string same = columns + "WHERE " + column + " = ?1 AND id ";
-    const std::string range = columns + "WHERE " + column + " >= ?1 AND " + column + " <= ?2 ORDER BY " + column;
+    std::string same = columns;
+    same.append("WHERE ").append(column).append(" = ?1 AND id ");
+    std::string range = columns;
+    range.append("WHERE ")
+        .append(column)
+        .append(" >= ?1 AND ")
+        .append(column)
+        .append(" <= ?2 ORDER BY ")
+        .append(column);
     MUSTER_ASSIGN(scans_[i].same[0], database_.Prepare(same + "> ?2 ORDER BY id"));
     MUSTER_ASSIGN(scans_[i].same[1], database_.Prepare(same + "< ?2 ORDER BY id DESC"));
     MUSTER_ASSIGN(scans_[i].behind[0], database_.Prepare(range + ", id"));

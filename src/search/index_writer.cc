@@ -36,28 +36,18 @@ Result<void> IndexWriter::Begin() {
 
 Result<void> IndexWriter::Add(std::span<const Member> members) {
   for (const Member& member : members) {
-    if (Result<void> added = AddOne(MakeSearchDocument(member)); !added) return Undone(std::move(added));
+    MUSTER_TRY(AddOne(MakeSearchDocument(member)));
   }
   return {};
 }
 
 Result<void> IndexWriter::Commit(const IndexState& state) {
-  if (Result<void> finished = Finish(state); !finished) return Undone(std::move(finished));
-  state_ = state;
-  return {};
-}
-
-Result<void> IndexWriter::Finish(const IndexState& state) {
   MUSTER_TRY(ChangePostings(delete_posting_, removed_));
   MUSTER_TRY(ChangePostings(insert_posting_, added_));
   MUSTER_TRY(WriteIndexState(database_, state));
-  return database_.Execute("COMMIT");
-}
-
-Result<void> IndexWriter::Undone(Result<void> failure) {
-  // A rollback that fails too leaves a connection whose next BEGIN says so.
-  if (database_.InTransaction()) (void)database_.Execute("ROLLBACK");
-  return failure;
+  MUSTER_TRY(database_.Execute("COMMIT"));
+  state_ = state;
+  return {};
 }
 
 Result<void> IndexWriter::AddOne(const SearchDocument& document) {

@@ -21,8 +21,8 @@ class IndexWriter {
 
   const IndexState& state() const { return state_; }
   // One transaction: Begin, Add as often as need be, Commit, which remembers `state` with the members; or none of it,
-  // when any of them fails. A member is added once in a transaction. Of one that the index has in the same or a higher
-  // version nothing is done.
+  // when any of them fails, and the next Begin clears it away. A member is added once in a transaction. Of one that the
+  // index has in the same or a higher version nothing is done.
   Result<void> Begin();
   Result<void> Add(std::span<const Member> members);
   Result<void> Commit(const IndexState& state);
@@ -37,10 +37,7 @@ class IndexWriter {
   };
 
   Result<void> AddOne(const SearchDocument& document);
-  Result<void> Finish(const IndexState& state);
   static Result<void> ChangePostings(Statement& change, std::vector<Posting>& postings);
-  // Gives the transaction up, and passes on why.
-  Result<void> Undone(Result<void> failure);
 
   Database database_;
   IndexState state_;

@@ -76,6 +76,7 @@ void Indexer::Run() {
   bool is_failing = false;
   bool go_on = true;
   while (go_on) {
+    const Instant started = dependencies_.clock->Monotonic();
     const Result<std::size_t> step = Step();
     if (!step && !is_failing) {
       // Once for a row of failures: a full disk lasts.
@@ -91,9 +92,14 @@ void Indexer::Run() {
       // A subscription may be lost with what it is to; a look now and then costs nothing.
       go_on = Wait(kLookAgainAfter, true);
     } else {
-      go_on = Wait(*step < kStep && writer_->state().is_built ? dependencies_.refresh : Duration(0), false);
+      go_on = Wait(RestAfter(*step, dependencies_.clock->Monotonic() - started), false);
     }
   }
+}
+
+Duration Indexer::RestAfter(std::size_t count, Duration took) const {
+  if (count >= kStep || !writer_->state().is_built) return Duration(0);
+  return std::max(dependencies_.refresh, std::min<Duration>(took * kRestFactor, kRestMax));
 }
 
 Result<std::size_t> Indexer::Step() {

@@ -34,7 +34,7 @@ class Indexer {
     std::string path;
     std::string installation;
     std::int64_t cache_bytes = 0;
-    Duration refresh{0};  // how long changes gather before the next step, unless there are many
+    Duration refresh{0};  // how long changes gather before the next step at least, unless there are many
     ChangeFeed* feed = nullptr;
     MemberArchive* archive = nullptr;
     const Clock* clock = nullptr;
@@ -66,10 +66,16 @@ class Indexer {
   static constexpr std::size_t kReadStep = 128;  // members read from the archive at a time: it serves others too
   static constexpr Duration kRetryAfter = std::chrono::seconds(1);
   static constexpr Duration kLookAgainAfter = std::chrono::seconds(1);
+  // After a step it rests this many times as long as the step took, so that the index takes a fifth of a core from
+  // those that write and read, unless a whole step waits already; what gathers meanwhile costs less a change.
+  static constexpr int kRestFactor = 4;
+  static constexpr Duration kRestMax = std::chrono::seconds(1);
 
   void Run();
   // Waits until there is a reason to go on; false: stop.
   bool Wait(Duration at_most, bool until_woken);
+  // How long to wait after a step that brought `count` in `took`.
+  Duration RestAfter(std::size_t count, Duration took) const;
   // One transaction. How many members or changes it brought; 0: there is nothing to do now.
   Result<std::size_t> Step();
   Result<void> Open();

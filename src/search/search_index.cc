@@ -56,6 +56,7 @@ class SearchIndexImpl final : public SearchIndex {
   void Search(Query query, Reply reply) override {
     Job job{std::move(query), std::move(reply)};
     if (waiting_.TryPush(std::move(job))) return;
+    // NOLINTNEXTLINE(bugprone-use-after-move): a refused push leaves it untouched
     job.reply(Fail({.reason = Reason::kOverloaded,
                     .message = "too many searches wait already; send it again after a moment",
                     .retry_after_ms = kRetryAfterMs}));
@@ -150,7 +151,8 @@ void SearchOptions::Declare(OptionRegistry& registry) {
                       "Searches that may wait for a thread; beyond it they answer OVERLOADED",
                       {.min = 1, .max = 65'536});
   registry.AddDuration("search.refresh", &refresh_ms,
-                       "How long changes gather before they are brought into the index together",
+                       "How long changes gather at least before they are brought into the index together; longer while "
+                       "there are many, one second at most",
                        {.min = 0, .max = 60'000});
   registry.AddInteger(
       "search.examined_max", &examined_max,

@@ -52,10 +52,13 @@ GroupCommitter::GroupCommitter(std::unique_ptr<FileTransaction> file, std::strin
   dependencies.metrics.AddGauge(
       "muster_store_members", "Members in the file.",
       [shared = shared_] { return static_cast<double>(shared->members.load(std::memory_order_relaxed)); }, labels);
-  thread_ = std::thread([this] { Loop(); });
+  answerer_ = std::thread([this] {
+    for (std::vector<std::vector<Item>> some; some = answers_.PopSome(1), !some.empty();) Answer(std::move(some[0]));
+  });
+  writer_ = std::thread([this] { Loop(); });
 }
 
-GroupCommitter::~GroupCommitter() { MUSTER_CHECK(!thread_.joinable()); }
+GroupCommitter::~GroupCommitter() { MUSTER_CHECK(!writer_.joinable()); }
 
 void GroupCommitter::Run(Transaction transaction, ShardStore::Done done) {
   Item item{.run = std::move(transaction), .done = std::move(done), .result = {}};
@@ -77,10 +80,21 @@ void GroupCommitter::Loop() {
     if (file_->last_position() != position) positions_.Notify();
     shared_->members.store(file_->member_count(), std::memory_order_relaxed);
     shared_->wal_pages.store(file_->wal_pages(), std::memory_order_relaxed);
-    for (Item& item : group) item.done(std::move(item.result));
+    HandOver(std::move(group));
     MaybeCheckpoint(checkpoint_at_, Database::Checkpoint::kRestart);
   }
   MaybeCheckpoint(0, Database::Checkpoint::kTruncate);
+}
+
+void GroupCommitter::HandOver(std::vector<Item>&& group) {
+  // One alone is answered sooner than handed over.
+  if (group.size() > 1 && answers_.TryPush(std::move(group))) return;
+  Answer(std::move(group));  // NOLINT(bugprone-use-after-move): a refused push leaves it untouched
+}
+
+void GroupCommitter::Answer(std::vector<Item>&& group) {
+  for (Item& item : group) item.done(std::move(item.result));
+  group.clear();
 }
 
 void GroupCommitter::RunGroup(std::vector<Item>& group) {
@@ -188,7 +202,9 @@ void GroupCommitter::MaybeCheckpoint(std::int64_t pages_max, Database::Checkpoin
 void GroupCommitter::Close() {
   closing_.store(true, std::memory_order_release);
   shared_->queue.Close();
-  if (thread_.joinable()) thread_.join();
+  if (writer_.joinable()) writer_.join();
+  answers_.Close();
+  if (answerer_.joinable()) answerer_.join();
 }
 
 }  // namespace muster

@@ -43,9 +43,12 @@ struct WriterMetrics {
 };
 
 // The one thread that writes a file. It takes what is queued, runs it in one SQLite transaction, makes that durable
-// with one flush, and answers everybody:
+// with one flush, and has everybody answered by a second thread, while it runs the next group:
 //
-//   pop a group → BEGIN → run each → floor.Begin, cache.Erase → COMMIT → floor.End → answer each → maybe checkpoint
+//   pop a group → BEGIN → run each → floor.Begin, cache.Erase → COMMIT → floor.End → hand over → maybe checkpoint
+//                                                                                     └► answer each
+//
+// What answers a caller goes on with what the caller does next: a fifth of the time that a group takes.
 //
 // A transaction that refuses has, as a rule, written nothing yet: it has nothing to undo and leaves the group. One that
 // fails after it wrote, or that made the engine give the transaction up, makes the group roll back and run again one by
@@ -74,7 +77,8 @@ class GroupCommitter {
 
   using Transaction = std::move_only_function<Result<void>(FileTransaction&)>;
 
-  // Thread-safe. `done` is called on the writer's thread; at once, on the caller's, when the queue is full or closed.
+  // Thread-safe. `done` is called on a thread of this object, in no order between transactions; at once, on the
+  // caller's, when the queue is full or closed. It must not wait for another transaction.
   void Run(Transaction transaction, ShardStore::Done done);
 
   // The error of the last commit if it failed. When there was none for kProbeEvery, or it failed, also tries in the
@@ -84,7 +88,7 @@ class GroupCommitter {
   std::int64_t member_count() const { return shared_->members.load(std::memory_order_relaxed); }
   std::int64_t wal_pages() const { return shared_->wal_pages.load(std::memory_order_relaxed); }
 
-  // Runs what is queued, refuses the rest, empties the log into the file, ends the thread. Not on the writer's thread.
+  // Runs what is queued, refuses the rest, empties the log into the file, ends the threads. Not on one of them.
   void Close();
 
  private:
@@ -93,6 +97,8 @@ class GroupCommitter {
     ShardStore::Done done;
     Result<void> result;
   };
+  // Committed groups that may wait for their answers; the writer answers what comes on top of them itself.
+  static constexpr std::size_t kGroupsAnsweredLater = 2;
   // What gauges read; they may outlive this object.
   struct Shared {
     explicit Shared(std::size_t queue_max) : queue(queue_max) {}
@@ -102,6 +108,8 @@ class GroupCommitter {
   };
 
   void Loop();
+  void HandOver(std::vector<Item>&& group);
+  static void Answer(std::vector<Item>&& group);
   void RunGroup(std::vector<Item>& group);
   // False: the group was rolled back and has to run one by one. Never false for a group of one.
   bool TryGroup(std::span<Item> group);
@@ -130,7 +138,9 @@ class GroupCommitter {
   std::atomic<bool> probing_{false};
   std::atomic<bool> closing_{false};
 
-  std::thread thread_;
+  BoundedQueue<std::vector<Item>> answers_{kGroupsAnsweredLater};
+  std::thread writer_;
+  std::thread answerer_;
 };
 
 }  // namespace muster

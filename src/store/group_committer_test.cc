@@ -72,6 +72,51 @@ TEST_F(GroupCommitterTest, ClientsInLockStepShareGroups) {
   EXPECT_GT(group_size, kClients / 4.0) << groups() << " groups";
 }
 
+// The first group's answer does not end until it is let go. Two further groups wait for it, one is answered by the
+// writer, and all are committed.
+TEST_F(GroupCommitterTest, ACallerThatTakesLongToHearItsAnswerHoldsUpNoWrite) {
+  Open({.group_commit_max = 2});
+  std::promise<void> hearing, let_go;
+  std::shared_future<void> until = let_go.get_future().share();
+  Answers slow, behind, last;
+  const auto commit_pair = [&](std::int64_t id, ShardStore::Done first, ShardStore::Done second) {
+    Answers occupied;
+    std::promise<void> release;
+    Occupy(release.get_future().share(), occupied);
+    shards().Run(0, [id](ShardTransaction& transaction) { return Write(transaction, id); }, std::move(first));
+    shards().Run(0, [id](ShardTransaction& transaction) { return Write(transaction, id + 1); }, std::move(second));
+    release.set_value();
+    occupied.Wait();
+  };
+  commit_pair(
+      1,
+      [&, done = slow.Expect()](const Result<void>& result) mutable {
+        hearing.set_value();
+        until.wait();
+        done(result);
+      },
+      slow.Expect());
+  hearing.get_future().wait();
+  std::atomic<int> heard{0};
+  const auto count = [&](ShardStore::Done done) {
+    return [&, done = std::move(done)](const Result<void>& result) mutable {
+      ++heard;
+      done(result);
+    };
+  };
+  commit_pair(3, count(behind.Expect()), count(behind.Expect()));
+  commit_pair(5, count(behind.Expect()), count(behind.Expect()));
+  commit_pair(7, last.Expect(), last.Expect());
+  for (const Result<void>& result : last.Wait()) EXPECT_TRUE(result);
+  EXPECT_EQ(heard, 0);
+  EXPECT_EQ(harness_.store->CountMembers(), 8);
+  let_go.set_value();
+  for (Answers* answers : {&slow, &behind}) {
+    for (const Result<void>& result : answers->Wait()) EXPECT_TRUE(result);
+  }
+  EXPECT_EQ(heard, 4);
+}
+
 TEST_F(GroupCommitterTest, AFullQueueRefusesAtOnce) {
   Open({.queue_max = 5});
   Answers answers;
