@@ -16,7 +16,7 @@ const std::vector<ReasonDescription>& AllReasons() {
       {Reason::kRequestTimeout, "REQUEST_TIMEOUT", 408, 4, true, "The request did not arrive in time"},
       {Reason::kMemberExists, "MEMBER_EXISTS", 409, 6, false, "The member exists already"},
       {Reason::kIdentityTaken, "IDENTITY_TAKEN", 409, 6, false, "Another member holds this identity"},
-      {Reason::kStateConflict, "STATE_CONFLICT", 409, 9, false, "The member's state does not allow this"},
+      {Reason::kStateConflict, "STATE_CONFLICT", 409, 9, false, "The state does not allow this"},
       {Reason::kLimitExceeded, "LIMIT_EXCEEDED", 409, 9, false, "A limit is reached"},
       {Reason::kIdempotencyInProgress, "IDEMPOTENCY_IN_PROGRESS", 409, 10, true,
        "A request with this Idempotency-Key is under way"},

@@ -37,6 +37,7 @@ const MemberDocumentRef* DocumentTable::Find(MemberId id) {
   const Index index = FindSlot(id);
   if (index == kNone) return nullptr;
   Slot& slot = slots_[index];
+  slot.document.Prefetch();
   if ((slot.marked_id & kMark) == 0) slot.marked_id |= kMark;  // a line that is only read stays shared
   return &slot.document;
 }

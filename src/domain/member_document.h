@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -81,8 +82,18 @@ class MemberDocumentRef {
   const MemberDocument* operator->() const { return document_; }
   const MemberDocument* get() const { return document_; }
 
+  // Asks the processor to fetch the block, all lines at once, for whoever is about to write the document out: one wait
+  // for memory where reading it would be several.
+  void Prefetch() const {
+    for (std::size_t at = 0; at < kPrefetchBytes; at += kCacheLineBytes) {
+      __builtin_prefetch(reinterpret_cast<const char*>(document_) + at);
+    }
+  }
+
  private:
   friend class MemberDocumentBuilder;
+  static constexpr std::size_t kCacheLineBytes = 64;
+  static constexpr std::size_t kPrefetchBytes = 768;  // most documents; a longer one's end follows by itself
   explicit MemberDocumentRef(const MemberDocument* adopted) : document_(adopted) {}
   const MemberDocument* document_ = nullptr;
 };

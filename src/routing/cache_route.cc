@@ -31,8 +31,7 @@ void CacheRoute::Resolve(const IdentityKey& key, const ReadOptions& options, Mem
   });
 }
 
-bool CacheRoute::AnswerFrom(const std::optional<MemberDocumentRef>& found, const ReadOptions& options,
-                            MemberReply& reply) {
+bool CacheRoute::AnswerFrom(std::optional<MemberDocumentRef> found, const ReadOptions& options, MemberReply& reply) {
   if (!found) {
     misses_.Add();
     return false;
@@ -43,7 +42,7 @@ bool CacheRoute::AnswerFrom(const std::optional<MemberDocumentRef>& found, const
     return false;
   }
   hits_.Add();
-  reply(MemberAnswer{.member = *found, .source = Source::kNear});
+  reply(MemberAnswer{.member = *std::move(found), .source = Source::kNear});
   return true;
 }
 

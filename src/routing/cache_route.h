@@ -31,7 +31,7 @@ class CacheRoute final : public MemberReader {
   RouteDescription Describe() const override;
 
  private:
-  bool AnswerFrom(const std::optional<MemberDocumentRef>& found, const ReadOptions& options, MemberReply& reply);
+  bool AnswerFrom(std::optional<MemberDocumentRef> found, const ReadOptions& options, MemberReply& reply);
 
   const std::string name_;
   MemberCache& cache_;

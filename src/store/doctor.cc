@@ -18,6 +18,7 @@
 #include "store/doctor_history.h"
 #include "store/doctor_moves.h"
 #include "store/doctor_numbers.h"
+#include "store/doctor_records.h"
 #include "store/doctor_report.h"
 #include "store/file_snapshot.h"
 #include "store/member_codec.h"
@@ -174,6 +175,7 @@ void Examiner::Examine() {
     Check(file, CheckHistory(file));
     Check(file, CheckChanges(file));
     Check(file, CheckNumbers(file.database, file.path, report_));
+    Check(file, CheckRecords(file.database, file.path, *this, codec_, report_));
   }
   if (matched_lookups_ != counts.lookups) {
     for (std::size_t index = 0; index < files_.size(); ++index) Check(*files_[index], CheckLookups(index));

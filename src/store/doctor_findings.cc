@@ -37,11 +37,18 @@ constexpr std::array kKinds = {
                 "a change says of the newest number what cannot be; numbers could be given twice"},
     FindingKind{"IMPORT_RANGE_WRONG", true, "a range of numbers of an import is none, or overlaps another"},
     FindingKind{"MOVE_BROKEN", true, "a merge or unmerge is under way that cannot be brought to its end"},
+    FindingKind{"KEPT_ANSWER_UNREADABLE", true, "an answer that is kept for a repeated write cannot be read"},
+    FindingKind{"MERGE_RECORD_UNREADABLE", true,
+                "what a merge brought cannot be read, so that it cannot be taken back"},
+    FindingKind{"RECORD_KIND_UNKNOWN", true, "a row of the table record is of no kind that is known"},
+    FindingKind{"FEED_START_UNREADABLE", true,
+                "where the common numbering of changes begins is not said; no server starts"},
     FindingKind{"OUTCOME_UNREADABLE", true, "the outcome of an operation is none"},
     FindingKind{"LOOKUP_DANGLING", false, "a lookup row's owner does not list the identity"},
     FindingKind{"LOOKUP_OPERATION_DIFFERS", false, "a lookup row names another operation than its owner's list"},
     FindingKind{"MOVE_UNFINISHED", false, "a merge or unmerge between members of two files is under way"},
     FindingKind{"MOVE_INDEX_DIFFERS", false, "what the sweeper finds moves by is not what members say"},
+    FindingKind{"MERGE_RECORD_STRAY", false, "what a merge brought is kept of two members that are not merged"},
     FindingKind{"MEMBER_COUNT_DIFFERS", false, "the count that goes with the last change is not the number of members"},
 };
 

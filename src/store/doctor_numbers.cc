@@ -3,6 +3,7 @@
 #include "domain/id_allocator.h"
 #include "domain/ports/shard_store.h"
 #include "store/numbers.h"
+#include "store/schema.h"
 
 namespace muster {
 namespace {
@@ -65,6 +66,9 @@ Result<void> CheckRanges(Database& database, const std::string& path, DoctorRepo
 Result<void> CheckNumbers(Database& database, const std::string& path, DoctorReport& report) {
   MUSTER_TRY(CheckOutcomes(database, path, report));
   MUSTER_TRY(CheckChangeNumbers(database, path, report));
+  if (const Result<std::int64_t> start = ReadFeedStart(database); !start) {
+    report.Add("FEED_START_UNREADABLE", path, start.error().message);
+  }
   return CheckRanges(database, path, report);
 }
 

@@ -43,7 +43,7 @@ struct WriterMetrics {
 };
 
 // The one thread that writes a file. It takes what is queued, runs it in one SQLite transaction, makes that durable
-// with one flush, and has everybody answered by a second thread, while it runs the next group:
+// with one flush, and has those of a group answered by a second thread, while it runs the next one:
 //
 //   pop a group → BEGIN → run each → floor.Begin, cache.Erase → COMMIT → floor.End → hand over → maybe checkpoint
 //                                                                                     └► answer each

@@ -42,15 +42,17 @@ T Wait(Task<T> task) {
 class EndingShardStore final : public ShardStore {
  public:
   explicit EndingShardStore(ShardStore& inner) : inner_(inner) {}
-  void EndAfter(std::size_t runs) { left_ = runs; }
+  void EndAfter(std::size_t runs) {
+    std::lock_guard lock(mutex_);
+    left_ = runs;
+  }
 
   using ShardStore::DatabaseOf;
   std::uint32_t DatabaseOf(ShardId shard) const override { return inner_.DatabaseOf(shard); }
   Timestamp Now(std::uint32_t database) const override { return inner_.Now(database); }
   OperationsUnderWay* under_way() override { return inner_.under_way(); }
   void Run(std::uint32_t database, Transaction transaction, Done done) override {
-    if (left_ == 0) return done(Fail(Reason::kWritesUnavailable, "the end"));
-    --left_;
+    if (!Take()) return done(Fail(Reason::kWritesUnavailable, "the end"));
     inner_.Run(database, std::move(transaction), std::move(done));
   }
   Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
@@ -70,7 +72,15 @@ class EndingShardStore final : public ShardStore {
   }
 
  private:
+  bool Take() {
+    std::lock_guard lock(mutex_);
+    if (left_ == 0) return false;
+    --left_;
+    return true;
+  }
+
   ShardStore& inner_;
+  std::mutex mutex_;
   std::size_t left_ = std::numeric_limits<std::size_t>::max();
 };
 

@@ -87,11 +87,15 @@ Result<void> RecordTable::Write(Kind kind, std::string_view key, std::string_vie
       .Run();
 }
 
-// fingerprint, id and version of the member, its record
 Result<std::optional<KeptAnswer>> RecordTable::ReadAnswer(const RequestHash& key, MemberCodec& codec) {
   MUSTER_ASSIGN(const std::optional<std::string> row, Read(Kind::kAnswer, AsBytes(key.bytes)));
   if (!row) return std::optional<KeptAnswer>();
-  RowReader reader(*row);
+  return DecodeAnswer(*row, codec);
+}
+
+// fingerprint, id and version of the member, its record
+Result<KeptAnswer> RecordTable::DecodeAnswer(std::string_view value, MemberCodec& codec) {
+  RowReader reader(value);
   KeptAnswer answer;
   std::int64_t id = 0;
   std::int64_t version = 0;
@@ -99,7 +103,7 @@ Result<std::optional<KeptAnswer>> RecordTable::ReadAnswer(const RequestHash& key
     return Unreadable("an answered request");
   }
   MUSTER_ASSIGN(answer.member, codec.Decode(MemberId(id), Version(version), reader.rest()));
-  return std::optional(std::move(answer));
+  return answer;
 }
 
 Result<void> RecordTable::WriteAnswer(const RequestHash& key, const KeptAnswer& answer, Timestamp now,
@@ -123,11 +127,15 @@ Result<std::int64_t> RecordTable::CountAnswers(Database& database) {
                               std::to_string(static_cast<int>(Kind::kAnswer)));
 }
 
-// key and origin of each
 Result<std::optional<MergeRecord>> RecordTable::ReadMerge(MemberId target, MemberId source) {
   MUSTER_ASSIGN(const std::optional<std::string> row, Read(Kind::kMerge, PairKey(target, source)));
   if (!row) return std::optional<MergeRecord>();
-  RowReader reader(*row);
+  return DecodeMerge(*row);
+}
+
+// key and origin of each
+Result<MergeRecord> RecordTable::DecodeMerge(std::string_view value) {
+  RowReader reader(value);
   MergeRecord merge;
   while (!reader.rest().empty()) {
     MergeRecord::Brought& brought = merge.brought.emplace_back();
@@ -135,7 +143,15 @@ Result<std::optional<MergeRecord>> RecordTable::ReadMerge(MemberId target, Membe
     if (!reader.Bytes(brought.key.bytes) || !reader.Number(origin)) return Unreadable("a merge");
     brought.origin = OperationId(origin);
   }
-  return std::optional(std::move(merge));
+  return merge;
+}
+
+Result<RecordTable::Pair> RecordTable::DecodePair(std::string_view key) {
+  RowReader reader(key);
+  std::int64_t target = 0;
+  std::int64_t source = 0;
+  if (!reader.Number(target) || !reader.Number(source) || !reader.rest().empty()) return Unreadable("a merge");
+  return Pair{MemberId(target), MemberId(source)};
 }
 
 Result<void> RecordTable::WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record,

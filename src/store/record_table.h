@@ -39,6 +39,14 @@ class RecordTable {
   // The newest operation of a mark, if there is one.
   Result<std::optional<std::int64_t>> NewestMark(Database& database);
 
+  // What a row's value, or the key of a merge, says.
+  static Result<KeptAnswer> DecodeAnswer(std::string_view value, MemberCodec& codec);
+  static Result<MergeRecord> DecodeMerge(std::string_view value);
+  struct Pair {
+    MemberId target, source;
+  };
+  static Result<Pair> DecodePair(std::string_view key);
+
  private:
   Result<std::optional<std::string>> Read(Kind kind, std::string_view key);
   Result<void> Write(Kind kind, std::string_view key, std::string_view value, Timestamp now);

@@ -12,7 +12,7 @@ import pytest
 import people
 from change_reader import ChangeReader
 from member_client import RawConnection, assert_problem, request_bytes
-from muster_process import DEADLINE_S, Server, binary, doctor, environment, run, scaled, wait_for
+from muster_process import DEADLINE_S, SCALE, Server, binary, doctor, environment, run, scaled, wait_for
 
 FILES = (1, 4)
 
@@ -257,8 +257,9 @@ def test_a_reader_that_does_not_read_costs_nobody_anything(scratch):
         assert run("import", lines, data=server.data).returncode in (0, 3)
         with server.client() as client:
             assert client.register(city="Suzhou").status == 201
-        # Unread, these streams are some 10 MB each.
-        assert server.anonymous_bytes() - before < 24 << 20
+        # Unread, these streams are some 10 MB each; of the fewer of a sanitizer's run it would say nothing.
+        if SCALE == 1:
+            assert server.anonymous_bytes() - before < 24 << 20
         assert stuck[0].take(count) == events
         for reader in stuck:
             reader.close()

@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from change_reader import ChangeReader
-from muster_process import Server, run, scaled
+from muster_process import SCALE, Server, run, scaled
 from test_grpc import Calls, grpc, messages  # noqa: F401 (a fixture)
 
 
@@ -72,8 +72,9 @@ def test_a_client_that_does_not_read_is_bounded(scratch, messages):
         assert run("import", lines, data=server.data).returncode == 0
         with ChangeReader(server, "earliest") as quick:
             wanted = [event["position"] for event in quick.take(count)]
-        # Each of the streams is some 4 MB.
-        assert server.anonymous_bytes() - before < 24 << 20
+        # Each of the streams is some 4 MB; of the fewer of a sanitizer's run it would say nothing.
+        if SCALE == 1:
+            assert server.anonymous_bytes() - before < 24 << 20
         assert [event.position for event in take(stuck[0], count)] == wanted
         for stream in stuck:
             stream.cancel()

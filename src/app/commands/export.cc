@@ -20,11 +20,21 @@ struct ExportFlags {
   std::string output = "-";
 };
 
-Outcome<void> WriteToStandardOutput(std::string_view data) {
-  PrintData(data);
+Outcome<void> CheckStandardOutput() {
   if (std::ferror(stdout) != 0)
     return Fails(ExitCode::kFailure, "standard output could not be written; is the disk full?");
   return {};
+}
+
+Outcome<void> WriteToStandardOutput(std::string_view data) {
+  PrintData(data);
+  return CheckStandardOutput();
+}
+
+// What the buffer still holds may not fit where the rest did.
+Outcome<void> FlushStandardOutput() {
+  std::fflush(stdout);
+  return CheckStandardOutput();
 }
 
 Outcome<ExitCode> Export(const ExportFlags& flags) {
@@ -42,7 +52,7 @@ Outcome<ExitCode> Export(const ExportFlags& flags) {
       admin, [&](std::string_view data) { return file ? file->Write(data) : WriteToStandardOutput(data); }, progressed);
   progress.Finish();
   if (!members) return std::unexpected(members.error());
-  if (file) MUSTER_TRY(file->Finish());
+  MUSTER_TRY(file ? file->Finish() : FlushStandardOutput());
   PrintNote(WithThousands(*members) + " members were exported");
   return ExitCode::kOk;
 }

@@ -1,0 +1,61 @@
+#include "store/doctor_records.h"
+
+#include <optional>
+#include <string_view>
+
+#include "store/record_table.h"
+
+namespace muster {
+namespace {
+
+void CheckAnswerRow(std::string_view value, const std::string& path, MemberCodec& codec, DoctorReport& report) {
+  if (const Result<KeptAnswer> answer = RecordTable::DecodeAnswer(value, codec); !answer) {
+    report.Add("KEPT_ANSWER_UNREADABLE", path,
+               "a write that is sent again with its Idempotency-Key fails: " + answer.error().message);
+  } else if (const std::uint32_t seal_key = codec.LastSealKeyId(); seal_key != 0) {
+    report.CountSealKey(seal_key);
+  }
+}
+
+Result<void> CheckMergeRow(std::string_view key, std::string_view value, const std::string& path, MemberSource& rows,
+                           DoctorReport& report) {
+  const Result<RecordTable::Pair> pair = RecordTable::DecodePair(key);
+  const Result<MergeRecord> merge = RecordTable::DecodeMerge(value);
+  if (!pair || !merge) {
+    report.Add("MERGE_RECORD_UNREADABLE", pair ? DoctorReport::Subject(pair->source) : path,
+               "its merge cannot be taken back: " + (pair ? merge.error() : pair.error()).message);
+    return {};
+  }
+  MUSTER_ASSIGN(const std::optional<Member> source, rows.ReadRow(pair->source));
+  if (source && source->state == MemberState::kMerged && source->merged_into == pair->target) return {};
+  report.Add("MERGE_RECORD_STRAY", DoctorReport::Subject(pair->source),
+             "what its merge into " + DoctorReport::Subject(pair->target) +
+                 " brought is kept, and it is not merged so; this hurts nobody");
+  return {};
+}
+
+}  // namespace
+
+Result<void> CheckRecords(Database& database, const std::string& path, MemberSource& rows, MemberCodec& codec,
+                          DoctorReport& report) {
+  MUSTER_ASSIGN(Statement scan, database.Prepare("SELECT kind, key, value FROM record ORDER BY kind, key"));
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, scan.Step());
+    if (!found) return {};
+    switch (const std::int64_t kind = scan.Integer(0); static_cast<RecordTable::Kind>(kind)) {
+      case RecordTable::Kind::kAnswer:
+        CheckAnswerRow(scan.Blob(2), path, codec, report);
+        break;
+      case RecordTable::Kind::kMerge:
+        MUSTER_TRY(CheckMergeRow(scan.Blob(1), scan.Blob(2), path, rows, report));
+        break;
+      case RecordTable::Kind::kMarked:
+        break;
+      default:
+        report.Add("RECORD_KIND_UNKNOWN", path,
+                   "its table record has a row of kind " + std::to_string(kind) + ", which is none; restore a backup");
+    }
+  }
+}
+
+}  // namespace muster
