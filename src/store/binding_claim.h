@@ -92,6 +92,8 @@ class ClaimProtocol {
                                     const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
                                     const CommitStep& commit, const WriteContext& context);
+  Task<Result<Claimed>> ReserveAndCommit(const Operation& operation, const std::vector<IdentityKey>& keys,
+                                         const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> CommitAcross(const Operation& operation, const std::vector<IdentityKey>& held,
                                      const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> FindAnswerAcross(const Operation& operation, const WriteContext& context);
