@@ -10,33 +10,9 @@ namespace {
 
 std::string Name(MemberId id) { return "member " + std::to_string(id.value()); }
 std::string Name(const IdentityKey& key) { return "identity " + ToHex(key.bytes).substr(0, 6); }
-std::string Name(const Call& call) { return std::string(VerbName(call.verb)) + " " + call.request_id; }
+std::string Name(const Call& call) { return NameOf(call); }
 
 }  // namespace
-
-std::string_view VerbName(Verb verb) {
-  switch (verb) {
-    case Verb::kRegister:
-      return "register";
-    case Verb::kUpdate:
-      return "update";
-    case Verb::kBind:
-      return "bind";
-    case Verb::kUnbind:
-      return "unbind";
-    case Verb::kClose:
-      return "close";
-    case Verb::kMerge:
-      return "merge";
-    case Verb::kUnmerge:
-      return "unmerge";
-    case Verb::kGet:
-      return "get";
-    case Verb::kResolve:
-      return "resolve";
-  }
-  return "?";
-}
 
 std::optional<MemberId> Checker::SurvivorOf(MemberId id) const {
   const auto found = states_.find(id);
@@ -44,13 +20,22 @@ std::optional<MemberId> Checker::SurvivorOf(MemberId id) const {
   return found->second.back().member.merged_into;
 }
 
-void Checker::Committed(const std::vector<MemberWrite>& written, const std::vector<Member>& marks) {
-  moves_.Marked(marks);
+std::optional<Version> Checker::VersionOf(MemberId id) const {
+  const auto found = states_.find(id);
+  if (found == states_.end()) return std::nullopt;
+  return found->second.back().member.version;
+}
+
+void Checker::Committed(const Commit& commit) {
+  moves_.Marked(commit.marks);
   MoveWatch::Fault fault;
-  const std::vector<MemberWrite> writes = moves_.Told(written, fault);
+  const std::vector<MemberWrite> writes = moves_.Told(commit.writes, fault);
   if (fault) Fail(*fault);
+  if (!writes.empty()) ++moment_;
+  KeyWatch::Fault key_fault;
+  keys_.Committed(commit.database, writes, commit.kept, moment_, commit.at, key_fault);
+  if (key_fault) Fail(*key_fault);
   if (writes.empty()) return;
-  ++moment_;
   const auto state_of = [this](MemberId id) -> State* {
     std::vector<State>& states = states_[id];
     return states.empty() ? nullptr : &states.back();
@@ -135,12 +120,13 @@ void Checker::NoteBound(const Member* before, const MemberWrite& write) {
   }
 }
 
-// Whether a member for which `by` is true held the identity at some moment since `began`.
-bool Checker::Held(const IdentityKey& key, Moment began, const std::function<bool(MemberId)>& by) const {
+// Whether a member for which `by` is true held the identity at some moment from `began` on and before `before`.
+bool Checker::Held(const IdentityKey& key, Moment began, const std::function<bool(MemberId)>& by, Moment before) const {
   const auto found = holdings_.find(key);
   if (found == holdings_.end()) return false;
-  return std::ranges::any_of(found->second,
-                             [&](const Holding& holding) { return holding.to > began && by(holding.member_id); });
+  return std::ranges::any_of(found->second, [&](const Holding& holding) {
+    return holding.to > began && holding.from < before && by(holding.member_id);
+  });
 }
 
 std::optional<MemberId> Checker::HolderOf(const IdentityKey& key) const {
@@ -161,12 +147,55 @@ bool Checker::WasFree(const IdentityKey& key, Moment began) const {
   return covered <= moment_;
 }
 
-void Checker::Answered(const Call& call, const Result<Member>& answer) {
+void Checker::Answered(const Call& call, const Result<Member>& answer, Duration now) {
   ++answers_[answer ? "OK" : std::string(answer.error().code())];
+  KeyWatch::Fault fault;
   if (answer) {
     CheckSuccess(call, *answer);
+    keys_.Succeeded(call, *answer, now, fault);
   } else if (answer.error().reason != Reason::kOutcomeUnknown) {
     CheckRefusal(call, answer.error());
+    const std::optional<Moment> first = keys_.Refused(call, answer.error(), now, fault);
+    if (first && !WasRight(call, answer.error().reason, *first)) {
+      Fail(Name(call) + " answered " + std::string(answer.error().code()) + " for what the first with its key did");
+    }
+  }
+  if (fault) Fail(*fault);
+}
+
+// Whether the member was so at every moment from `from` on and before `before`.
+bool Checker::WasAlways(MemberId id, Moment from, Moment before, const std::function<bool(const Member&)>& so) const {
+  const auto found = states_.find(id);
+  if (found == states_.end() || found->second.front().from > from) return false;
+  return std::ranges::all_of(
+      found->second, [&](const State& state) { return state.to <= from || state.from >= before || so(state.member); });
+}
+
+// Whether the refusal would have been right at some moment of the call before `before`.
+bool Checker::WasRight(const Call& call, Reason refusal, Moment before) const {
+  const auto always = [&](MemberId id, const std::function<bool(const Member&)>& so) {
+    return WasAlways(id, call.began, before, so);
+  };
+  const auto is_active = [](const Member& member) { return member.state == MemberState::kActive; };
+  switch (refusal) {
+    case Reason::kVersionMismatch:
+      return !always(call.member_id, [&](const Member& member) { return member.version == call.expected_version; });
+    case Reason::kIdentityTaken:
+      return std::ranges::any_of(call.keys, [&](const IdentityKey& key) {
+        return Held(key, call.began, [&](MemberId id) { return id != call.member_id; }, before);
+      });
+    case Reason::kMemberExists:
+      return states_.contains(call.member_id) && states_.at(call.member_id).front().from < before;
+    case Reason::kStateConflict:
+      if (call.verb == Verb::kMerge) return !always(call.member_id, is_active) || !always(call.source_id, is_active);
+      if (call.verb == Verb::kUnmerge) {
+        return !always(call.member_id, is_active) || !always(call.source_id, [&](const Member& member) {
+          return member.state == MemberState::kMerged && member.merged_into == call.member_id;
+        });
+      }
+      return !always(call.member_id, is_active);
+    default:
+      return true;
   }
 }
 
@@ -183,14 +212,16 @@ void Checker::CheckSuccess(const Call& call, const Member& marked) {
   const State* state = StateAt(answer.id, answer.version);
   if (state == nullptr) return Fail(Name(call) + " acknowledged a write that is lost");
   if (!(state->member == answer)) return Fail(Name(call) + " answered a member that differs from what was committed");
-  if (state->to <= call.began) return Fail(Name(call) + " answered a member as it was before the call");
+  if (state->to <= call.began && !call.replayed) {
+    return Fail(Name(call) + " answered a member as it was before the call");
+  }
 
   const bool lists = !call.keys.empty() && FindIdentity(answer, call.keys[0]) != nullptr;
   if (call.verb == Verb::kUnmerge) {
     if (answer.id != call.source_id || answer.state != MemberState::kActive) Fail(Name(call) + " took nothing back");
     return;
   }
-  if (call.verb == Verb::kMerge) {
+  if (call.verb == Verb::kMerge && !call.replayed) {
     const std::vector<State>& states = states_[call.source_id];
     const bool was_merged = std::ranges::any_of(states, [&](const State& each) {
       return each.to > call.began && each.member.state == MemberState::kMerged &&
