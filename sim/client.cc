@@ -29,10 +29,7 @@ void Client::CutOff() {
 }
 
 Plan Client::Next() {
-  if (again_) {
-    Plan plan = *std::exchange(again_, std::nullopt);
-    return plan;
-  }
+  if (again_) return *std::exchange(again_, std::nullopt);
   Random& random = stage_.around.random;
   const Plan* earlier = random.Below(8) == 0 ? stage_.earlier.Draw(random) : nullptr;
   if (earlier != nullptr) return *earlier;

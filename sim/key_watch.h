@@ -12,7 +12,7 @@
 
 namespace muster::sim {
 
-// How long the simulated sweeper keeps answers: the least that store.idempotency.retention allows.
+// How long the simulated sweeper keeps answers: short, so that who sleeps or rests finds them forgotten.
 inline constexpr Duration kAnswerRetention = std::chrono::minutes(1);
 // The longest deadline of a call with a key. A call that was sent before another one with its key was answered must
 // have ended when that answer is forgotten, or it would be done once more: so it is well below kAnswerRetention.
