@@ -18,7 +18,7 @@ namespace {
 
 // Above the longest deadline of a request (10 minutes): whoever was sent before a request with its key was answered,
 // and is held up until the answer is forgotten, does not commit any more (decision 0018).
-constexpr std::int64_t kAnswersMsMin = 15 * 60'000;
+constexpr std::int64_t kAnswersMsMin = 15LL * 60'000;
 
 using Entries = std::vector<ShardStore::LookupEntry>;
 
