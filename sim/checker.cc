@@ -10,33 +10,9 @@ namespace {
 
 std::string Name(MemberId id) { return "member " + std::to_string(id.value()); }
 std::string Name(const IdentityKey& key) { return "identity " + ToHex(key.bytes).substr(0, 6); }
-std::string Name(const Call& call) { return std::string(VerbName(call.verb)) + " " + call.request_id; }
+std::string Name(const Call& call) { return NameOf(call); }
 
 }  // namespace
-
-std::string_view VerbName(Verb verb) {
-  switch (verb) {
-    case Verb::kRegister:
-      return "register";
-    case Verb::kUpdate:
-      return "update";
-    case Verb::kBind:
-      return "bind";
-    case Verb::kUnbind:
-      return "unbind";
-    case Verb::kClose:
-      return "close";
-    case Verb::kMerge:
-      return "merge";
-    case Verb::kUnmerge:
-      return "unmerge";
-    case Verb::kGet:
-      return "get";
-    case Verb::kResolve:
-      return "resolve";
-  }
-  return "?";
-}
 
 std::optional<MemberId> Checker::SurvivorOf(MemberId id) const {
   const auto found = states_.find(id);
@@ -44,13 +20,22 @@ std::optional<MemberId> Checker::SurvivorOf(MemberId id) const {
   return found->second.back().member.merged_into;
 }
 
-void Checker::Committed(const std::vector<MemberWrite>& written, const std::vector<Member>& marks) {
-  moves_.Marked(marks);
+std::optional<Version> Checker::VersionOf(MemberId id) const {
+  const auto found = states_.find(id);
+  if (found == states_.end()) return std::nullopt;
+  return found->second.back().member.version;
+}
+
+void Checker::Committed(const Commit& commit) {
+  moves_.Marked(commit.marks);
   MoveWatch::Fault fault;
-  const std::vector<MemberWrite> writes = moves_.Told(written, fault);
+  const std::vector<MemberWrite> writes = moves_.Told(commit.writes, fault);
   if (fault) Fail(*fault);
+  if (!writes.empty()) ++moment_;
+  KeyWatch::Fault key_fault;
+  keys_.Committed(commit.database, writes, commit.kept, moment_, commit.at, key_fault);
+  if (key_fault) Fail(*key_fault);
   if (writes.empty()) return;
-  ++moment_;
   const auto state_of = [this](MemberId id) -> State* {
     std::vector<State>& states = states_[id];
     return states.empty() ? nullptr : &states.back();
@@ -135,12 +120,13 @@ void Checker::NoteBound(const Member* before, const MemberWrite& write) {
   }
 }
 
-// Whether a member for which `by` is true held the identity at some moment since `began`.
-bool Checker::Held(const IdentityKey& key, Moment began, const std::function<bool(MemberId)>& by) const {
+// Whether a member for which `by` is true held the identity at some moment from `began` on and before `before`.
+bool Checker::Held(const IdentityKey& key, Moment began, const std::function<bool(MemberId)>& by, Moment before) const {
   const auto found = holdings_.find(key);
   if (found == holdings_.end()) return false;
-  return std::ranges::any_of(found->second,
-                             [&](const Holding& holding) { return holding.to > began && by(holding.member_id); });
+  return std::ranges::any_of(found->second, [&](const Holding& holding) {
+    return holding.to > began && holding.from < before && by(holding.member_id);
+  });
 }
 
 std::optional<MemberId> Checker::HolderOf(const IdentityKey& key) const {
@@ -161,13 +147,20 @@ bool Checker::WasFree(const IdentityKey& key, Moment began) const {
   return covered <= moment_;
 }
 
-void Checker::Answered(const Call& call, const Result<Member>& answer) {
+void Checker::Answered(const Call& call, const Result<Member>& answer, Duration now) {
   ++answers_[answer ? "OK" : std::string(answer.error().code())];
+  KeyWatch::Fault fault;
   if (answer) {
     CheckSuccess(call, *answer);
+    keys_.Succeeded(call, *answer, now, fault);
   } else if (answer.error().reason != Reason::kOutcomeUnknown) {
     CheckRefusal(call, answer.error());
+    const std::optional<Moment> first = keys_.Refused(call, answer.error(), now, fault);
+    if (first && !WasRight(call, answer.error().reason, *first)) {
+      Fail(Name(call) + " answered " + std::string(answer.error().code()) + " for what the first with its key did");
+    }
   }
+  if (fault) Fail(*fault);
 }
 
 const Checker::State* Checker::StateAt(MemberId id, Version version) const {
@@ -183,14 +176,16 @@ void Checker::CheckSuccess(const Call& call, const Member& marked) {
   const State* state = StateAt(answer.id, answer.version);
   if (state == nullptr) return Fail(Name(call) + " acknowledged a write that is lost");
   if (!(state->member == answer)) return Fail(Name(call) + " answered a member that differs from what was committed");
-  if (state->to <= call.began) return Fail(Name(call) + " answered a member as it was before the call");
+  if (state->to <= call.began && !call.replayed) {
+    return Fail(Name(call) + " answered a member as it was before the call");
+  }
 
   const bool lists = !call.keys.empty() && FindIdentity(answer, call.keys[0]) != nullptr;
   if (call.verb == Verb::kUnmerge) {
     if (answer.id != call.source_id || answer.state != MemberState::kActive) Fail(Name(call) + " took nothing back");
     return;
   }
-  if (call.verb == Verb::kMerge) {
+  if (call.verb == Verb::kMerge && !call.replayed) {
     const std::vector<State>& states = states_[call.source_id];
     const bool was_merged = std::ranges::any_of(states, [&](const State& each) {
       return each.to > call.began && each.member.state == MemberState::kMerged &&
@@ -205,23 +200,6 @@ void Checker::CheckSuccess(const Call& call, const Member& marked) {
   }
   if (call.verb == Verb::kUnbind && lists) Fail(Name(call) + " succeeded with its identity");
   if (call.verb == Verb::kClose && answer.state != MemberState::kClosed) Fail(Name(call) + " closed nothing");
-}
-
-void Checker::CheckRefusal(const Call& call, const Error& error) {
-  refused_.insert(call.request_id);
-  if (committed_.contains(call.request_id)) {
-    Fail(Name(call) + " answered " + std::string(error.code()) + " but was committed");
-  }
-  if (error.reason == Reason::kInternal || error.reason == Reason::kInvalidArgument) {
-    Fail(Name(call) + " answered " + std::string(error.code()) + ": " + error.message);
-  }
-  if (error.reason == Reason::kOverloaded && calm_)
-    Fail(Name(call) + " could not finish, and only others were in its way");
-  const auto is_other = [&](MemberId id) { return id != call.member_id; };
-  const auto held_by_other = [&](const IdentityKey& key) { return Held(key, call.began, is_other); };
-  if (error.reason == Reason::kIdentityTaken && std::ranges::none_of(call.keys, held_by_other)) {
-    Fail(Name(call) + " answered IDENTITY_TAKEN though nobody else held what it asked for");
-  }
 }
 
 void Checker::Resolved(const Call& call, const Result<std::optional<MemberId>>& answer) {

@@ -11,28 +11,11 @@
 
 #include "domain/change.h"
 #include "domain/member.h"
+#include "key_watch.h"
 #include "move_watch.h"
 #include "store/memory_shard_store.h"
 
 namespace muster::sim {
-
-// A moment in the order of all commits: how many there had been. A call lasts from one moment to another, and what it
-// answers has to be true at one between.
-using Moment = std::uint64_t;
-
-enum class Verb : std::uint8_t { kRegister, kUpdate, kBind, kUnbind, kClose, kMerge, kUnmerge, kGet, kResolve };
-std::string_view VerbName(Verb verb);
-
-// One call of a client.
-struct Call {
-  std::string request_id;
-  Verb verb = Verb::kResolve;
-  MemberId member_id;  // zero: to be allocated
-  MemberId source_id;  // of a merge and an unmerge
-  std::vector<IdentityKey> keys;
-  bool verified = false;  // of what is bound
-  Moment began = 0;
-};
 
 // Watches every commit and every answer, and says when one cannot be right:
 //
@@ -44,6 +27,8 @@ struct Call {
 //   * a call that said "nothing was written" was committed, then or later;
 //   * resolve answers a member that did not hold the identity at any moment of the call, or misses one that did all
 //   along;
+//   * a call with a key is done once more, or answered otherwise than the first one, or refused for what the first one
+//   did; or done with other content; while the first answer is to be kept (key_watch.h);
 //   * IDENTITY_TAKEN without another holder; OVERLOADED in calm weather, where everybody can finish;
 //   * at the end, lookup rows and members do not agree, or the history does not tell how a member came to be.
 class Checker {
@@ -53,13 +38,22 @@ class Checker {
   Moment now() const { return moment_; }
   bool Knows(MemberId id) const { return states_.contains(id); }
   std::optional<MemberId> HolderOf(const IdentityKey& key) const;
+  std::optional<Version> VersionOf(MemberId id) const;
 
   // Whom the member was merged into, when it is.
   std::optional<MemberId> SurvivorOf(MemberId id) const;
 
-  // All that one transaction wrote: it becomes true at one moment. `marks`: members of which it changed the mark alone.
-  void Committed(const std::vector<MemberWrite>& writes, const std::vector<Member>& marks);
-  void Answered(const Call& call, const Result<Member>& answer);
+  // All that one transaction wrote: it becomes true at one moment.
+  struct Commit {
+    std::uint32_t database = 0;
+    Duration at{0};
+    std::vector<MemberWrite> writes = {};
+    std::vector<Member> marks = {};  // members of which it changed the mark alone
+    KeptAnswers kept = {};
+  };
+  void Committed(const Commit& commit);
+  void Began(const Call& call) { keys_.Began(call); }
+  void Answered(const Call& call, const Result<Member>& answer, Duration now);
   void Resolved(const Call& call, const Result<std::optional<MemberId>>& answer);
   void Read(const Call& call, const Result<std::optional<Member>>& answer);
   // After everything has ended and the sweeper has walked: compares the rows with each other and with what was watched.
@@ -68,6 +62,7 @@ class Checker {
   // The first thing that went wrong.
   const std::optional<std::string>& failure() const { return failure_; }
   std::uint64_t commits() const { return moment_; }
+  std::uint64_t replays() const { return keys_.replays(); }
   // How often each reason was answered; "OK" for successes.
   const std::map<std::string, std::uint64_t>& answers() const { return answers_; }
 
@@ -89,7 +84,10 @@ class Checker {
   const State* StateAt(MemberId id, Version version) const;
   void CheckSuccess(const Call& call, const Member& answer);
   void CheckRefusal(const Call& call, const Error& error);
-  bool Held(const IdentityKey& key, Moment began, const std::function<bool(MemberId)>& by) const;
+  bool WasRight(const Call& call, Reason refusal, Moment before) const;
+  bool WasAlways(MemberId id, Moment from, Moment before, const std::function<bool(const Member&)>& so) const;
+  bool Held(const IdentityKey& key, Moment began, const std::function<bool(MemberId)>& by,
+            Moment before = kStill) const;
   bool WasFree(const IdentityKey& key, Moment began) const;
   void CheckChange(const State* before, const MemberWrite& write);
   void NoteReleased(const Member& before, const Member& after);
@@ -105,6 +103,7 @@ class Checker {
   std::set<std::string> committed_;                             // requests
   std::map<std::pair<std::string, MemberId>, int> commits_by_;  // request and member
   MoveWatch moves_;
+  KeyWatch keys_;
   std::set<std::string> refused_;
   std::map<std::string, std::uint64_t> answers_;
   std::optional<std::string> failure_;

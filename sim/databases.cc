@@ -19,18 +19,17 @@ Error Lost() { return {.reason = Reason::kInternal, .message = "a planted bug"};
 // Notes what is written, for the checker.
 class Databases::WatchedTransaction final : public ShardTransaction {
  public:
-  WatchedTransaction(ShardTransaction& inner, std::vector<MemberWrite>& writes, std::vector<Member>& marks)
-      : inner_(inner), writes_(writes), marks_(marks) {}
+  WatchedTransaction(ShardTransaction& inner, Checker::Commit& commit) : inner_(inner), commit_(commit) {}
 
   Result<std::optional<Member>> ReadMember(MemberId id) override { return inner_.ReadMember(id); }
   Result<void> WriteMember(const Member& member, const Change& change) override {
     MUSTER_TRY(inner_.WriteMember(member, change));
-    writes_.push_back({member, change});
+    commit_.writes.push_back({member, change});
     return {};
   }
   Result<void> MarkMember(const Member& member) override {
     MUSTER_TRY(inner_.MarkMember(member));
-    marks_.push_back(member);
+    commit_.marks.push_back(member);
     return {};
   }
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override { return inner_.ReadLookup(key); }
@@ -43,7 +42,9 @@ class Databases::WatchedTransaction final : public ShardTransaction {
   }
   Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override { return inner_.ReadAnswer(key); }
   Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override {
-    return inner_.WriteAnswer(key, answer);
+    MUSTER_TRY(inner_.WriteAnswer(key, answer));
+    commit_.kept.emplace_back(key, answer);
+    return {};
   }
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
     return inner_.ReadMerge(target, source);
@@ -54,8 +55,7 @@ class Databases::WatchedTransaction final : public ShardTransaction {
 
  private:
   ShardTransaction& inner_;
-  std::vector<MemberWrite>& writes_;
-  std::vector<Member>& marks_;
+  Checker::Commit& commit_;
 };
 
 Databases::Databases(Scheduler& scheduler, Random& random, Checker& checker, Planted bug, std::uint32_t count)
@@ -70,37 +70,55 @@ Databases::Databases(Scheduler& scheduler, Random& random, Checker& checker, Pla
   shards_ = std::make_unique<MemoryShardStore>(clocks, runs);
 }
 
-Result<void> Databases::Execute(std::uint32_t database, ShardStore::Transaction& transaction,
-                                RememberedRows& remembered, bool commit_fails) {
-  std::vector<MemberWrite> writes;
-  std::vector<Member> marks;
+Result<void> Databases::Execute(const Arrival& arrival, ShardStore::Transaction& transaction) {
+  Checker::Commit commit;
+  KeptAnswers late;
   const bool lie = bug_ == Planted::kCasOff && Happens(random_, kLieMillionths);
   const bool rare = Happens(random_, kRareLieMillionths);
+  const auto was_not_yet = [&](const RequestHash& key) {
+    const auto kept = kept_at_.find(key);
+    return kept != kept_at_.end() && kept->second > arrival.sent;
+  };
   bool succeeded = false;
   Result<void> result;
   shards_->Run(
-      database,
+      arrival.database,
       [&](ShardTransaction& rows) -> Result<void> {
-        writes.clear();
-        marks.clear();
+        commit = {.database = arrival.database, .at = scheduler_.now()};
+        late.clear();
         succeeded = false;
-        WatchedTransaction watched(rows, writes, marks);
-        PlantedTransaction planted(watched, bug_, lie, remembered);
+        WatchedTransaction watched(rows, commit);
+        PlantedTransaction planted(watched, bug_, {lie, arrival.remembered, late, was_not_yet});
         MUSTER_TRY(bug_ == Planted::kNone ? transaction(watched) : transaction(planted));
-        if (commit_fails) return Fail(Reason::kWritesUnavailable, "simulated failure of a commit");
+        if (arrival.commit_fails) return Fail(Reason::kWritesUnavailable, "simulated failure of a commit");
         succeeded = true;
-        if (bug_ == Planted::kLostCommit && rare && !writes.empty()) return Fail(Lost());
+        if (bug_ == Planted::kLostCommit && rare && !commit.writes.empty()) return Fail(Lost());
         return {};
       },
       [&](Result<void> answer) { result = std::move(answer); });
   if (bug_ == Planted::kLostCommit && !result && succeeded) return {};
   if (!result) return result;
-  checker_.Committed(writes, marks);
-  for (const MemberWrite& write : writes) FreeWrongly(write);
-  if (bug_ == Planted::kRefusedButCommitted && rare && !writes.empty()) {
+  checker_.Committed(commit);
+  for (const auto& [key, answer] : commit.kept) kept_at_[key] = commit.at;
+  for (const MemberWrite& write : commit.writes) FreeWrongly(write);
+  KeepLate(arrival.database, late);
+  if (bug_ == Planted::kRefusedButCommitted && rare && !commit.writes.empty()) {
     return Fail(Reason::kWritesUnavailable, "a planted bug");
   }
   return result;
+}
+
+void Databases::KeepLate(std::uint32_t database, const KeptAnswers& answers) {
+  if (answers.empty()) return;
+  scheduler_.After(std::chrono::milliseconds(1 + random_.Below(20)), [this, database, answers] {
+    shards_->Run(
+        database,
+        [&](ShardTransaction& rows) -> Result<void> {
+          for (const auto& [key, answer] : answers) MUSTER_TRY(rows.WriteAnswer(key, answer));
+          return {};
+        },
+        [](const Result<void>&) {});
+  });
 }
 
 // kFreeByKey and kReadOperationLate: what the protocol must not do after an unbind.

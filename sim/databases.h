@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -20,14 +21,21 @@ class Databases {
   MemoryShardStore& shards() { return *shards_; }
   Planted bug() const { return bug_; }
 
+  // A transaction of a process, when it arrives.
+  struct Arrival {
+    std::uint32_t database;
+    Duration sent;
+    RememberedRows& remembered;
+    bool commit_fails;
+  };
   // Runs and commits now, or, when `commit_fails`, runs and rolls back. The result is what the caller is told.
-  Result<void> Execute(std::uint32_t database, ShardStore::Transaction& transaction, RememberedRows& remembered,
-                       bool commit_fails);
+  Result<void> Execute(const Arrival& arrival, ShardStore::Transaction& transaction);
 
  private:
   class WatchedTransaction;
 
   void FreeWrongly(const MemberWrite& write);
+  void KeepLate(std::uint32_t database, const KeptAnswers& answers);
 
   Scheduler& scheduler_;
   Random& random_;
@@ -35,6 +43,7 @@ class Databases {
   const Planted bug_;
   std::vector<std::unique_ptr<SimulatedClock>> clocks_;
   std::unique_ptr<MemoryShardStore> shards_;
+  std::map<RequestHash, Duration> kept_at_;  // for kAnswerSoughtBefore
 };
 
 }  // namespace muster::sim

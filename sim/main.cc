@@ -31,6 +31,7 @@ struct Arguments {
 int RunSeeds(const Arguments& arguments, Planted bug) {
   const auto began = std::chrono::steady_clock::now();
   std::uint64_t commits = 0;
+  std::uint64_t replays = 0;
   std::uint64_t events = 0;
   std::map<std::string, std::uint64_t> answers;
   for (std::uint64_t seed = arguments.first; seed < arguments.first + arguments.seeds; ++seed) {
@@ -43,13 +44,14 @@ int RunSeeds(const Arguments& arguments, Planted bug) {
       return 0;
     }
     commits += result.commits;
+    replays += result.replays;
     events += result.events_run;
     for (const auto& [answer, count] : result.answers) answers[answer] += count;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  std::printf(
-      "%llu seeds, %llu events, %llu commits in %.1f s; answers:", static_cast<unsigned long long>(arguments.seeds),
-      static_cast<unsigned long long>(events), static_cast<unsigned long long>(commits), seconds);
+  std::printf("%llu seeds, %llu events, %llu commits, %llu answers given again, in %.1f s; answers:",
+              static_cast<unsigned long long>(arguments.seeds), static_cast<unsigned long long>(events),
+              static_cast<unsigned long long>(commits), static_cast<unsigned long long>(replays), seconds);
   for (const auto& [answer, count] : answers) {
     std::printf(" %s %llu", answer.c_str(), static_cast<unsigned long long>(count));
   }

@@ -17,6 +17,10 @@ const std::vector<PlantedBug>& PlantedBugs() {
       {Planted::kMarkSkipped, "mark-skipped"},
       {Planted::kReceiptLost, "receipt-lost"},
       {Planted::kRefusedButCommitted, "refused-but-committed"},
+      {Planted::kAnswerLate, "answer-late"},
+      {Planted::kAnswerSoughtBefore, "answer-sought-before"},
+      {Planted::kAnswerNow, "answer-now"},
+      {Planted::kAnswerForgotten, "answer-forgotten"},
   };
   return kBugs;
 }
@@ -36,14 +40,15 @@ Result<void> PlantedTransaction::MarkMember(const Member& member) {
 Result<std::optional<LookupRow>> PlantedTransaction::ReadLookup(const IdentityKey& key) {
   MUSTER_ASSIGN(const std::optional<LookupRow> row, inner_.ReadLookup(key));
   if (bug_ != Planted::kCasOff) return row;
-  if (const auto before = remembered_.find(key); lie_ && before != remembered_.end()) return before->second;
-  remembered_[key] = row;
+  if (const auto before = lies_.remembered.find(key); lies_.now && before != lies_.remembered.end())
+    return before->second;
+  lies_.remembered[key] = row;
   return row;
 }
 
 Result<void> PlantedTransaction::WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) {
   if (bug_ == Planted::kReserveSkipped && row) return {};
-  remembered_[key] = row;
+  lies_.remembered[key] = row;
   return inner_.WriteLookup(key, row);
 }
 
@@ -55,6 +60,22 @@ Result<std::optional<OperationOutcome>> PlantedTransaction::ReadOperation(Operat
 Result<void> PlantedTransaction::WriteOperation(OperationId id, OperationOutcome outcome) {
   if (bug_ == Planted::kAbortSkipped && outcome == OperationOutcome::kAborted) return {};
   return inner_.WriteOperation(id, outcome);
+}
+
+Result<std::optional<KeptAnswer>> PlantedTransaction::ReadAnswer(const RequestHash& key) {
+  if (bug_ == Planted::kAnswerSoughtBefore && lies_.was_not_yet(key)) return std::nullopt;
+  MUSTER_ASSIGN(std::optional<KeptAnswer> answer, inner_.ReadAnswer(key));
+  if (answer && bug_ == Planted::kAnswerNow) {
+    MUSTER_ASSIGN(const std::optional<Member> member, inner_.ReadMember(answer->member.id));
+    if (member) answer->member = *member;
+  }
+  return answer;
+}
+
+Result<void> PlantedTransaction::WriteAnswer(const RequestHash& key, const KeptAnswer& answer) {
+  if (bug_ != Planted::kAnswerLate) return inner_.WriteAnswer(key, answer);
+  lies_.late.emplace_back(key, answer);
+  return {};
 }
 
 }  // namespace muster::sim

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "domain/ports/shard_store.h"
@@ -28,6 +30,10 @@ enum class Planted : std::uint8_t {
   kMarkSkipped,          // who gives in a merge is not marked
   kReceiptLost,          // who takes in a merge does not say so
   kRefusedButCommitted,  // a commit that happened is reported as refused, now and then
+  kAnswerLate,           // an answer is kept in a transaction of its own, after that of the write
+  kAnswerSoughtBefore,   // answers are looked for before a transaction, and not in it
+  kAnswerNow,            // an answer that was kept shows the member as it is now
+  kAnswerForgotten,      // answers are forgotten at once
 };
 
 struct PlantedBug {
@@ -36,14 +42,22 @@ struct PlantedBug {
 };
 const std::vector<PlantedBug>& PlantedBugs();
 
+using KeptAnswers = std::vector<std::pair<RequestHash, KeptAnswer>>;
+
 // What one process believes of lookup rows, for kCasOff.
 using RememberedRows = std::map<IdentityKey, std::optional<LookupRow>>;
 
-// A transaction as the bug makes it. `lie` says whether a bug that shows now and then shows this time.
+// A transaction as the bug makes it.
 class PlantedTransaction final : public ShardTransaction {
  public:
-  PlantedTransaction(ShardTransaction& inner, Planted bug, bool lie, RememberedRows& remembered)
-      : inner_(inner), bug_(bug), lie_(lie), remembered_(remembered) {}
+  struct Lies {
+    bool now = false;  // whether a bug that shows now and then shows this time
+    RememberedRows& remembered;
+    KeptAnswers& late;                                    // kAnswerLate: to be kept after the commit
+    std::function<bool(const RequestHash&)> was_not_yet;  // kAnswerSoughtBefore
+  };
+  PlantedTransaction(ShardTransaction& inner, Planted bug, Lies lies)
+      : inner_(inner), bug_(bug), lies_(std::move(lies)) {}
 
   Result<std::optional<Member>> ReadMember(MemberId id) override { return inner_.ReadMember(id); }
   Result<void> WriteMember(const Member& member, const Change& change) override;
@@ -52,10 +66,8 @@ class PlantedTransaction final : public ShardTransaction {
   Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override;
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
-  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override { return inner_.ReadAnswer(key); }
-  Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override {
-    return inner_.WriteAnswer(key, answer);
-  }
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override;
+  Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override;
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
     return inner_.ReadMerge(target, source);
   }
@@ -66,8 +78,7 @@ class PlantedTransaction final : public ShardTransaction {
  private:
   ShardTransaction& inner_;
   const Planted bug_;
-  const bool lie_;
-  RememberedRows& remembered_;
+  const Lies lies_;
 };
 
 }  // namespace muster::sim

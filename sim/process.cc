@@ -75,6 +75,7 @@ Task<bool> Process::Sweep() {
   sweep_after_ = progress ? progress->next : IdentityKey{};
   if (sweep_after_ == IdentityKey{}) {
     (void)co_await ForgetOutcomes(*shards_, sweep_database_);
+    (void)co_await ForgetAnswers(*shards_, sweep_database_, kAnswerRetention);
     sweep_database_ = (sweep_database_ + 1) % stage_.around.databases.shards().database_count();
   }
   SweepLater();

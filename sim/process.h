@@ -11,21 +11,17 @@
 #include "domain/id_allocator.h"
 #include "domain/identity_catalog.h"
 #include "domain/ports/member_writer.h"
+#include "plan.h"
 #include "sim_shard_store.h"
 
 namespace muster::sim {
-
-// Few members and few identities, so that everybody gets in everybody's way. A member that is closed is replaced.
-struct Population {
-  std::vector<MemberId> members;
-  std::vector<Identity> identities;
-};
 
 // What the whole simulation shares.
 struct Stage {
   SimShardStore::Surroundings around;
   Checker& checker;
   Population& population;
+  Earlier& earlier;
   const IdentityCatalog& catalog;
   std::uint64_t& requests;      // numbers requests
   std::uint32_t& clients_busy;  // clients that have calls to make
@@ -34,7 +30,7 @@ struct Stage {
 class Process;
 
 // Calls one process, one call at a time, and tells the checker. A call that was cut off, or whose outcome is unknown,
-// is sometimes made again.
+// is sometimes made again; one with a key also by others, at any time.
 class Client {
  public:
   Client(Stage& stage, Process& process, std::uint32_t calls) : stage_(stage), process_(process), calls_left_(calls) {}
@@ -45,18 +41,11 @@ class Client {
   void CutOff();
 
  private:
-  struct Plan {
-    Call call;
-    Member wanted;  // register
-    WriteContext context;
-    std::optional<OperationId> operation_id;  // register: kept when it is made again
-    bool imported = false;
-  };
-
-  Plan Draw();
-  void DrawSource(Plan& plan);
+  Plan Next();
   void Begin();
   Task<bool> Make(Plan plan);
+  Task<Result<Member>> Write(const Plan& plan, bool& replayed);
+  Deadline DrawDeadline(const Call& call);
   void Done(const Plan& plan, bool is_unknown);
 
   Stage& stage_;

@@ -66,12 +66,13 @@ void SimShardStore::Run(std::uint32_t database, Transaction transaction, Done do
   if (!*alive_) return;
   if (Happens(around_.random, around_.weather.crash / 2)) return Crash();
   MaybePause();
-  Later(Travel(), [this, database, transaction = std::move(transaction), done = std::move(done)]() mutable {
-    Arrive(database, transaction, std::move(done));
+  const Duration sent = around_.scheduler.now();
+  Later(Travel(), [this, database, sent, transaction = std::move(transaction), done = std::move(done)]() mutable {
+    Arrive(database, sent, transaction, std::move(done));
   });
 }
 
-void SimShardStore::Arrive(std::uint32_t database, Transaction& transaction, Done done) {
+void SimShardStore::Arrive(std::uint32_t database, Duration sent, Transaction& transaction, Done done) {
   Random& random = around_.random;
   const bool loses = Happens(random, around_.weather.lose_answer);
   Result<void> result;
@@ -79,7 +80,8 @@ void SimShardStore::Arrive(std::uint32_t database, Transaction& transaction, Don
     result = Fail(random.Below(2) == 0 ? Reason::kOverloaded : Reason::kWritesUnavailable, "simulated refusal");
   } else if (!loses || Happens(random, kHalf)) {
     in_transaction_ = true;
-    result = around_.databases.Execute(database, transaction, remembered_, Happens(random, around_.weather.refuse));
+    const bool commit_fails = Happens(random, around_.weather.refuse);
+    result = around_.databases.Execute({database, sent, remembered_, commit_fails}, transaction);
     in_transaction_ = false;
   }
   if (loses) result = Fail(Reason::kOutcomeUnknown, "simulated loss of an answer");
@@ -113,8 +115,10 @@ void SimShardStore::ForgetOperations(std::uint32_t database, Timestamp before,
 void SimShardStore::ForgetAnswers(std::uint32_t database, Timestamp before,
                                   std::move_only_function<void(Result<std::uint64_t>)> done) {
   if (!*alive_) return;
+  if (around_.databases.bug() == Planted::kAnswerForgotten) before = shards().Now(database);
   Later(Travel(), [this, database, before, done = std::move(done)]() mutable {
     shards().ForgetAnswers(database, before, [&](Result<std::uint64_t> forgotten) {
+      around_.trace([&] { return process_ + " forgets " + std::to_string(*forgotten) + " answers"; });
       Later(Travel(), [done = std::move(done), forgotten]() mutable { done(forgotten); });
     });
   });

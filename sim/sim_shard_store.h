@@ -56,7 +56,7 @@ class SimShardStore final : public ShardStore {
   void Crash();
   // Calls `work` after `delay`, and not before the process is awake; never, when it is dead.
   void Later(Duration delay, Scheduler::Work work);
-  void Arrive(std::uint32_t database, Transaction& transaction, Done done);
+  void Arrive(std::uint32_t database, Duration sent, Transaction& transaction, Done done);
 
   const Surroundings around_;
   OperationsUnderWay under_way_;

@@ -71,12 +71,14 @@ RunResult RunSeed(std::uint64_t seed, Planted bug, bool with_events) {
   const auto count = static_cast<std::uint32_t>(1 + random.Below(4));
   Databases databases(scheduler, random, checker, bug, count);
   Population population = Populate(random);
+  Earlier earlier;
   const std::uint64_t process_count = 1 + random.Below(3);
   std::uint64_t requests = 0;
   std::uint32_t clients_busy = 0;
   Stage stage{.around = {scheduler, random, databases, weather, trace, process_count == 1},
               .checker = checker,
               .population = population,
+              .earlier = earlier,
               .catalog = kCatalog,
               .requests = requests,
               .clients_busy = clients_busy};
@@ -102,6 +104,7 @@ RunResult RunSeed(std::uint64_t seed, Planted bug, bool with_events) {
   if (!result.failure) result.failure = checker.failure();
   result.events = trace.lines();
   result.commits = checker.commits();
+  result.replays = checker.replays();
   result.answers = checker.answers();
   return result;
 }

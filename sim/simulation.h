@@ -14,6 +14,7 @@ struct RunResult {
   std::optional<std::string> failure;  // what the checker says
   std::deque<std::string> events;      // the last ones, when they were asked for
   std::uint64_t commits = 0;
+  std::uint64_t replays = 0;
   std::uint64_t events_run = 0;
   std::map<std::string, std::uint64_t> answers;
 };

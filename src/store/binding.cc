@@ -195,13 +195,16 @@ Task<Result<Member>> BindingWriter::AnswerTaken(const Member& wanted, bool alloc
   if (claimed.member->created_by == wanted.created_by) co_return std::move(*claimed.member);
   if (!allocated) {
     std::optional<Member> standing;
+    std::optional<Member> answer;
     ShardStore::Transaction read = [&](ShardTransaction& rows) -> Result<void> {
+      MUSTER_ASSIGN(answer, FindAnswer(rows, context));
       MUSTER_ASSIGN(standing, rows.ReadMember(wanted.id));
       return {};
     };
     MUSTER_CO_TRY(claims_.CheckDeadline(context));
     Result<void> result = co_await InDatabase(shards_, shards_.DatabaseOf(wanted.id), std::move(read));
     MUSTER_CO_TRY(ClaimProtocol::NothingWritten(std::move(result)));
+    if (answer) co_return Replay(*std::move(answer), context);
     if (standing && standing->created_by == wanted.created_by) co_return std::move(*standing);
     if (standing) co_return Fail(Reason::kMemberExists, "a member with this id exists");
   }

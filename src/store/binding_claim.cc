@@ -190,12 +190,23 @@ Task<bool> ClaimProtocol::Wait(const LookupRow& rival, Patience& patience, const
       [&](auto done) { timer_.After(pause, [done = std::move(done)]() mutable { done(true); }); });
 }
 
+// Before, in the commit, and after a refusal: the same request may be under way in another process, and what refuses
+// may be what that one has done.
 Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
                                                  const CommitStep& commit, const WriteContext& context) {
-  const OperationsUnderWay::Entry under_way(shards_.under_way(), operation.id);
-  // Before, and again in the commit and when an identity turns out to be held: the same request may be under way twice.
   Result<Claimed> before = co_await FindAnswerAcross(operation, context);
   if (!before || before->verdict == Claimed::Verdict::kReplayed) co_return before;
+  Result<Claimed> claimed = co_await ReserveAndCommit(operation, keys, commit, context);
+  const bool is_refused = claimed ? claimed->verdict == Claimed::Verdict::kTaken : IsRefusal(claimed.error());
+  if (!is_refused) co_return claimed;
+  Result<Claimed> meanwhile = co_await FindAnswerAcross(operation, context);
+  if (!meanwhile || meanwhile->verdict == Claimed::Verdict::kReplayed) co_return meanwhile;
+  co_return claimed;
+}
+
+Task<Result<Claimed>> ClaimProtocol::ReserveAndCommit(const Operation& operation, const std::vector<IdentityKey>& keys,
+                                                      const CommitStep& commit, const WriteContext& context) {
+  const OperationsUnderWay::Entry under_way(shards_.under_way(), operation.id);
   std::vector<IdentityKey> reserved;
   std::vector<IdentityKey> held;
   for (std::size_t index = 0; index < keys.size(); ++index) {
@@ -211,8 +222,6 @@ Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, con
       held.push_back(keys[index]);
     } else {
       Release(operation, reserved);
-      Result<Claimed> meanwhile = co_await FindAnswerAcross(operation, context);
-      if (!meanwhile || meanwhile->verdict == Claimed::Verdict::kReplayed) co_return meanwhile;
       co_return reservation;
     }
   }

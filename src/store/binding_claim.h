@@ -46,6 +46,9 @@ using CommitStep = std::function<Result<std::optional<Member>>(ShardTransaction&
 //
 // ClaimWithin aborts whom it finds between reserve and commit; it ends in the same transaction. ClaimAcross waits a
 // while first (kPatienceWith…): two that abort each other at each step would never end.
+//
+// A request with a key may be under way twice. ClaimWithin looks for its answer in its one transaction; ClaimAcross
+// before it reserves, in the commit, and after a refusal (models/idempotency.pml says why thrice).
 class ClaimProtocol {
  public:
   ClaimProtocol(ShardStore& shards, const Clock& clock, Timer& timer, MoveWaiter& moves)
@@ -92,6 +95,8 @@ class ClaimProtocol {
                                     const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
                                     const CommitStep& commit, const WriteContext& context);
+  Task<Result<Claimed>> ReserveAndCommit(const Operation& operation, const std::vector<IdentityKey>& keys,
+                                         const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> CommitAcross(const Operation& operation, const std::vector<IdentityKey>& held,
                                      const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> FindAnswerAcross(const Operation& operation, const WriteContext& context);

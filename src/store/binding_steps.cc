@@ -62,6 +62,19 @@ Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const Wr
   return std::move(kept->member);
 }
 
+bool IsRefusal(const Error& error) {
+  switch (error.reason) {
+    case Reason::kInternal:
+    case Reason::kOverloaded:
+    case Reason::kWritesUnavailable:
+    case Reason::kOutcomeUnknown:
+    case Reason::kDeadlineExceeded:
+      return false;
+    default:
+      return true;
+  }
+}
+
 Result<void> KeepAnswer(ShardTransaction& transaction, const WriteContext& context, const Member& member) {
   if (!context.idempotency) return {};
   return transaction.WriteAnswer(context.idempotency->key, {context.idempotency->fingerprint, member});

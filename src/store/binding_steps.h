@@ -60,6 +60,10 @@ Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, 
 // IDEMPOTENCY_MISMATCH: its key came with other content.
 Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context);
 
+// Whether nothing but a change of things, or of the request, makes it succeed. Over several transactions the thing may
+// have been changed by the request itself, sent twice: who refuses then looks for its answer once more.
+bool IsRefusal(const Error& error);
+
 // In the member's shard, in the transaction that commits: keeps the answer for when the request is sent again.
 Result<void> KeepAnswer(ShardTransaction& transaction, const WriteContext& context, const Member& member);
 

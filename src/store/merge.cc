@@ -141,8 +141,27 @@ Result<void> MergeProtocol::WriteWithin(ShardTransaction& rows, const Member& gi
 
 // ---- in several
 
+// What refuses may be what the same request has done meanwhile, sent to another process.
 Task<Result<MergeProtocol::Step>> MergeProtocol::Across(const Operation& operation, const MergeRequest& request,
                                                         const WriteContext& context) {
+  Result<Step> step = co_await LookAndTake(operation, request, context);
+  if (step || request.dry_run || !context.idempotency || !IsRefusal(step.error())) co_return step;
+  Step meanwhile;
+  ShardStore::Transaction look = [&](ShardTransaction& rows) -> Result<void> {
+    meanwhile = {};
+    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+    if (answer) meanwhile.answer = Answer{*std::move(answer), true};
+    return {};
+  };
+  MUSTER_CO_TRY(CheckDeadline(context));
+  Result<void> result = co_await InDatabase(to_.shards, to_.shards.DatabaseOf(request.taker()), std::move(look));
+  MUSTER_CO_TRY(ClaimProtocol::NothingWritten(std::move(result)));
+  if (meanwhile.answer) co_return meanwhile;
+  co_return step;
+}
+
+Task<Result<MergeProtocol::Step>> MergeProtocol::LookAndTake(const Operation& operation, const MergeRequest& request,
+                                                             const WriteContext& context) {
   const OperationsUnderWay::Entry under_way(to_.shards.under_way(), operation.id);
   std::optional<Member> taker;
   Result<Step> step = co_await Look(operation, request, context, taker);

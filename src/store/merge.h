@@ -62,6 +62,7 @@ class MergeProtocol {
 
   Task<Result<Step>> Within(const Operation& operation, const MergeRequest& request, const WriteContext& context);
   Task<Result<Step>> Across(const Operation& operation, const MergeRequest& request, const WriteContext& context);
+  Task<Result<Step>> LookAndTake(const Operation& operation, const MergeRequest& request, const WriteContext& context);
   Task<Result<Step>> Look(const Operation& operation, const MergeRequest& request, const WriteContext& context,
                           std::optional<Member>& taker);
   Task<Result<Step>> Unchanged(const MergeRequest& request, const WriteContext& context);

@@ -16,6 +16,10 @@
 namespace muster {
 namespace {
 
+// Above the longest deadline of a request (10 minutes): whoever was sent before a request with its key was answered,
+// and is held up until the answer is forgotten, does not commit any more (decision 0018).
+constexpr std::int64_t kAnswersMsMin = 15LL * 60'000;
+
 using Entries = std::vector<ShardStore::LookupEntry>;
 
 // Those of `entries` whose owner, in this transaction's database, does not list them.
@@ -185,7 +189,7 @@ void SweeperOptions::Declare(OptionRegistry& options) {
                      {.min = 1, .max = 10'000});
   options.AddDuration("store.idempotency.retention", &answers_ms,
                       "How long the answer to a request with an Idempotency-Key is kept, at least.",
-                      {.min = 60'000, .max = 30LL * 86'400'000});
+                      {.min = kAnswersMsMin, .max = 30LL * 86'400'000});
   options.AddDuration("store.changes.retention", &changes_ms,
                       "How long a change can be read from the stream of changes; the history of its member keeps it.",
                       {.min = 1'000, .max = 3'660LL * 86'400'000});
