@@ -30,7 +30,7 @@ void ChangeStreamOptions::Declare(OptionRegistry& options) {
                      "How many streams of changes may be open, over HTTP and gRPC together; beyond: OVERLOADED.",
                      {.min = 1, .max = 100'000});
   options.AddDuration("changes.heartbeat", &heartbeat_ms,
-                      "After how much silence a stream of changes over HTTP gets a heartbeat.",
+                      "After how much silence a stream of changes gets a heartbeat.",
                       {.min = 100, .max = 600'000});
 }
 

@@ -17,11 +17,15 @@ namespace {
 // Longer ones are as good as none.
 constexpr Duration kTimeoutMax = std::chrono::hours(24 * 366);
 
-void AppendEvent(std::string& out, const ChangeEvent& event) {
+void AppendPosition(ProtoWriter& proto, std::int64_t position) {
   char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, event.position).ptr;
-  ProtoWriter proto(out);
+  const auto end = std::to_chars(digits, digits + sizeof digits, position).ptr;
   proto.Text(1, std::string_view(digits, end));
+}
+
+void AppendEvent(std::string& out, const ChangeEvent& event) {
+  ProtoWriter proto(out);
+  AppendPosition(proto, event.position);
   proto.Number(2, event.member_id.value());
   proto.Number(3, event.version.value());
   proto.Number(4, static_cast<std::int64_t>(event.type));
@@ -87,7 +91,13 @@ class GrpcChangeStream final : public GrpcSource, public ChangeStream {
     }
     return sent;
   }
-  void SendHeartbeat(std::int64_t) override {}  // HTTP/2 has pings
+  void SendHeartbeat(std::int64_t position) override {
+    message_.clear();
+    ProtoWriter proto(message_);
+    AppendPosition(proto, position);
+    proto.Bool(6, true);
+    static_cast<void>(call_.Write(message_));  // whoever does not keep up needs none
+  }
   void Finish(const Error* error) override {
     if (error == nullptr) return call_.End();
     call_.Fail(*error);
