@@ -140,7 +140,7 @@ void AddLoadFlags(CLI::App& command, BenchFlags& flags) {
   command.add_option("--protocol", flags.protocol, "What to speak [http]")->check(CLI::IsMember({"http", "grpc"}));
   command
       .add_option("--grpc", flags.grpc_address,
-                  "Where the server answers gRPC, host:port [as endpoints.json says, or port 7401 of the server]")
+                  "Where the server answers gRPC, host:port [as the server says]")
       ->type_name("ADDRESS");
   command.add_option("--connections", flags.connections, "Connections of all threads [64, over gRPC 4]")
       ->check(CLI::Range(1U, kBenchConnectionsMax))
