@@ -17,7 +17,7 @@ from muster_process import DEADLINE_S, Server, binary, environment, run
 QUICK = ["--duration", "2s", "--warmup", "500ms", "--connections", "8"]
 TIMES = {"count", "min", "mean", "p50", "p75", "p90", "p95", "p99", "p999", "p9999", "p99999", "max"}
 COLUMNS = ["second", "length_s", "sent", "succeeded", "failed", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms",
-           "service_p99_ms", "own_lag_p99_ms", "busiest_thread", "generator_limited"]
+           "service_p99_ms", "own_lag_p99_ms", "busiest_thread", "generator_limited", "stalled_ms"]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def assert_document(report):
     """The fields that docs/benchmarking.md names, and what must hold between them."""
     assert {"target", "protocol", "mode", "warmupSeconds", "durationSeconds", "connections", "pipeline", "threads", "mix", "zipf",
             "seed", "population", "measuredSeconds", "interrupted", "throughput", "requests", "errors", "latencyMs",
-            "serviceTimeMs", "operations", "limit", "limitReason", "generatorLimited", "generator", "seconds"} <= set(report)
+            "serviceTimeMs", "operations", "limit", "limitReason", "generatorLimited", "generator", "seconds", "stalls"} <= set(report)
     assert report["mode"] in ("open", "max") and ("rate" in report) == (report["mode"] == "open")
     assert report["limit"] in ("none", "server", "generator")
     assert report["generatorLimited"] is (report["limit"] == "generator")
@@ -218,6 +218,10 @@ def test_a_frozen_server_shows_as_late_requests(scratch):
     tail = next(name for name, share in (("p95", 0.05), ("p99", 0.01), ("p999", 0.001)) if latency["count"] * share < 49)
     assert latency[tail] >= 490 and latency["max"] >= 990, report
     assert report["limit"] in ("server", "generator")
+    # And it is named, with its time. A generator that did not run itself cannot tell, and then says nothing.
+    longest = max(report["stalls"], key=lambda stall: stall["lengthSeconds"])
+    assert longest["lengthSeconds"] > 0.9 and longest["fromSeconds"] >= 0.9, report["stalls"]
+    assert max(row["stalledMs"] for row in report["seconds"]) > 900
 
 
 def test_nobody_to_ask_for(scratch):
