@@ -25,6 +25,8 @@ BenchRun::BenchRun(const Options& options, const Population& population,
     worker.transport = std::move(transports[i]);
     CallMaker::Options calls = options.calls;
     calls.seed = Mix64(options.calls.seed + i);
+    calls.part = i;
+    calls.parts = transports.size();
     worker.calls = std::make_unique<CallMaker>(calls, population);
     const LoadSchedule schedule{.rate = options.rate,
                                 .index = i,

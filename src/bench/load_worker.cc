@@ -102,7 +102,12 @@ void LoadWorker::SendOne(BenchTime due, BenchTime now) {
   const std::uint32_t token = free_tokens_.back();
   free_tokens_.pop_back();
   const LoadCall call = calls_.Make();
-  pending_[token] = {.due = due, .sent = now, .verb = call.verb, .is_measured = IsMeasured(due), .is_under_way = true};
+  pending_[token] = {.due = due,
+                     .sent = now,
+                     .verb = call.verb,
+                     .thing = call.thing,
+                     .is_measured = IsMeasured(due),
+                     .is_under_way = true};
   const BenchTime could = is_waiting_ ? std::max(due, freed_at_) : due;
   window_.own_lag.Record(now - could);
   silence_.Owe(now);
@@ -147,6 +152,7 @@ void LoadWorker::OnAnswer(const LoadAnswer& answer) {
   request.is_under_way = false;
   free_tokens_.push_back(answer.token);
   freed_at_ = answer.at;
+  calls_.Settle(request.verb, request.thing, answer);
   if (answer.kind == LoadAnswer::Kind::kAnswered) {
     NoteTime(answer.at);
     silence_.Hear(answer.at, free_tokens_.size() < pending_.size());

@@ -55,6 +55,7 @@ class LoadWorker final : private LoadAnswerSink {
     BenchTime due{};
     BenchTime sent{};
     LoadVerb verb = LoadVerb::kGet;
+    std::uint32_t thing = 0;
     bool is_measured = false;
     bool is_under_way = false;
   };

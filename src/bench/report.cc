@@ -84,7 +84,7 @@ void WriteRequests(JsonWriter& json, const BenchResult& result) {
 void WriteVerbs(JsonWriter& json, const BenchFacts& facts, const Measurement& measurement) {
   json.Key("operations").BeginObject();
   for (const LoadVerb verb : kAllVerbs) {
-    if (!facts.mix.Has(verb)) continue;
+    if (!IsShown(verb, facts, measurement)) continue;
     const Measurement::OfVerb& of = measurement.of(verb);
     json.Key(VerbName(verb)).BeginObject();
     WriteCount(json, "succeeded", of.succeeded);
@@ -146,6 +146,10 @@ void WriteSeconds(JsonWriter& json, const BenchResult& result) {
 }
 
 }  // namespace
+
+bool IsShown(LoadVerb verb, const BenchFacts& facts, const Measurement& measurement) {
+  return facts.mix.Has(verb) || measurement.of(verb).succeeded + measurement.of(verb).failed > 0;
+}
 
 double Throughput(const BenchResult& result) {
   if (result.measured_seconds <= 0) return 0;

@@ -39,6 +39,13 @@ def test_a_rate_is_kept_and_every_verb_is_served(filled):
     assert all(operation["succeeded"] > 0 for operation in report["operations"].values())
 
 
+def test_searches_bindings_and_merges(filled):
+    report = bench(filled, "--rps", 100, *QUICK, "--batch", 10,
+                   "--mix", "batchResolve=1,search=1,bind=1,unbind=1,merge=1,unmerge=1")
+    assert all(operation["succeeded"] > 0 for operation in report["operations"].values()), report["operations"]
+    assert set(report["errors"]) <= {"unsent", "unanswered", "timeout"}, report["errors"]
+
+
 def test_it_finds_where_the_server_answers_grpc(filled, tmp_path):
     """From elsewhere, with no endpoints.json at hand, and on no port that could be guessed."""
     with filled.client() as client:

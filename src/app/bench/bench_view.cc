@@ -96,7 +96,8 @@ std::string RenderBenchTable(const Terminal& terminal, const BenchFacts& facts, 
                {"max", Align::kRight}});
   for (const LoadVerb verb : kAllVerbs) {
     const Measurement::OfVerb& of = measurement.of(verb);
-    if (facts.mix.Has(verb)) AddTimes(table, std::string(VerbName(verb)), of.succeeded, of.failed, of.latency);
+    if (IsShown(verb, facts, measurement))
+      AddTimes(table, std::string(VerbName(verb)), of.succeeded, of.failed, of.latency);
   }
   AddTimes(table, "all", measurement.succeeded(), measurement.failed(), measurement.Latency());
   AddTimes(table, "all, from sent", measurement.succeeded(), measurement.failed(), measurement.Service());
