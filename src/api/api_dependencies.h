@@ -28,6 +28,7 @@ struct ServerInfo {
   std::string center = {};  // empty when there is only one
   std::int64_t epoch = 0;
   std::string admin_address = {};  // "127.0.0.1:7402"; empty until the admin port listens
+  std::string grpc_address = {};   // "127.0.0.1:7401"; empty until gRPC is served
   std::string installation = {};   // a name that differs between installations and stays for ever
 };
 

@@ -14,8 +14,10 @@ namespace {
 // How many events the thread reads at a step from the end of the feed.
 constexpr std::size_t kFollowEvents = 4096;
 
-// Commits that come within it are read together.
+// Commits that come within it are read together, after a rest, too.
 constexpr Duration kGatherTime = std::chrono::milliseconds(2);
+constexpr Duration kRestOfStream = std::chrono::microseconds(400);
+constexpr Duration kRestMax = std::chrono::milliseconds(20);
 
 // A failing store is asked again after it, and a quiet one: a look now and then costs nothing.
 constexpr Duration kLookAgainAfter = std::chrono::seconds(1);
@@ -30,8 +32,7 @@ void ChangeStreamOptions::Declare(OptionRegistry& options) {
                      "How many streams of changes may be open, over HTTP and gRPC together; beyond: OVERLOADED.",
                      {.min = 1, .max = 100'000});
   options.AddDuration("changes.heartbeat", &heartbeat_ms,
-                      "After how much silence a stream of changes over HTTP gets a heartbeat.",
-                      {.min = 100, .max = 600'000});
+                      "After how much silence a stream of changes gets a heartbeat.", {.min = 100, .max = 600'000});
 }
 
 ChangeHub::ChangeHub(ChangeFeed& feed, const ChangeStreamOptions& options, Logger& logger, MetricRegistry& metrics)
@@ -67,7 +68,7 @@ void ChangeHub::Start() {
     if (shared_->streams.load(std::memory_order_relaxed) == 0) return;
     {
       std::lock_guard lock(mutex_);
-      is_changed_ = true;
+      if (std::exchange(is_changed_, true)) return;  // the thread knows
     }
     asked_.notify_one();
   });
@@ -138,7 +139,11 @@ ChangeHub::Taken ChangeHub::Take(std::int64_t after, std::span<ChangeEvent> to) 
   return {.count = count};
 }
 
+Duration ChangeHub::RestTime(std::int64_t streams) { return std::min(kRestOfStream * streams, kRestMax); }
+
 void ChangeHub::Run() {
+  const SystemClock clock;
+  Instant due{};
   for (bool has_more = false;;) {
     {
       std::unique_lock lock(mutex_);
@@ -147,20 +152,24 @@ void ChangeHub::Run() {
         asked_.wait_for(lock, kLookAgainAfter, [&] { return is_asked() || (is_changed_ && !is_failing_); });
       }
       // What is being committed meanwhile comes along.
-      if (!has_more && !is_asked()) asked_.wait_for(lock, kGatherTime, is_asked);
+      if (!has_more && !is_asked()) {
+        asked_.wait_for(lock, std::max(kGatherTime, due - clock.Monotonic()), is_asked);
+      }
       if (is_stopping_) return;
     }
-    has_more = Step();
+    const bool follows = has_more_events_ || clock.Monotonic() >= due;
+    has_more = Step(follows);
+    if (follows) due = clock.Monotonic() + RestTime(shared_->streams.load(std::memory_order_relaxed));
   }
 }
 
-bool ChangeHub::Step() {
-  bool has_more = false;
-  {
+bool ChangeHub::Step(bool follows) {
+  if (follows) {
     std::lock_guard lock(mutex_);
     is_changed_ = false;
+    has_more_events_ = false;
   }
-  if (shared_->streams.load() > 0) {
+  if (follows && shared_->streams.load() > 0) {
     const Result<bool> followed = Follow();
     if (!followed && !is_failing_) {
       // Once for a row of failures.
@@ -169,8 +178,9 @@ bool ChangeHub::Step() {
       logger_.Info("changes are read again");
     }
     is_failing_ = !followed;
-    has_more = followed && *followed;
+    has_more_events_ = followed && *followed;
   }
+  bool has_more = has_more_events_;
   std::optional<Request> request;
   {
     std::lock_guard lock(mutex_);
@@ -251,7 +261,9 @@ void ChangeHub::Reach(std::int64_t position) {
 
 void ChangeHub::WakeListeners() {
   std::lock_guard lock(shared_->mutex);
-  for (Listener* listener : shared_->listeners) listener->Wake();
+  for (Listener* listener : shared_->listeners) {
+    if (listener->listens_) listener->Wake();
+  }
 }
 
 ChangeHub::Listener::Listener(ChangeHub& hub, EventLoop& loop, std::function<void()> wake)

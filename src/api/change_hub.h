@@ -89,8 +89,8 @@ class ChangeHub {
   // OVERLOADED when there are streams_max.
   Result<Place> TakePlace();
 
-  // A loop with streams. While it lives, `wake` is posted to the loop when there is something new to Take; the loop
-  // outlives what was posted.
+  // A loop that may have streams. While it lives and has some, `wake` is posted to the loop when there is something new
+  // to Take; the loop outlives what was posted.
   class Listener {
    public:
     Listener(ChangeHub& hub, EventLoop& loop, std::function<void()> wake);
@@ -98,6 +98,8 @@ class ChangeHub {
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 
+    // Whether the loop has any streams; none at first. Before a stream's first Take.
+    void Listen(bool listens) { listens_ = listens; }
     // How far the slowest of its streams is behind, for the metric.
     void ReportLag(std::int64_t positions) { lag_ = positions; }
 
@@ -108,16 +110,22 @@ class ChangeHub {
     ChangeHub& hub_;
     EventLoop& loop_;
     const std::function<void()> wake_;
+    std::atomic<bool> listens_ = false;
     std::atomic<bool> is_woken_ = false;
     std::atomic<std::int64_t> lag_ = 0;
   };
 
+  // How long the end of the feed is left alone after it was read while there are so many streams. A wake-up costs a
+  // loop some 12 us for each of its streams, nearly all of it in the system's network code, whether it brings one event
+  // or fifty: so all of them together take a thirtieth of a processor, however often members change.
+  static Duration RestTime(std::int64_t streams);
+
   Duration heartbeat() const { return std::chrono::milliseconds(options_.heartbeat_ms); }
   Counter& sent_events() { return sent_events_; }
 
-  // What the thread does, once: follows the feed a step, and serves one request. True: there is more to do. For tests
-  // that do not start it.
-  bool Step();
+  // What the thread does, once: follows the feed a step if it is time to, and serves one request. True: there is more
+  // to do. For tests that do not start it.
+  bool Step(bool follows = true);
 
  private:
   // To be resolved, or to be read from `after` on.
@@ -161,7 +169,8 @@ class ChangeHub {
   std::deque<Request> requests_;  // one or two of each stream
   bool is_changed_ = true;        // the feed has more than the ring, perhaps
   bool is_stopping_ = false;
-  bool is_failing_ = false;  // of the thread
+  bool is_failing_ = false;       // of the thread
+  bool has_more_events_ = false;  // of the thread: the last look at the feed was a full one
   std::unique_ptr<ChangeFeed::Subscription> subscription_;
   std::thread thread_;
 };

@@ -108,12 +108,34 @@ TEST_F(ChangeHubTest, ReadsTheEndOnceForAllAndTellsTheirLoops) {
   int woken = 0;
   ChangeHub::Listener one(hub_, loop, [&] { ++woken; });
   ChangeHub::Listener two(hub_, loop, [&] { ++woken; });
+  ChangeHub::Listener without_streams(hub_, loop, [&] { ADD_FAILURE() << "it has none any more"; });
+  one.Listen(true);
+  two.Listen(true);
+  without_streams.Listen(true);
+  without_streams.Listen(false);
   const auto place = *hub_.TakePlace();
   feed_.Commit(10);
   hub_.Step();
   hub_.Step();
   EXPECT_EQ(feed_.reads(), 2);
   loop.RunUntil([&] { return woken == 2; });
+}
+
+TEST_F(ChangeHubTest, RestsLongerForMoreStreamsButNotForLong) {
+  EXPECT_EQ(ChangeHub::RestTime(0), Duration(0));
+  EXPECT_EQ(ChangeHub::RestTime(1), std::chrono::microseconds(400));
+  EXPECT_EQ(ChangeHub::RestTime(50), std::chrono::milliseconds(20));
+  EXPECT_EQ(ChangeHub::RestTime(100'000), std::chrono::milliseconds(20));
+}
+
+TEST_F(ChangeHubTest, PagesAreReadWhileItRests) {
+  feed_.Commit(10);
+  const auto place = *hub_.TakePlace();
+  std::optional<Result<ChangeHub::Page>> page;
+  hub_.ReadPage(0, [&](Result<ChangeHub::Page> read) { page = std::move(read); });
+  EXPECT_FALSE(hub_.Step(false));
+  EXPECT_EQ((*page)->get()->events.size(), 10U);
+  EXPECT_EQ(feed_.reads(), 1) << "the end is left alone";
 }
 
 TEST_F(ChangeHubTest, ThereAreNoMoreStreamsThanThereMayBe) {

@@ -10,15 +10,17 @@ namespace muster {
 
 namespace {
 
-constexpr std::size_t kBatchEvents = 128;
+constexpr std::size_t kBatchEvents = 2 * ChangeTexts::kEventsMax;
 
 }  // namespace
 
-ChangeStreams::ChangeStreams(ChangeHub& hub, CallLedger& ledger, const ApiDependencies& dependencies)
+ChangeStreams::ChangeStreams(ChangeHub& hub, CallLedger& ledger, const ApiDependencies& dependencies,
+                             ChangeTexts::Append append)
     : hub_(hub),
       ledger_(ledger),
       callers_(*dependencies.callers),
       clock_(*dependencies.clock),
+      texts_(append),
       listener_(hub, ledger.loop(), [this] { PumpAll(); }) {}
 
 ChangeStreams::~ChangeStreams() { MUSTER_CHECK(streams_.empty()); }
@@ -70,11 +72,14 @@ ChangeStream::ChangeStream(ChangeStreams& streams, ChangeHub::Place place, std::
       deadline_(deadline),
       sent_at_(streams.clock_.Monotonic()) {
   streams_.streams_.emplace(id_, this);
+  streams_.listener_.Listen(true);
 }
 
 ChangeStream::~ChangeStream() {
   streams_.streams_.erase(id_);
-  if (streams_.streams_.empty()) streams_.listener_.ReportLag(0);
+  if (!streams_.streams_.empty()) return;
+  streams_.listener_.ReportLag(0);
+  streams_.listener_.Listen(false);
 }
 
 void ChangeStream::Start(std::int64_t after, ChangeFilter filter) {
@@ -101,7 +106,8 @@ void ChangeStream::Pump() {
     }
     const ChangeHub::Taken taken = streams_.hub_.Take(after_, batch);
     if (taken.is_behind) return Ask(after_);
-    if (taken.count == 0 || Deliver(std::span(batch).first(taken.count)) < taken.count) return;
+    if (Deliver(std::span(batch).first(taken.count)) < taken.count) return;
+    if (taken.count < batch.size()) return;  // that was the end; whatever comes wakes the loop
   }
 }
 

@@ -11,6 +11,7 @@
 #include "api/call_ledger.h"
 #include "api/change_hub.h"
 #include "api/change_request.h"
+#include "api/change_texts.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "domain/ids.h"
@@ -24,8 +25,8 @@ class ChangeStream;
 // The streams of one loop, over whichever protocol they go. On the loop's thread.
 class ChangeStreams {
  public:
-  // All references outlive it, and it outlives its streams.
-  ChangeStreams(ChangeHub& hub, CallLedger& ledger, const ApiDependencies& dependencies);
+  // All references outlive it, and it outlives its streams, whose events `append` writes.
+  ChangeStreams(ChangeHub& hub, CallLedger& ledger, const ApiDependencies& dependencies, ChangeTexts::Append append);
   ~ChangeStreams();
 
   Result<ChangeHub::Place> TakePlace() { return hub_.TakePlace(); }
@@ -34,6 +35,7 @@ class ChangeStreams {
   Deadline After(Duration timeout) const { return Deadline::After(clock_, timeout); }
   // Null when that stream is gone.
   ChangeStream* Find(std::uint64_t id) const;
+  ChangeTexts& texts() { return texts_; }
   // Heartbeats, deadlines and callers.
   void Tick();
 
@@ -49,6 +51,7 @@ class ChangeStreams {
   const Clock& clock_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, ChangeStream*> streams_;
+  ChangeTexts texts_;
   ChangeHub::Listener listener_;
 };
 

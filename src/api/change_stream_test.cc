@@ -76,6 +76,13 @@ class ChangeStreamTest : public GrpcApiTest {
     ProtoWriter(message).Text(1, text);
     return message;
   }
+  static std::string Heartbeat(const std::string& position) {
+    std::string message;
+    ProtoWriter proto(message);
+    proto.Text(1, position);
+    proto.Bool(6, true);
+    return message;
+  }
   static std::size_t CountEvents(const std::string& body) {
     std::size_t count = 0;
     for (std::size_t at = body.find("\ndata: "); at != std::string::npos; at = body.find("\ndata: ", at + 1)) ++count;
@@ -109,7 +116,8 @@ TEST_F(ChangeStreamTest, TheSameOverGrpc) {
   feed_.Commit(2);
   TestGrpcStream stream;
   const auto source = WatchGrpc(stream, From("1"));
-  ASSERT_EQ(stream.messages.size(), 1U);
+  ASSERT_EQ(stream.messages.size(), 2U);
+  EXPECT_EQ(stream.messages[0], Heartbeat("1"));
   std::string wanted;
   ProtoWriter proto(wanted);
   proto.Text(1, "2");
@@ -117,7 +125,7 @@ TEST_F(ChangeStreamTest, TheSameOverGrpc) {
   proto.Number(3, 1);
   proto.Number(4, 1);
   proto.Time(5, Timestamp(Duration(2)));
-  EXPECT_EQ(stream.messages[0], wanted);
+  EXPECT_EQ(stream.messages[1], wanted);
   EXPECT_EQ(stream.status, -1) << "it goes on";
 }
 
@@ -178,7 +186,7 @@ TEST_F(ChangeStreamTest, WhoIsSlowGoesOnWhereItWasAndHoldsUpNobody) {
   source->OnRoom();
   Settle();
   EXPECT_EQ(CountEvents(slow->body), 20'001U);
-  EXPECT_EQ(slow_grpc.messages.size(), 20'001U);
+  EXPECT_EQ(slow_grpc.messages.size(), 1 + 20'001U) << "a heartbeat and the changes";
 }
 
 TEST_F(ChangeStreamTest, WhoIsTooSlowIsTold) {
@@ -212,6 +220,13 @@ TEST_F(ChangeStreamTest, FiltersMoveThePositionOn) {
   EXPECT_THAT(response->body, EndsWith(": heartbeat\nid: 21\n\n"));
   const auto members = Watch("?from=earliest&memberIds=1003,1020");
   EXPECT_EQ(CountEvents(members->body), 2U);
+  TestGrpcStream stream;
+  const auto source = WatchGrpc(stream, From("earliest") + "\x10\x05");  // types: CLOSED
+  ASSERT_EQ(stream.messages.size(), 2U);
+  EXPECT_EQ(stream.messages[0], Heartbeat("0"));
+  Pass(std::chrono::seconds(15));
+  ASSERT_EQ(stream.messages.size(), 3U);
+  EXPECT_EQ(stream.messages[2], Heartbeat("21"));
 }
 
 TEST_F(ChangeStreamTest, HeartbeatsComeAfterASilence) {
@@ -230,6 +245,17 @@ TEST_F(ChangeStreamTest, HeartbeatsComeAfterASilence) {
   response->room = 0;
   Pass(std::chrono::seconds(15));
   EXPECT_EQ(response->body, "") << "who reads nothing needs none";
+
+  TestGrpcStream stream;
+  const auto source = WatchGrpc(stream, "");
+  stream.messages.clear();
+  Pass(std::chrono::seconds(14));
+  EXPECT_EQ(stream.messages.size(), 0U);
+  Pass(std::chrono::seconds(1));
+  EXPECT_EQ(stream.messages, std::vector{Heartbeat("1")});
+  stream.room = 1;
+  Pass(std::chrono::seconds(15));
+  EXPECT_EQ(stream.messages.size(), 1U);
 }
 
 TEST_F(ChangeStreamTest, ADeadlineThatWasAskedForEndsIt) {

@@ -26,7 +26,8 @@ GrpcApi::GrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader, const Ap
       searches_(calls_.ledger(), dependencies, *reader,
                 [this](GrpcCall& call, const Result<Searches::Answer>& found) { AnswerSearch(call, found); }),
       reader_(std::move(reader)) {
-  if (dependencies.changes != nullptr) changes_.emplace(*dependencies.changes, calls_.ledger(), dependencies);
+  if (dependencies.changes != nullptr)
+    changes_.emplace(*dependencies.changes, calls_.ledger(), dependencies, &AppendChangeMessage);
 }
 
 void GrpcApi::Tick() {

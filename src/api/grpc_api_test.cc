@@ -312,6 +312,7 @@ TEST_F(MemberGrpcTest, GetServerSaysWhoAnswers) {
   EXPECT_EQ(info.version(), "1.2.3");
   EXPECT_EQ(info.epoch(), 5);
   EXPECT_EQ(info.admin_address(), "127.0.0.1:7402");
+  EXPECT_EQ(info.grpc_address(), "127.0.0.1:7401");
 }
 
 TEST_F(MemberGrpcTest, AnUnansweredWriteIsLostWithTheHandlerAndNotItsEffect) {

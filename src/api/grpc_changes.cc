@@ -1,5 +1,6 @@
 #include "api/grpc_changes.h"
 
+#include <algorithm>
 #include <charconv>
 #include <span>
 #include <string>
@@ -17,15 +18,10 @@ namespace {
 // Longer ones are as good as none.
 constexpr Duration kTimeoutMax = std::chrono::hours(24 * 366);
 
-void AppendEvent(std::string& out, const ChangeEvent& event) {
+void AppendPosition(ProtoWriter& proto, std::int64_t position) {
   char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, event.position).ptr;
-  ProtoWriter proto(out);
+  const auto end = std::to_chars(digits, digits + sizeof digits, position).ptr;
   proto.Text(1, std::string_view(digits, end));
-  proto.Number(2, event.member_id.value());
-  proto.Number(3, event.version.value());
-  proto.Number(4, static_cast<std::int64_t>(event.type));
-  proto.Time(5, event.time);
 }
 
 // A call that is refused before it can be a stream.
@@ -80,14 +76,22 @@ class GrpcChangeStream final : public GrpcSource, public ChangeStream {
  private:
   std::size_t Send(std::span<const ChangeEvent> events) override {
     std::size_t sent = 0;
-    for (; sent < events.size(); ++sent) {
-      message_.clear();
-      AppendEvent(message_, events[sent]);
-      if (!call_.Write(message_)) break;
+    while (sent < events.size()) {
+      const auto piece = events.subspan(sent, std::min(ChangeTexts::kEventsMax, events.size() - sent));
+      const ChangeTexts::Run run = changes_.texts().Write(piece);
+      for (std::size_t i = 0; i < piece.size(); ++i, ++sent) {
+        if (!call_.Write(run[i])) return sent;
+      }
     }
     return sent;
   }
-  void SendHeartbeat(std::int64_t) override {}  // HTTP/2 has pings
+  void SendHeartbeat(std::int64_t position) override {
+    std::string message;
+    ProtoWriter proto(message);
+    AppendPosition(proto, position);
+    proto.Bool(6, true);
+    static_cast<void>(call_.Write(message));  // whoever does not keep up needs none
+  }
   void Finish(const Error* error) override {
     if (error == nullptr) return call_.End();
     call_.Fail(*error);
@@ -95,11 +99,19 @@ class GrpcChangeStream final : public GrpcSource, public ChangeStream {
 
   ChangeStreams& changes_;
   GrpcStreamCall call_;
-  std::string message_;
   bool is_asked_ = false;
 };
 
 }  // namespace
+
+void AppendChangeMessage(std::string& out, const ChangeEvent& event) {
+  ProtoWriter proto(out);
+  AppendPosition(proto, event.position);
+  proto.Number(2, event.member_id.value());
+  proto.Number(3, event.version.value());
+  proto.Number(4, static_cast<std::int64_t>(event.type));
+  proto.Time(5, event.time);
+}
 
 std::unique_ptr<GrpcSource> OpenChanges(GrpcCalls& calls, ChangeStreams* changes, const GrpcRequest& request,
                                         GrpcStream& stream) {

@@ -190,6 +190,7 @@ Result<void> GrpcApi::GetServer(GrpcCall& call, const GrpcRequest& request) {
   proto.Number(3, info.epoch);
   proto.Text(4, info.admin_address);
   proto.Text(5, info.installation);
+  proto.Text(6, info.grpc_address);
   calls_.Answer(call, message);
   return {};
 }

@@ -25,7 +25,8 @@ MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> read
       searches_(calls_.ledger(), dependencies, *reader,
                 [this](Call& call, const Result<Searches::Answer>& found) { AnswerSearch(call, found); }),
       reader_(std::move(reader)) {
-  if (dependencies.changes != nullptr) changes_.emplace(*dependencies.changes, calls_.ledger(), dependencies);
+  if (dependencies.changes != nullptr)
+    changes_.emplace(*dependencies.changes, calls_.ledger(), dependencies, &AppendChange);
 }
 
 void MemberHandler::Tick() {

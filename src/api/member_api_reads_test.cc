@@ -267,7 +267,9 @@ TEST_F(MemberReadsTest, ChecksHistoryPages) {
 }
 
 TEST_F(MemberReadsTest, DescribesTheServer) {
-  EXPECT_EQ(Get("/v1/server").body, R"({"version":"1.2.3","center":"A","epoch":"5","adminAddress":"127.0.0.1:7402"})");
+  EXPECT_EQ(
+      Get("/v1/server").body,
+      R"({"version":"1.2.3","center":"A","epoch":"5","adminAddress":"127.0.0.1:7402","grpcAddress":"127.0.0.1:7401"})");
   EXPECT_THAT(Send({.target = "/v1/server", .caller = ""}), IsProblem(Reason::kUnauthenticated));
 }
 

@@ -15,9 +15,6 @@ namespace muster {
 
 namespace {
 
-// Events that become one piece of the body.
-constexpr std::size_t kPieceEvents = 64;
-
 // After how many milliseconds a client is to come back when the server has ended its stream.
 constexpr std::string_view kRetryLine = "retry: 1000\n";
 
@@ -27,20 +24,6 @@ void AppendIdLine(std::string& out, std::int64_t position) {
   out.append("id: ").append(digits, end).append("\n");
 }
 
-void AppendEvent(std::string& out, const ChangeEvent& event) {
-  AppendIdLine(out, event.position);
-  out.append("data: ");
-  JsonWriter json(out);
-  json.BeginObject();
-  json.Key("position").Number64(event.position);
-  json.Key("memberId").Number64(event.member_id.value());
-  json.Key("version").Number64(event.version.value());
-  json.Key("type").String(ChangeTypeName(event.type));
-  json.Key("changeTime").Time(event.time);
-  json.EndObject();
-  out.append("\n\n");
-}
-
 // Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). A heartbeat has an id and no
 // data: no event for the client, and yet the place to come back to.
 class HttpChangeStream final : public HttpSource, public ChangeStream {
@@ -48,6 +31,7 @@ class HttpChangeStream final : public HttpSource, public ChangeStream {
   HttpChangeStream(ChangeStreams& streams, ChangeHub::Place place, std::string authorization, Deadline deadline,
                    Calls& calls, Call& call, std::int64_t after, ChangeFilter filter)
       : ChangeStream(streams, std::move(place), std::move(authorization), deadline),
+        streams_(streams),
         calls_(calls),
         call_(call),
         after_(after),
@@ -65,10 +49,8 @@ class HttpChangeStream final : public HttpSource, public ChangeStream {
   std::size_t Send(std::span<const ChangeEvent> events) override {
     std::size_t sent = 0;
     while (sent < events.size() && stream_->HasRoom()) {
-      const std::span<const ChangeEvent> piece = events.subspan(sent, std::min(kPieceEvents, events.size() - sent));
-      std::string& text = calls_.StartBody();
-      for (const ChangeEvent& event : piece) AppendEvent(text, event);
-      stream_->Write(text);
+      const auto piece = events.subspan(sent, std::min(ChangeTexts::kEventsMax, events.size() - sent));
+      stream_->Write(streams_.texts().Write(piece).all());
       sent += piece.size();
     }
     return sent;
@@ -95,6 +77,7 @@ class HttpChangeStream final : public HttpSource, public ChangeStream {
     stream_->End();
   }
 
+  ChangeStreams& streams_;
   Calls& calls_;
   Call& call_;
   HttpStream* stream_ = nullptr;  // from OnBegin on
@@ -104,6 +87,20 @@ class HttpChangeStream final : public HttpSource, public ChangeStream {
 };
 
 }  // namespace
+
+void MemberHandler::AppendChange(std::string& out, const ChangeEvent& event) {
+  AppendIdLine(out, event.position);
+  out.append("data: ");
+  JsonWriter json(out);
+  json.BeginObject();
+  json.Key("position").Number64(event.position);
+  json.Key("memberId").Number64(event.member_id.value());
+  json.Key("version").Number64(event.version.value());
+  json.Key("type").String(ChangeTypeName(event.type));
+  json.Key("changeTime").Time(event.time);
+  json.EndObject();
+  out.append("\n\n");
+}
 
 Result<void> MemberHandler::WatchChanges(Call& call, const Input& input) {
   MUSTER_TRY(calls_.Admit(call, input.headers, Scope::kMembersRead));

@@ -63,6 +63,8 @@ class MemberHandler final : public HttpHandler {
   void AnswerSearch(Call& call, const Result<Searches::Answer>& found);
 
   Result<void> WatchChanges(Call& call, const Input& input);
+  // As a server-sent event.
+  static void AppendChange(std::string& out, const ChangeEvent& event);
 
   Result<void> Register(Call& call, const Input& input);
   Result<void> Update(Call& call, const Input& input);

@@ -152,6 +152,7 @@ Result<void> MemberHandler::GetServer(Call& call, const Input& input) {
   if (!info.center.empty()) json.Key("center").String(info.center);
   json.Key("epoch").Number64(info.epoch);
   if (!info.admin_address.empty()) json.Key("adminAddress").String(info.admin_address);
+  if (!info.grpc_address.empty()) json.Key("grpcAddress").String(info.grpc_address);
   if (!info.installation.empty()) json.Key("installation").String(info.installation);
   json.EndObject();
   calls_.StartHead(call);

@@ -25,6 +25,8 @@ BenchRun::BenchRun(const Options& options, const Population& population,
     worker.transport = std::move(transports[i]);
     CallMaker::Options calls = options.calls;
     calls.seed = Mix64(options.calls.seed + i);
+    calls.part = i;
+    calls.parts = transports.size();
     worker.calls = std::make_unique<CallMaker>(calls, population);
     const LoadSchedule schedule{.rate = options.rate,
                                 .index = i,
@@ -102,18 +104,25 @@ std::vector<SecondRow> BenchRun::TakeSeconds() {
 BenchResult BenchRun::Finish() {
   BenchResult result;
   BenchTime measured{0};
+  std::vector<std::vector<Silence>> silences;
   for (Worker& worker : workers_) {
     worker.thread.join();
     result.measurement.Merge(worker.load->measurement());
     measured = std::max(measured, worker.load->measured());
+    silences.push_back(worker.load->silences());
   }
   result.is_interrupted = stopping_.load();
   result.measured_seconds = std::chrono::duration<double>(measured).count();
   result.verdict = Judge(result.measurement, options_.rate > 0);
+  result.stalls = FindStalls(silences, result.measurement.Service().Percentile(50));
   std::lock_guard lock(mutex_);
   // A stop may end threads in different seconds.
   while (!open_.empty()) CloseFirst();
   result.seconds = measured_;
+  for (SecondRow& row : result.seconds) {
+    const auto length = std::chrono::duration_cast<BenchTime>(std::chrono::duration<double>(row.length_seconds));
+    row.stalled = TimeWithin(result.stalls, std::chrono::seconds(row.second), length);
+  }
   return result;
 }
 

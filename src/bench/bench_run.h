@@ -11,6 +11,7 @@
 #include "bench/call_maker.h"
 #include "bench/load_worker.h"
 #include "bench/population.h"
+#include "bench/silence.h"
 #include "bench/transport.h"
 #include "bench/verdict.h"
 
@@ -28,6 +29,7 @@ struct SecondRow {
   LatencyHistogram::Time own_lag_p99{};
   double busiest = 0;
   bool is_generator_limited = false;
+  BenchTime stalled{0};  // how much of it lies in stalls; known at the end
 };
 
 // What a run found.
@@ -37,6 +39,7 @@ struct BenchResult {
   double measured_seconds = 0;
   bool is_interrupted = false;
   LoadVerdict verdict = {};
+  std::vector<Silence> stalls = {};  // of the server: nobody was answered
 };
 
 // A load over several threads, a transport each, from Start to Finish.

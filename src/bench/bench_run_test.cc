@@ -105,6 +105,32 @@ TEST_F(BenchRunTest, ReportsNameWhatFailed) {
   EXPECT_THAT(csv, HasSubstr("\n1,1.000,1000,500,500,2."));
 }
 
+TEST_F(BenchRunTest, AStallOfTheServerIsNamed) {
+  // Each thread has its own clock, and meets the stall at the same time of it: a second after the measurement began.
+  std::vector<std::unique_ptr<LoadTransport>> transports;
+  for (int i = 0; i < 2; ++i) {
+    transports.push_back(std::make_unique<SimulatedTransport>(SimulatedTransport::Options{
+        .connections = 8, .fate = [](std::uint64_t n, BenchTime sent) {
+          const bool is_first_of_stall = n >= 1000 && n < 1008;  // 500 a second of this thread: at its third second
+          return SimulatedTransport::Fate{.at = sent + (is_first_of_stall ? seconds(1) : milliseconds(2))};
+        }}));
+  }
+  BenchRun run(Options(1000), population_, std::move(transports));
+  run.Start();
+  const BenchResult result = run.Finish();
+  ASSERT_EQ(result.stalls.size(), 1U);
+  EXPECT_NEAR(std::chrono::duration<double>(result.stalls[0].from).count(), 1, 0.02);
+  EXPECT_NEAR(std::chrono::duration<double>(result.stalls[0].length).count(), 1, 0.02);
+  const std::string json = RenderBenchJson(Facts(1000), result);
+  EXPECT_THAT(json, HasSubstr(R"("stalls":[{"fromSeconds":1.)"));
+  EXPECT_THAT(RenderBenchCsv(result), HasSubstr(",stalled_ms\n0,1.000,"));
+  EXPECT_EQ(result.seconds[0].stalled, BenchTime{0});
+  EXPECT_GT(result.seconds[1].stalled, milliseconds(950));
+  const std::string svg = RenderBenchSvg(Facts(1000), result);
+  EXPECT_THAT(svg, HasSubstr("; no answer for "));
+  EXPECT_THAT(svg, HasSubstr("<rect class=\"band\""));
+}
+
 TEST_F(BenchRunTest, PlotsAreDrawn) {
   BenchRun run(Options(1000), population_, Transports(1));
   run.Start();

@@ -21,8 +21,29 @@ std::string_view PathOf(LoadVerb verb) {
       return "/muster.v1.MemberService/BatchGetMembers";
     case LoadVerb::kRegister:
       return "/muster.v1.MemberService/RegisterMember";
+    case LoadVerb::kBatchResolve:
+      return "/muster.v1.MemberService/BatchResolveMembers";
+    case LoadVerb::kSearch:
+      return "/muster.v1.MemberService/SearchMembers";
+    case LoadVerb::kBind:
+      return "/muster.v1.MemberService/BindIdentity";
+    case LoadVerb::kUnbind:
+      return "/muster.v1.MemberService/UnbindIdentity";
+    case LoadVerb::kMerge:
+      return "/muster.v1.MemberService/MergeMembers";
+    case LoadVerb::kUnmerge:
+      return "/muster.v1.MemberService/UnmergeMembers";
   }
   MUSTER_UNREACHABLE("a verb without a path");
+}
+
+void WriteIdentity(ProtoWriter& proto, unsigned field, std::string_view kind, std::string_view platform,
+                   std::string_view value) {
+  const std::size_t identity = proto.Begin(field);
+  proto.Text(1, kind);
+  proto.Text(2, platform);
+  proto.Text(3, value);
+  proto.End(identity);
 }
 
 // Numbers of fields are those of proto/muster/v1.
@@ -50,13 +71,24 @@ void WriteMessage(ProtoWriter& proto, const LoadCall& call) {
       const std::size_t member = proto.Begin(1);
       proto.Text(3, "Benchmark");
       proto.Text(7, call.city);
-      const std::size_t identity = proto.Begin(11);
-      proto.Text(1, "account");
-      proto.Text(2, "bench");
-      proto.Text(3, call.account);
-      proto.End(identity);
+      WriteIdentity(proto, 11, "account", "bench", call.account);
       return proto.End(member);
     }
+    case LoadVerb::kBatchResolve:
+      for (const IdentityView& one : call.identities)
+        WriteIdentity(proto, 1, one.kind, one.platform, one.value.Reveal());
+      return;
+    case LoadVerb::kSearch:
+      proto.Text(1, "city = \"" + std::string(call.city) + "\"");
+      return proto.Number(3, 50);
+    case LoadVerb::kBind:
+    case LoadVerb::kUnbind:
+      proto.Number(1, call.ids[0].value());
+      return WriteIdentity(proto, 2, "account", "bench", call.account);
+    case LoadVerb::kMerge:
+    case LoadVerb::kUnmerge:
+      proto.Number(1, call.ids[0].value());
+      return proto.Number(2, call.ids[1].value());
   }
 }
 

@@ -47,6 +47,28 @@ TEST(GrpcRequestTest, MessagesAreThoseOfTheContract) {
       "accountbench1-2");
 }
 
+TEST(GrpcRequestTest, SearchesBindingsAndMerges) {
+  const std::array identities = {IdentityView{.kind = "phone", .platform = "", .value = Pii<std::string_view>("+86 1")},
+                                 IdentityView{"openid", "wechat", Pii<std::string_view>("o1")}};
+  const auto batch =
+      MessageOf<v1::BatchResolveMembersRequest>({.verb = LoadVerb::kBatchResolve, .identities = identities});
+  ASSERT_EQ(batch.identities_size(), 2);
+  EXPECT_EQ(batch.identities(0).kind() + batch.identities(0).platform() + batch.identities(0).value(), "phone+86 1");
+  EXPECT_EQ(batch.identities(1).platform(), "wechat");
+  const auto search = MessageOf<v1::SearchMembersRequest>({.verb = LoadVerb::kSearch, .city = "New York"});
+  EXPECT_EQ(search.filter(), "city = \"New York\"");
+  EXPECT_EQ(search.page_size(), 50);
+  const auto bind = MessageOf<v1::BindIdentityRequest>({.verb = LoadVerb::kBind, .ids = kIds, .account = "1-b2"});
+  EXPECT_EQ(bind.id(), 7);
+  EXPECT_EQ(bind.identity().kind() + bind.identity().platform() + bind.identity().value(), "accountbench1-b2");
+  const auto unbind = MessageOf<v1::UnbindIdentityRequest>({.verb = LoadVerb::kUnbind, .ids = kIds, .account = "x"});
+  EXPECT_EQ(unbind.identity().value(), "x");
+  const auto merge = MessageOf<v1::MergeMembersRequest>({.verb = LoadVerb::kMerge, .ids = kIds});
+  EXPECT_EQ(merge.id(), 7);
+  EXPECT_EQ(merge.source_id(), 1);
+  EXPECT_EQ(MessageOf<v1::UnmergeMembersRequest>({.verb = LoadVerb::kUnmerge, .ids = kIds}).source_id(), 1);
+}
+
 TEST(GrpcRequestTest, TheLargestBatchFits) {
   const std::vector<MemberId> ids(1000, MemberId(INT64_MAX));
   EXPECT_EQ(MessageOf<v1::BatchGetMembersRequest>({.verb = LoadVerb::kBatchGet, .ids = ids}).ids_size(), 1000);

@@ -37,6 +37,46 @@ std::string BatchBody(const LoadCall& call) {
   return body + "]}";
 }
 
+void AppendIdentity(std::string& body, std::string_view kind, std::string_view platform, std::string_view value) {
+  body += R"({"kind":")";
+  AppendJsonEscaped(body, kind);
+  if (!platform.empty()) {
+    body += R"(","platform":")";
+    AppendJsonEscaped(body, platform);
+  }
+  body += R"(","value":")";
+  AppendJsonEscaped(body, value);
+  body += "\"}";
+}
+
+std::string BatchResolveBody(const LoadCall& call) {
+  std::string body = R"({"identities":[)";
+  for (const IdentityView& one : call.identities) {
+    if (body.back() != '[') body += ',';
+    AppendIdentity(body, one.kind, one.platform, one.value.Reveal());
+  }
+  return body + "]}";
+}
+
+std::string SearchBody(const LoadCall& call) {
+  std::string body = R"({"filter":)";
+  body += R"("city = \")";
+  AppendJsonEscaped(body, call.city);
+  return body + R"(\"","pageSize":50})";
+}
+
+std::string AccountBody(const LoadCall& call) {
+  std::string body = R"({"identity":)";
+  AppendIdentity(body, "account", "bench", call.account);
+  return body + "}";
+}
+
+std::string PairBody(const LoadCall& call) {
+  std::string body = R"({"sourceId":")";
+  AppendNumber(body, call.ids[1].value());
+  return body + "\"}";
+}
+
 }  // namespace
 
 void AppendEscaped(std::string& out, std::string_view text) {
@@ -68,6 +108,13 @@ void HttpRequestWriter::AppendWithBody(std::string& out, std::string_view body) 
   out.append("\r\n\r\n").append(body);
 }
 
+void HttpRequestWriter::AppendMemberVerb(std::string& out, const LoadCall& call, std::string_view body) const {
+  out += "POST /v1/members/";
+  AppendNumber(out, call.ids[0].value());
+  out.append(":").append(VerbName(call.verb));
+  AppendWithBody(out, body);
+}
+
 void HttpRequestWriter::Append(std::string& out, const LoadCall& call) const {
   switch (call.verb) {
     case LoadVerb::kGet:
@@ -95,6 +142,22 @@ void HttpRequestWriter::Append(std::string& out, const LoadCall& call) const {
     case LoadVerb::kRegister:
       out += "POST /v1/members";
       AppendWithBody(out, RegisterBody(call));
+      break;
+    case LoadVerb::kBatchResolve:
+      out += "POST /v1/members:batchResolve";
+      AppendWithBody(out, BatchResolveBody(call));
+      break;
+    case LoadVerb::kSearch:
+      out += "POST /v1/members:search";
+      AppendWithBody(out, SearchBody(call));
+      break;
+    case LoadVerb::kBind:
+    case LoadVerb::kUnbind:
+      AppendMemberVerb(out, call, AccountBody(call));
+      break;
+    case LoadVerb::kMerge:
+    case LoadVerb::kUnmerge:
+      AppendMemberVerb(out, call, PairBody(call));
       break;
   }
 }

@@ -17,6 +17,7 @@ class HttpRequestWriter {
 
  private:
   void AppendWithBody(std::string& out, std::string_view body) const;
+  void AppendMemberVerb(std::string& out, const LoadCall& call, std::string_view body) const;
 
   std::string tail_;       // from behind the target to the end of a head without a body
   std::string body_tail_;  // the same up to the length of the body

@@ -44,6 +44,25 @@ TEST(HttpRequestTest, BodiesHaveTheirLength) {
                              "\"account\",\"platform\":\"bench\",\"value\":\"1-2\"}]}"));
 }
 
+TEST(HttpRequestTest, SearchesBindingsAndMerges) {
+  const std::array identities = {IdentityView{.kind = "phone", .platform = "", .value = Pii<std::string_view>("+86 1")},
+                                 IdentityView{"openid", "wechat", Pii<std::string_view>("o\"1")}};
+  EXPECT_TRUE(Written({.verb = LoadVerb::kBatchResolve, .identities = identities})
+                  .ends_with(R"({"identities":[{"kind":"phone","value":"+86 1"},)"
+                             R"({"kind":"openid","platform":"wechat","value":"o\"1"}]})"));
+  EXPECT_TRUE(Written({.verb = LoadVerb::kSearch, .city = "New York"})
+                  .ends_with("\r\n\r\n"
+                             R"({"filter":"city = \"New York\"","pageSize":50})"));
+  const std::string bind = Written({.verb = LoadVerb::kBind, .ids = kIds, .account = "1-b2"});
+  EXPECT_TRUE(bind.starts_with("POST /v1/members/42:bind HTTP/1.1\r\n"));
+  EXPECT_TRUE(bind.ends_with(R"({"identity":{"kind":"account","platform":"bench","value":"1-b2"}})"));
+  EXPECT_TRUE(Written({.verb = LoadVerb::kUnbind, .ids = kIds}).starts_with("POST /v1/members/42:unbind HTTP"));
+  const std::string merge = Written({.verb = LoadVerb::kMerge, .ids = kIds});
+  EXPECT_TRUE(merge.starts_with("POST /v1/members/42:merge HTTP/1.1\r\n"));
+  EXPECT_TRUE(merge.ends_with(R"({"sourceId":"9223372036854775807"})"));
+  EXPECT_TRUE(Written({.verb = LoadVerb::kUnmerge, .ids = kIds}).starts_with("POST /v1/members/42:unmerge HTTP"));
+}
+
 TEST(HttpRequestTest, RequestsFollowEachOther) {
   std::string out;
   const HttpRequestWriter writer("h", "");

@@ -7,7 +7,8 @@
 namespace muster {
 namespace {
 
-constexpr std::array<std::string_view, kVerbCount> kNames = {"get", "resolve", "update", "batchGet", "register"};
+constexpr std::array<std::string_view, kVerbCount> kNames = {
+    "get", "resolve", "update", "batchGet", "register", "batchResolve", "search", "bind", "unbind", "merge", "unmerge"};
 
 std::optional<LoadVerb> VerbOf(std::string_view name) {
   const auto* const found = std::ranges::find(kNames, name);
@@ -49,8 +50,9 @@ Result<LoadMix> ParseLoadMix(std::string_view text) {
     const std::size_t equals = part.find('=');
     const auto verb = VerbOf(part.substr(0, equals));
     if (!verb) {
-      return Wrong("the verbs are get, resolve, update, batchGet and register, not '" +
-                   std::string(part.substr(0, equals)) + "'");
+      std::string names;
+      for (const std::string_view name : kNames) names.append(names.empty() ? "" : ", ").append(name);
+      return Wrong("the verbs are " + names + ", not '" + std::string(part.substr(0, equals)) + "'");
     }
     const std::string_view digits = equals == std::string_view::npos ? "" : part.substr(equals + 1);
     std::uint32_t weight = 0;

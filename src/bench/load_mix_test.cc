@@ -10,7 +10,8 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(MixTest, ReadsWhatItWrites) {
-  for (const char* text : {"get=80,resolve=15,update=5", "get=1", "batchGet=3,register=1", "resolve=1000000"}) {
+  for (const char* text : {"get=80,resolve=15,update=5", "get=1", "batchGet=3,register=1",
+                           "batchResolve=1,search=2,bind=3,unbind=3,merge=1,unmerge=1", "resolve=1000000"}) {
     const auto mix = ParseLoadMix(text);
     ASSERT_TRUE(mix) << text;
     EXPECT_EQ(mix->Text(), text);

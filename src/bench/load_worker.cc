@@ -14,6 +14,8 @@ constexpr BenchTime kAttention = std::chrono::milliseconds(50);
 // After a stop, the answers under way have so long.
 constexpr BenchTime kHurry = std::chrono::milliseconds(500);
 constexpr int kBurstMax = 64;
+// A thread that is later than this did not run, and hears late what was said in time.
+constexpr BenchTime kAway = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -37,12 +39,14 @@ void LoadWorker::Run(BenchTime begin, const std::atomic<bool>& stop) {
   window_from_ = begin;
   window_usage_ = read_usage_();
   const ThreadUsage usage_begin = window_usage_;
+  silence_ = SilenceWatch(measure_from_);
   BenchTime now = transport_.Now();
+  awake_by_ = now;
   for (; now < end_ && !stop.load(std::memory_order_relaxed); now = transport_.Now()) {
     AdvanceWindow(now);
     SendDue(now);
     polled_from_ = now;
-    transport_.Poll(NextWake(now), *this);
+    Listen(NextWake(now));
   }
   // What was due when it last looked, and could have been sent then, is only late.
   has_more_ = !is_waiting_;
@@ -54,6 +58,7 @@ void LoadWorker::Run(BenchTime begin, const std::atomic<bool>& stop) {
   measurement_.busiest = BusySince(usage_begin, begin, now);
   CountUnsent();
   Drain(stop);
+  silence_.End(transport_.Now());
   CountUnanswered();
   CloseWindow(end_);
 }
@@ -75,6 +80,7 @@ void LoadWorker::SendDue(BenchTime now) {
     const bool is_due = due <= now && due < end_ && (is_open_loop || state != LoadTransport::State::kDown);
     if (!is_due || state == LoadTransport::State::kBusy) {
       if (is_due && !is_waiting_) freed_at_ = BenchTime{0};
+      if (is_due) silence_.Owe(now);
       is_waiting_ = is_due;
       return;
     }
@@ -82,6 +88,7 @@ void LoadWorker::SendDue(BenchTime now) {
       SendOne(due, now);
     } else {
       is_waiting_ = false;
+      silence_.Owe(now);
       FailOne(due);
     }
     ++next_;
@@ -95,9 +102,15 @@ void LoadWorker::SendOne(BenchTime due, BenchTime now) {
   const std::uint32_t token = free_tokens_.back();
   free_tokens_.pop_back();
   const LoadCall call = calls_.Make();
-  pending_[token] = {.due = due, .sent = now, .verb = call.verb, .is_measured = IsMeasured(due), .is_under_way = true};
+  pending_[token] = {.due = due,
+                     .sent = now,
+                     .verb = call.verb,
+                     .thing = call.thing,
+                     .is_measured = IsMeasured(due),
+                     .is_under_way = true};
   const BenchTime could = is_waiting_ ? std::max(due, freed_at_) : due;
   window_.own_lag.Record(now - could);
+  silence_.Owe(now);
   ++window_.sent;
   if (pending_[token].is_measured) {
     measurement_.delay.Record(now - due);
@@ -123,12 +136,27 @@ BenchTime LoadWorker::NextWake(BenchTime now) const {
   return waits_for_time ? std::min(attentive, DueAt(next_)) : attentive;
 }
 
+void LoadWorker::Listen(BenchTime until) {
+  awake_by_ = std::max(until, transport_.Now());
+  transport_.Poll(until, *this);
+  NoteTime(transport_.Now());
+}
+
+void LoadWorker::NoteTime(BenchTime now) {
+  if (now > awake_by_ + kAway) silence_.Miss(awake_by_, now);
+}
+
 void LoadWorker::OnAnswer(const LoadAnswer& answer) {
   Pending& request = pending_[answer.token];
   MUSTER_CHECK(request.is_under_way);
   request.is_under_way = false;
   free_tokens_.push_back(answer.token);
   freed_at_ = answer.at;
+  calls_.Settle(request.verb, request.thing, answer);
+  if (answer.kind == LoadAnswer::Kind::kAnswered) {
+    NoteTime(answer.at);
+    silence_.Hear(answer.at, free_tokens_.size() < pending_.size());
+  }
   ++(answer.is_success ? window_.succeeded : window_.failed);
   const bool is_timed = answer.is_success || answer.kind == LoadAnswer::Kind::kTimedOut;
   if (is_timed) {
@@ -166,7 +194,7 @@ void LoadWorker::Drain(const std::atomic<bool>& stop) {
     const BenchTime until = stop.load(std::memory_order_relaxed) ? hurried : patient;
     const BenchTime now = transport_.Now();
     if (now >= until) return;
-    transport_.Poll(std::min(until, now + kAttention), *this);
+    Listen(std::min(until, now + kAttention));
   }
 }
 

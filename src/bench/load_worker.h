@@ -7,6 +7,7 @@
 
 #include "bench/call_maker.h"
 #include "bench/measurement.h"
+#include "bench/silence.h"
 #include "bench/transport.h"
 
 namespace muster {
@@ -44,6 +45,8 @@ class LoadWorker final : private LoadAnswerSink {
   void Run(BenchTime begin, const std::atomic<bool>& stop);
 
   const Measurement& measurement() const { return measurement_; }
+  // When it heard nothing.
+  std::vector<Silence> silences() const { return silence_.Kept(); }
   // How long was measured.
   BenchTime measured() const { return measured_; }
 
@@ -52,6 +55,7 @@ class LoadWorker final : private LoadAnswerSink {
     BenchTime due{};
     BenchTime sent{};
     LoadVerb verb = LoadVerb::kGet;
+    std::uint32_t thing = 0;
     bool is_measured = false;
     bool is_under_way = false;
   };
@@ -63,6 +67,9 @@ class LoadWorker final : private LoadAnswerSink {
   void SendOne(BenchTime due, BenchTime now);
   void FailOne(BenchTime due);
   BenchTime NextWake(BenchTime now) const;
+  void Listen(BenchTime until);
+  // It is `now`; was this thread away?
+  void NoteTime(BenchTime now);
   void Drain(const std::atomic<bool>& stop);
   void CountUnsent();
   void CountUnanswered();
@@ -86,6 +93,8 @@ class LoadWorker final : private LoadAnswerSink {
   bool is_waiting_ = false;  // a request is due, and no connection is free
   bool has_more_ = false;    // a request is due, and a connection may be free
   BenchTime polled_from_{};  // when the last Poll began
+  BenchTime awake_by_{};     // when it listens again, or has listened, at the latest
+  SilenceWatch silence_;
   std::vector<Pending> pending_;
   std::vector<std::uint32_t> free_tokens_;
   Measurement measurement_;

@@ -27,6 +27,7 @@ struct Ran {
   Measurement measurement;
   BenchTime measured{};
   std::vector<LoadWindow> windows;
+  std::vector<Silence> silences;
   std::uint64_t sent = 0;
 };
 
@@ -46,6 +47,7 @@ Ran RunLoad(const LoadSchedule& schedule, SimulatedTransport transport, ThreadUs
   worker.Run(kBegin, stop);
   ran.measurement = worker.measurement();
   ran.measured = worker.measured();
+  ran.silences = worker.silences();
   ran.sent = transport.sent();
   return ran;
 }
@@ -124,6 +126,59 @@ TEST(LoadWorkerTest, AStallIsSeenByEveryRequestThatWasDueInIt) {
   // The generator was late because nobody took its requests, not by its own doing.
   EXPECT_GT(ran.measurement.delay.Percentile(99), milliseconds(800));
   EXPECT_EQ(ran.measurement.own_lag.max(), BenchTime{0});
+}
+
+TEST(LoadWorkerTest, AStallIsASilence) {
+  for (const std::uint64_t rate : {1000, 0}) {
+    for (const std::uint32_t connections : {10U, 5000U}) {
+      const Ran ran = RunLoad({.rate = rate, .duration = seconds(10), .patience = seconds(2)},
+                              SimulatedTransport(Stalling(connections)));
+      ASSERT_EQ(ran.silences.size(), 1U) << rate;
+      // The last answer came as it began, the next one as it ended.
+      EXPECT_NEAR(std::chrono::duration<double>(ran.silences[0].from).count(), 4, 0.0011);
+      EXPECT_NEAR(std::chrono::duration<double>(ran.silences[0].length).count(), 1, 0.0011);
+    }
+  }
+}
+
+TEST(LoadWorkerTest, WhereNothingIsAskedNothingIsMissed) {
+  // A request each half second, answered at once.
+  const Ran ran = RunLoad({.rate = 2, .duration = seconds(10), .patience = seconds(1)},
+                          SimulatedTransport(Always(milliseconds(1), 4)));
+  EXPECT_TRUE(ran.silences.empty());
+}
+
+TEST(LoadWorkerTest, AServerThatIsAwayOrAnswersNobodyIsSilent) {
+  auto options = Always(milliseconds(1), 4);
+  options.is_down = [](BenchTime now) { return now >= kBegin + seconds(1) && now < kBegin + seconds(2); };
+  const Ran away = RunLoad({.rate = 100, .duration = seconds(3), .patience = seconds(1)}, SimulatedTransport(options));
+  ASSERT_EQ(away.silences.size(), 1U);
+  EXPECT_NEAR(std::chrono::duration<double>(away.silences[0].length).count(), 1, 0.011);
+
+  // All that is sent in a second is given up after 300 ms: that is no answer.
+  const Ran given_up =
+      RunLoad({.rate = 100, .duration = seconds(3), .patience = seconds(1)},
+              SimulatedTransport({.connections = 100, .fate = [](std::uint64_t, BenchTime sent) {
+                                    const bool is_lost = sent >= kBegin + seconds(1) && sent < kBegin + seconds(2);
+                                    if (!is_lost) return SimulatedTransport::Fate{.at = sent + milliseconds(1)};
+                                    return SimulatedTransport::Fate{.at = sent + milliseconds(300),
+                                                                    .kind = LoadAnswer::Kind::kTimedOut,
+                                                                    .is_success = false,
+                                                                    .code = "timeout"};
+                                  }}));
+  ASSERT_EQ(given_up.silences.size(), 1U);
+  EXPECT_EQ(given_up.silences[0], (Silence{.from = seconds(1), .length = milliseconds(1001)}));
+}
+
+TEST(LoadWorkerTest, AThreadThatDidNotRunBlamesNobodyElse) {
+  auto options = Always(milliseconds(1), 100);
+  options.runs_again = [](BenchTime now) {
+    const BenchTime end = kBegin + seconds(3);
+    return now >= kBegin + seconds(2) && now < end ? end : now;
+  };
+  const Ran ran = RunLoad({.rate = 1000, .duration = seconds(5), .patience = seconds(1)}, SimulatedTransport(options));
+  EXPECT_TRUE(ran.silences.empty());
+  EXPECT_GT(ran.measurement.own_lag.max(), milliseconds(900)) << "that was its own doing";
 }
 
 TEST(LoadWorkerTest, AClosedLoopDoesNotSeeTheStall) {

@@ -62,6 +62,13 @@ void IdentityList::Shuffle(Random& random) {
   for (std::size_t i = entries_.size(); i > 1; --i) std::swap(entries_[i - 1], entries_[random.Below(i)]);
 }
 
+void Population::AddCity(std::string_view city) {
+  const bool is_plain = city.find_first_of("\"\\") == std::string_view::npos;
+  if (city.empty() || !is_plain || cities.size() == kCitiesMax || std::ranges::find(cities, city) != cities.end())
+    return;
+  cities.emplace_back(city);
+}
+
 void Population::Shuffle(Random& random) {
   for (std::size_t i = members.size(); i > 1; --i) std::swap(members[i - 1], members[random.Below(i)]);
   identities.Shuffle(random);
@@ -92,6 +99,7 @@ Result<std::vector<std::int64_t>> AddMembers(Population& population, std::string
     const std::string_view state = Text(member, "state");
     if ((!state.empty() && state != "ACTIVE") || population.members.size() >= members_max) continue;
     population.members.emplace_back(id);
+    population.AddCity(Text(member, "city"));
     if (with_identities) AddIdentity(population.identities, member);
   }
   return ids;

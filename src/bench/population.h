@@ -42,9 +42,13 @@ class IdentityList {
 // the load runs, so shared by its threads.
 struct Population {
   std::vector<MemberId> members;
-  IdentityList identities;  // empty unless they are needed
-  bool is_sample = false;   // the server has more members
+  IdentityList identities;          // empty unless they are needed
+  std::vector<std::string> cities;  // some in which members are, each once
+  bool is_sample = false;           // the server has more members
 
+  static constexpr std::size_t kCitiesMax = 256;
+  // One that is known already, or cannot stand in a filter as it is, is left out.
+  void AddCity(std::string_view city);
   // Popular ranks should not be neighbours on disk.
   void Shuffle(Random& random);
 };

@@ -68,6 +68,7 @@ Population PopulationSampler::Finish() {
   for (Population& page : pages_) {
     all.members.insert(all.members.end(), page.members.begin(), page.members.end());
     all.identities.Append(page.identities);
+    for (const std::string& city : page.cities) all.AddCity(city);
     page = Population();
   }
   all.is_sample = stride_ > 1 || all.members.size() > options_.wanted;

@@ -84,7 +84,7 @@ void WriteRequests(JsonWriter& json, const BenchResult& result) {
 void WriteVerbs(JsonWriter& json, const BenchFacts& facts, const Measurement& measurement) {
   json.Key("operations").BeginObject();
   for (const LoadVerb verb : kAllVerbs) {
-    if (!facts.mix.Has(verb)) continue;
+    if (!IsShown(verb, facts, measurement)) continue;
     const Measurement::OfVerb& of = measurement.of(verb);
     json.Key(VerbName(verb)).BeginObject();
     WriteCount(json, "succeeded", of.succeeded);
@@ -110,6 +110,17 @@ void WriteGenerator(JsonWriter& json, const BenchResult& result) {
   json.EndObject();
 }
 
+void WriteStalls(JsonWriter& json, const BenchResult& result) {
+  json.Key("stalls").BeginArray();
+  for (const Silence& stall : result.stalls) {
+    json.BeginObject();
+    json.Key("fromSeconds").Double(Rounded(std::chrono::duration<double>(stall.from).count()));
+    json.Key("lengthSeconds").Double(Rounded(std::chrono::duration<double>(stall.length).count()));
+    json.EndObject();
+  }
+  json.EndArray();
+}
+
 void WriteSeconds(JsonWriter& json, const BenchResult& result) {
   json.Key("seconds").BeginArray();
   for (const SecondRow& row : result.seconds) {
@@ -128,12 +139,17 @@ void WriteSeconds(JsonWriter& json, const BenchResult& result) {
     json.Key("ownLagP99Ms").Double(Rounded(Milliseconds(row.own_lag_p99)));
     json.Key("busiestThread").Double(Rounded(row.busiest));
     json.Key("generatorLimited").Bool(row.is_generator_limited);
+    json.Key("stalledMs").Double(Rounded(Milliseconds(row.stalled)));
     json.EndObject();
   }
   json.EndArray();
 }
 
 }  // namespace
+
+bool IsShown(LoadVerb verb, const BenchFacts& facts, const Measurement& measurement) {
+  return facts.mix.Has(verb) || measurement.of(verb).succeeded + measurement.of(verb).failed > 0;
+}
 
 double Throughput(const BenchResult& result) {
   if (result.measured_seconds <= 0) return 0;
@@ -150,6 +166,7 @@ std::string RenderBenchJson(const BenchFacts& facts, const BenchResult& result) 
   WriteTimes(json, "latencyMs", latency);
   WriteTimes(json, "serviceTimeMs", result.measurement.Service());
   WriteVerbs(json, facts, result.measurement);
+  WriteStalls(json, result);
   WriteGenerator(json, result);
   WriteSeconds(json, result);
   json.EndObject();
@@ -160,13 +177,14 @@ std::string RenderBenchJson(const BenchFacts& facts, const BenchResult& result) 
 std::string RenderBenchCsv(const BenchResult& result) {
   std::string out =
       "second,length_s,sent,succeeded,failed,p50_ms,p90_ms,p99_ms,p999_ms,max_ms,service_p99_ms,own_lag_p99_ms,"
-      "busiest_thread,generator_limited\n";
+      "busiest_thread,generator_limited,stalled_ms\n";
   for (const SecondRow& row : result.seconds) {
-    fmt::format_to(
-        std::back_inserter(out), "{},{:.3f},{},{},{},{:.3f},{:.3f},{:.3f},{:.3f},{:.3f},{:.3f},{:.3f},{:.3f},{}\n",
-        row.second, row.length_seconds, row.sent, row.succeeded, row.failed, Milliseconds(row.p50),
-        Milliseconds(row.p90), Milliseconds(row.p99), Milliseconds(row.p999), Milliseconds(row.max),
-        Milliseconds(row.service_p99), Milliseconds(row.own_lag_p99), row.busiest, row.is_generator_limited ? 1 : 0);
+    fmt::format_to(std::back_inserter(out),
+                   "{},{:.3f},{},{},{},{:.3f},{:.3f},{:.3f},{:.3f},{:.3f},{:.3f},{:.3f},{:.3f},{},{:.3f}\n", row.second,
+                   row.length_seconds, row.sent, row.succeeded, row.failed, Milliseconds(row.p50),
+                   Milliseconds(row.p90), Milliseconds(row.p99), Milliseconds(row.p999), Milliseconds(row.max),
+                   Milliseconds(row.service_p99), Milliseconds(row.own_lag_p99), row.busiest,
+                   row.is_generator_limited ? 1 : 0, Milliseconds(row.stalled));
   }
   return out;
 }

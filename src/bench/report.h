@@ -32,6 +32,9 @@ std::string RenderBenchJson(const BenchFacts& facts, const BenchResult& result);
 // A heading and a line for each measured second.
 std::string RenderBenchCsv(const BenchResult& result);
 
+// Whether a verb has a line: it is in the mix, or was asked for in the place of one that had nothing to do.
+bool IsShown(LoadVerb verb, const BenchFacts& facts, const Measurement& measurement);
+
 // Successful answers a second of the measured time.
 double Throughput(const BenchResult& result);
 

@@ -39,6 +39,16 @@ std::string Number(double value) {
 double X(const SvgChart& chart, double value) { return kLeft + chart.x.Position(value) * (kRight - kLeft); }
 double Y(const SvgChart& chart, double value) { return kBottom - chart.y.Position(value) * (kBottom - kTop); }
 
+void AppendBands(std::string& out, const SvgChart& chart) {
+  for (const SvgPoint& band : chart.bands) {
+    const double x = X(chart, band.x);
+    // As wide as can be seen.
+    const double width = std::max(X(chart, band.y) - x, 1.5);
+    Append(out, "<rect class=\"band\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>\n", x, kTop, width,
+           kBottom - kTop);
+  }
+}
+
 void AppendAxes(std::string& out, const SvgChart& chart) {
   for (const SvgScale::Tick& tick : chart.y.ticks()) {
     const double y = Y(chart, tick.value);
@@ -117,6 +127,7 @@ double SvgScale::Position(double value) const {
 void AppendSvgChart(std::string& out, const SvgChart& chart, double top) {
   Append(out, "<g transform=\"translate(0 {:.1f})\">\n", top);
   Append(out, "<text class=\"title\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", kLeft, kTop - 14, SvgText(chart.title));
+  AppendBands(out, chart);
   AppendAxes(out, chart);
   AppendLines(out, chart);
   out += "</g>\n";

@@ -48,6 +48,8 @@ struct SvgChart {
   SvgScale x;
   SvgScale y;
   std::vector<SvgLine> lines;
+  // Times that are marked, behind everything: from x to y on the x axis.
+  std::vector<SvgPoint> bands = {};
 };
 
 inline constexpr double kSvgChartWidth = 960;

@@ -26,6 +26,7 @@ text { font: 13px sans-serif; fill: #1a1a1a; }
 .name { font-size: 12px; }
 .warning { fill: #b3261e; font-weight: 600; }
 .grid { stroke: #e3e5e8; stroke-width: 1; }
+.band { fill: #f6dfc4; }
 .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .a { stroke: #0072b2; }
 .b { stroke: #b35900; stroke-dasharray: 8 3; }
@@ -37,6 +38,7 @@ text { font: 13px sans-serif; fill: #1a1a1a; }
   .tick { fill: #9aa0a6; }
   .warning { fill: #ff7b6e; }
   .grid { stroke: #2e3338; }
+  .band { fill: #4a3420; }
   .a { stroke: #56b4e9; }
   .b { stroke: #f0a030; }
   .c { stroke: #cc9ae0; }
@@ -89,7 +91,17 @@ SvgScale TimeScale(const std::vector<Step>& steps) {
   return SvgScale::Linear(0, std::max(1.0, steps.empty() ? 0 : steps.back().second));
 }
 
-SvgChart LatencyOverTime(const std::vector<Step>& steps) {
+// When nobody was answered.
+std::vector<SvgPoint> StallBands(const std::vector<Silence>& stalls) {
+  std::vector<SvgPoint> bands;
+  for (const Silence& stall : stalls) {
+    bands.push_back({.x = std::chrono::duration<double>(stall.from).count(),
+                     .y = std::chrono::duration<double>(stall.from + stall.length).count()});
+  }
+  return bands;
+}
+
+SvgChart LatencyOverTime(const std::vector<Step>& steps, const std::vector<Silence>& stalls) {
   double low = 1e9;
   double high = 0;
   for (const Step& step : steps) {
@@ -101,17 +113,19 @@ SvgChart LatencyOverTime(const std::vector<Step>& steps) {
           .x = TimeScale(steps),
           .y = SvgScale::Logarithmic(std::min(low, high), high),
           .lines = {Line(steps, "p50", "a", &Step::p50), Line(steps, "p99", "b", &Step::p99),
-                    Line(steps, "p99.9", "c", &Step::p999), Line(steps, "max", "d", &Step::max)}};
+                    Line(steps, "p99.9", "c", &Step::p999), Line(steps, "max", "d", &Step::max)},
+          .bands = StallBands(stalls)};
 }
 
-SvgChart ThroughputOverTime(const std::vector<Step>& steps) {
+SvgChart ThroughputOverTime(const std::vector<Step>& steps, const std::vector<Silence>& stalls) {
   double high = 1;
   for (const Step& step : steps) high = std::max({high, step.succeeded, step.failed});
   return {.title = "Answers over time, a second",
           .x_label = "seconds",
           .x = TimeScale(steps),
           .y = SvgScale::Linear(0, high),
-          .lines = {Line(steps, "succeeded", "a", &Step::succeeded), Line(steps, "failed", "d", &Step::failed)}};
+          .lines = {Line(steps, "succeeded", "a", &Step::succeeded), Line(steps, "failed", "d", &Step::failed)},
+          .bands = StallBands(stalls)};
 }
 
 // At a share of p the abscissa is 1 / (1 - p); the last step is drawn at the resolution that the count allows.
@@ -152,13 +166,12 @@ std::string Head(const BenchFacts& facts, const BenchResult& result) {
                           facts.mix.Text(), facts.connections, result.measured_seconds, Throughput(result),
                           result.measurement.failed(), Milliseconds(latency.Percentile(50)),
                           Milliseconds(latency.Percentile(99)), Milliseconds(latency.max()))));
-  if (result.verdict.limit == LoadLimit::kGenerator) {
-    out +=
-        "<text class=\"warning\" x=\"72\" y=\"74\">generator-limited: the generator, not the server, was the "
-        "limit</text>\n";
-  } else {
-    out += fmt::format("<text x=\"72\" y=\"74\">limit: {}</text>\n", LimitName(result.verdict.limit));
-  }
+  const bool is_about_generator = result.verdict.limit == LoadLimit::kGenerator;
+  std::string limit = is_about_generator ? "generator-limited: the generator, not the server, was the limit"
+                                         : fmt::format("limit: {}", LimitName(result.verdict.limit));
+  if (!result.stalls.empty()) limit += "; " + DescribeStalls(result.stalls);
+  out += fmt::format("<text{} x=\"72\" y=\"74\">{}</text>\n", is_about_generator ? " class=\"warning\"" : "",
+                     SvgText(limit));
   return out;
 }
 
@@ -175,8 +188,8 @@ std::string RenderBenchSvg(const BenchFacts& facts, const BenchResult& result) {
   out += Head(facts, result);
   const std::vector<Step> steps = Steps(result.seconds);
   double top = kHeadHeight;
-  for (const SvgChart& chart :
-       {LatencyOverTime(steps), ThroughputOverTime(steps), LatencyByPercentile(result.measurement)}) {
+  for (const SvgChart& chart : {LatencyOverTime(steps, result.stalls), ThroughputOverTime(steps, result.stalls),
+                                LatencyByPercentile(result.measurement)}) {
     AppendSvgChart(out, chart, top);
     top += kSvgChartHeight;
   }

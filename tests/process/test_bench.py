@@ -12,12 +12,12 @@ import xml.etree.ElementTree as xml
 import pytest
 
 import people
-from muster_process import DEADLINE_S, Server, binary, environment, run
+from muster_process import DEADLINE_S, Server, binary, doctor, environment, run
 
 QUICK = ["--duration", "2s", "--warmup", "500ms", "--connections", "8"]
 TIMES = {"count", "min", "mean", "p50", "p75", "p90", "p95", "p99", "p999", "p9999", "p99999", "max"}
 COLUMNS = ["second", "length_s", "sent", "succeeded", "failed", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms",
-           "service_p99_ms", "own_lag_p99_ms", "busiest_thread", "generator_limited"]
+           "service_p99_ms", "own_lag_p99_ms", "busiest_thread", "generator_limited", "stalled_ms"]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def assert_document(report):
     """The fields that docs/benchmarking.md names, and what must hold between them."""
     assert {"target", "protocol", "mode", "warmupSeconds", "durationSeconds", "connections", "pipeline", "threads", "mix", "zipf",
             "seed", "population", "measuredSeconds", "interrupted", "throughput", "requests", "errors", "latencyMs",
-            "serviceTimeMs", "operations", "limit", "limitReason", "generatorLimited", "generator", "seconds"} <= set(report)
+            "serviceTimeMs", "operations", "limit", "limitReason", "generatorLimited", "generator", "seconds", "stalls"} <= set(report)
     assert report["mode"] in ("open", "max") and ("rate" in report) == (report["mode"] == "open")
     assert report["limit"] in ("none", "server", "generator")
     assert report["generatorLimited"] is (report["limit"] == "generator")
@@ -81,6 +81,32 @@ def test_a_rate_is_kept_and_everybody_is_asked_for(filled):
     assert report["mode"] == "open" and report["rate"] == 200 and report["protocol"] == "http"
     assert all(operation["succeeded"] > 0 for operation in report["operations"].values())
     assert len(report["seconds"]) == 2 and sum(row["sent"] for row in report["seconds"]) > 0
+
+
+EVERY_VERB = "get=4,batchResolve=1,search=1,bind=1,unbind=1,merge=1,unmerge=1"
+
+
+def test_what_is_bound_is_unbound_and_what_is_merged_parted(scratch):
+    with Server(scratch / "data") as server:
+        with server.client() as client:
+            for n in range(40):
+                assert client.register(displayName=f"m{n}", city="Wuxi", identities=[people.phone_identity()]).status == 201
+        report = bench_json(server, "--rps", 200, *QUICK, "--mix", EVERY_VERB, "--batch", 10, "--threads", 2)
+        assert_document(report)
+        assert all(operation["succeeded"] > 0 for operation in report["operations"].values()), report["operations"]
+        # Nothing is asked for that would be refused.
+        assert set(report["errors"]) <= {"unsent", "unanswered", "timeout"}, report["errors"]
+        members = [json.loads(line) for line in run("export", data=server.data).stdout.splitlines()]
+        assert len(members) == 40
+        phones = [i for m in members for i in m.get("identities", []) if i["kind"] == "phone"]
+        assert len(phones) == 40
+    assert doctor(scratch / "data")[0] == 0
+
+
+def test_merges_need_members_of_their_own(scratch):
+    with Server(scratch / "data") as server, server.client() as client:
+        client.register(displayName="one")
+        assert "merge" in bench(server, "--rps", 1, *QUICK, "--mix", "merge=1", code=6).stderr
 
 
 def test_updates_write_a_city_and_nothing_else(filled):
@@ -218,6 +244,10 @@ def test_a_frozen_server_shows_as_late_requests(scratch):
     tail = next(name for name, share in (("p95", 0.05), ("p99", 0.01), ("p999", 0.001)) if latency["count"] * share < 49)
     assert latency[tail] >= 490 and latency["max"] >= 990, report
     assert report["limit"] in ("server", "generator")
+    # And it is named, with its time. A generator that did not run itself cannot tell, and then says nothing.
+    longest = max(report["stalls"], key=lambda stall: stall["lengthSeconds"])
+    assert longest["lengthSeconds"] > 0.9 and longest["fromSeconds"] >= 0.9, report["stalls"]
+    assert max(row["stalledMs"] for row in report["seconds"]) > 900
 
 
 def test_nobody_to_ask_for(scratch):

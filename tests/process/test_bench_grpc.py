@@ -1,4 +1,5 @@
 """muster bench over gRPC: the same load, and how exact it is against a server whose delays are known."""
+import http.server
 import json
 import threading
 import time
@@ -36,6 +37,48 @@ def test_a_rate_is_kept_and_every_verb_is_served(filled):
     assert requests["succeeded"] + requests["failed"] == 400 and requests["succeeded"] >= 300, report["errors"]
     assert report["errors"] == {} or set(report["errors"]) <= {"unsent", "unanswered", "timeout"}, report["errors"]
     assert all(operation["succeeded"] > 0 for operation in report["operations"].values())
+
+
+def test_searches_bindings_and_merges(filled):
+    report = bench(filled, "--rps", 100, *QUICK, "--batch", 10,
+                   "--mix", "batchResolve=1,search=1,bind=1,unbind=1,merge=1,unmerge=1")
+    assert all(operation["succeeded"] > 0 for operation in report["operations"].values()), report["operations"]
+    assert set(report["errors"]) <= {"unsent", "unanswered", "timeout"}, report["errors"]
+
+
+def test_it_finds_where_the_server_answers_grpc(filled, tmp_path):
+    """From elsewhere, with no endpoints.json at hand, and on no port that could be guessed."""
+    with filled.client() as client:
+        assert client.call("GET", "/v1/server").json["grpcAddress"] == filled.grpc
+    done = run("bench", "--rps", 50, *QUICK, "--mix", "get=1", "-o", "json", data=filled.data, cwd=tmp_path)
+    assert done.returncode == 0, done
+    report = json.loads(done.stdout)
+    assert report["target"] == f"http://{filled.grpc}" and report["requests"]["succeeded"] > 0
+
+
+class SilentServer(http.server.BaseHTTPRequestHandler):
+    """A server that says nothing of gRPC."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_that_does_not_say_where(filled):
+    other = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SilentServer)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    try:
+        done = run("bench", "--rps", 50, *QUICK, "--server", f"127.0.0.1:{other.server_port}", data=filled.data)
+    finally:
+        other.shutdown()
+        other.server_close()
+    assert done.returncode == 4 and "--grpc HOST:PORT" in done.stderr, done
 
 
 def test_as_many_as_possible(filled):
@@ -88,3 +131,6 @@ def test_a_stall_of_one_second_is_seen(filled):
     # stall; a generator that waits for the server would have seen four slow ones.
     assert report["latencyMs"]["max"] >= 1000 and report["latencyMs"]["p90"] >= 490, report["latencyMs"]
     assert report["serviceTimeMs"]["max"] >= 1000, report["serviceTimeMs"]
+    # It is named: the hundredth of 200 a second was due after half a second.
+    stall = max(report["stalls"], key=lambda stall: stall["lengthSeconds"])
+    assert 0.45 <= stall["fromSeconds"] <= 2 and 0.9 <= stall["lengthSeconds"] <= 1.6, report["stalls"]

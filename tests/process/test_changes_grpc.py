@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from change_reader import ChangeReader
-from muster_process import SCALE, Server, run, scaled
+from muster_process import SCALE, Server, run, scaled, wait_for
 from test_grpc import Calls, grpc, messages  # noqa: F401 (a fixture)
 
 
@@ -18,7 +18,22 @@ def watch(calls, timeout=None, **fields):
 
 
 def take(stream, count):
-    return [next(stream) for _ in range(count)]
+    """The next `count` changes; heartbeats have a position and nothing else."""
+    taken = []
+    while len(taken) < count:
+        event = next(stream)
+        if event.heartbeat:
+            assert event.position and {field.name for field, _ in event.ListFields()} == {"position", "heartbeat"}, event
+        else:
+            taken.append(event)
+    return taken
+
+
+def await_heartbeat(stream):
+    """The position of the next message, which must be a heartbeat."""
+    event = next(stream)
+    assert event.heartbeat and not event.member_id, event
+    return event.position
 
 
 def test_it_is_the_stream_of_http(server, messages):
@@ -31,11 +46,29 @@ def test_it_is_the_stream_of_http(server, messages):
             assert [(e["position"], e["memberId"], e["version"], e["changeTime"]) for e in reader.take(5)] == [
                 (e.position, str(e.member_id), str(e.version), e.change_time.ToJsonString()) for e in events]
         member = client.register(city="Wuxi").json["id"]
-        assert next(stream).member_id == int(member)
+        assert take(stream, 1)[0].member_id == int(member)
         again = watch(calls, begin=events[2].position, member_ids=[int(member), events[3].member_id])
         assert [e.member_id for e in take(again, 2)] == [events[3].member_id, int(member)]
         again.cancel()
         stream.cancel()
+
+
+def test_a_filtered_stream_learns_where_it_is(scratch, messages):
+    """Its heartbeats say how far it has come although nothing passes the filter; going on from there misses nothing."""
+    with Server(scratch / "data", extra_environment={"MUSTER_CHANGES__HEARTBEAT": "100ms"}) as server, \
+            Calls(server.grpc, messages, server.key()) as calls, server.client() as client:
+        stream = watch(calls, begin="earliest", types=["CLOSED"])
+        assert await_heartbeat(stream) == "0"
+        member = [client.register(city="Suzhou").json["id"] for _ in range(3)][0]
+        wait_for(lambda: await_heartbeat(stream) == "3", "the heartbeat tells the newest position")
+        stream.cancel()
+        client.verb(member, "close", {})
+        again = watch(calls, begin="3", types=["CLOSED"])
+        assert await_heartbeat(again) == "3"
+        event, = take(again, 1)
+        assert (event.position, event.member_id) == ("4", int(member))
+        assert [await_heartbeat(again) for _ in range(2)] == ["4", "4"]
+        again.cancel()
 
 
 @pytest.mark.parametrize("fields", [{"begin": "x"}, {"begin": str(2**62)}, {"member_ids": [0]}, {"types": [0]},
@@ -54,7 +87,7 @@ def test_who_may_watch_and_for_how_long(server, messages):
         assert failure.value.code() == grpc.StatusCode.UNAUTHENTICATED
     with Calls(server.grpc, messages, server.key()) as calls:
         with pytest.raises(grpc.RpcError) as failure:
-            next(watch(calls, timeout=0.5))
+            list(watch(calls, timeout=0.5))
         assert failure.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
@@ -86,7 +119,7 @@ def test_a_server_that_stops_ends_its_streams(scratch, messages):
         with server.client() as client:
             client.register(city="Suzhou")
         stream = watch(calls, begin="earliest")
-        assert next(stream).position == "1"
+        assert take(stream, 1)[0].position == "1"
         server.process.send_signal(signal.SIGTERM)
         assert list(stream) == [] and stream.code() == grpc.StatusCode.OK
         assert server.wait() == 0, server.log_tail()

@@ -62,7 +62,7 @@ class ApiTest : public ::testing::Test {
             .metrics = &metrics_,
             .keys_under_way = &keys_under_way_,
             .readiness = [this] { return checks_; },
-            .server = [] { return ServerInfo{"1.2.3", "A", 5, "127.0.0.1:7402"}; }};
+            .server = [] { return ServerInfo{"1.2.3", "A", 5, "127.0.0.1:7402", "127.0.0.1:7401"}; }};
   }
 
   struct Request {

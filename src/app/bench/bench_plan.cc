@@ -72,7 +72,7 @@ Outcome<BenchPlan> PlanBench(const BenchFlags& flags) {
   MUSTER_ASSIGN(plan.server, flags.client->Resolve());
   std::string url = plan.server.base_url;
   if (is_grpc) {
-    MUSTER_ASSIGN(url, ResolveGrpcUrl(flags.grpc_address, plan.server, kDefaultDataDirectory));
+    MUSTER_ASSIGN(url, ResolveGrpcUrl(flags.grpc_address, plan.server));
   }
   auto target = ResolveHttpTarget(url);
   if (!target) return Fails(ExitCode::kUsage, target.error().message);

@@ -48,7 +48,7 @@ struct BenchPlan {
 };
 
 // kUsage when they do not go together. Reads the client's files, looks the server's host up, and raises this process's
-// limit of open files; talks to nobody.
+// limit of open files; talks to nobody but, for gRPC without an address, to the server: where does it answer that?
 Outcome<BenchPlan> PlanBench(const BenchFlags& flags);
 
 }  // namespace muster

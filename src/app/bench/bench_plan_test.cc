@@ -46,6 +46,14 @@ TEST_F(BenchPlanTest, DefaultsAreThoseOfTheHelp) {
   EXPECT_LT(plan->facts.seed, kBenchSeedEnd);
 }
 
+TEST_F(BenchPlanTest, GrpcGoesWhereItIsTold) {
+  flags_.protocol = "grpc";
+  flags_.grpc_address = "127.0.0.1:9";
+  const auto plan = PlanBench(flags_);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->facts.target, "http://127.0.0.1:9") << "and nobody was asked";
+}
+
 TEST_F(BenchPlanTest, ASeedIsKept) {
   flags_.seed = 7;
   EXPECT_EQ(PlanBench(flags_).value().run.calls.seed, 7U);

@@ -68,19 +68,22 @@ std::string RenderBenchTable(const Terminal& terminal, const BenchFacts& facts, 
   const Measurement& measurement = result.measurement;
   std::string measured = fmt::format("{:.1f} s", result.measured_seconds);
   if (result.is_interrupted) measured += ", interrupted";
-  std::string out = RenderFields(
-      terminal, {{"target", facts.target},
-                 {"load", Load(facts) + fmt::format(", {} connections, {} deep, {} threads", facts.connections,
-                                                    facts.pipeline, facts.threads)},
-                 {"mix", facts.mix.Text()},
-                 {"keys", Keys(facts)},
-                 {"measured", measured},
-                 {"throughput", WithThousands(static_cast<std::uint64_t>(Throughput(result))) + " succeeded/s"},
-                 {"limit", std::string(LimitName(result.verdict.limit)) +
-                               (result.verdict.reason.empty() ? "" : ": " + result.verdict.reason)},
-                 {"generator", fmt::format("own lag p99 {} ms, max {} ms; busiest thread {:.0f} %",
-                                           Ms(measurement.own_lag.Percentile(99)), Ms(measurement.own_lag.max()),
-                                           measurement.busiest * 100)}});
+  std::vector<std::pair<std::string, std::string>> fields = {
+      {"target", facts.target},
+      {"load", Load(facts) + fmt::format(", {} connections, {} deep, {} threads", facts.connections, facts.pipeline,
+                                         facts.threads)},
+      {"mix", facts.mix.Text()},
+      {"keys", Keys(facts)},
+      {"measured", measured},
+      {"throughput", WithThousands(static_cast<std::uint64_t>(Throughput(result))) + " succeeded/s"},
+      {"limit", std::string(LimitName(result.verdict.limit)) +
+                    (result.verdict.reason.empty() ? "" : ": " + result.verdict.reason)},
+      {"generator",
+       fmt::format("own lag p99 {} ms, max {} ms; busiest thread {:.0f} %", Ms(measurement.own_lag.Percentile(99)),
+                   Ms(measurement.own_lag.max()), measurement.busiest * 100)}};
+  const auto behind_limit = fields.end() - 1;
+  if (!result.stalls.empty()) fields.insert(behind_limit, {"stalls", DescribeStalls(result.stalls)});
+  std::string out = RenderFields(terminal, fields);
   using Align = Table::Align;
   Table table({{"ms from due"},
                {"succeeded", Align::kRight},
@@ -93,7 +96,8 @@ std::string RenderBenchTable(const Terminal& terminal, const BenchFacts& facts, 
                {"max", Align::kRight}});
   for (const LoadVerb verb : kAllVerbs) {
     const Measurement::OfVerb& of = measurement.of(verb);
-    if (facts.mix.Has(verb)) AddTimes(table, std::string(VerbName(verb)), of.succeeded, of.failed, of.latency);
+    if (IsShown(verb, facts, measurement))
+      AddTimes(table, std::string(VerbName(verb)), of.succeeded, of.failed, of.latency);
   }
   AddTimes(table, "all", measurement.succeeded(), measurement.failed(), measurement.Latency());
   AddTimes(table, "all, from sent", measurement.succeeded(), measurement.failed(), measurement.Service());

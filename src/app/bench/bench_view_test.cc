@@ -43,6 +43,9 @@ TEST(BenchViewTest, TheTableHasWhatWasAskedForAndWhatWasFound) {
         "get", "1,800", "2.000", "all, from sent", "503 OVERLOADED"})
     EXPECT_THAT(table, HasSubstr(part));
   EXPECT_THAT(table, Not(HasSubstr("resolve")));
+  EXPECT_THAT(table, Not(HasSubstr("stalls")));
+  result.stalls.push_back({.from = milliseconds(14'300), .length = milliseconds(1'020)});
+  EXPECT_THAT(RenderBenchTable({}, facts, result), HasSubstr("no answer for 1.02 s from 14.3 s on"));
 }
 
 }  // namespace

@@ -27,9 +27,10 @@ Outcome<Population> Usable(Population population, const PopulationWish& wish, co
     return Fails(ExitCode::kNotFound, where + " has no active members to ask for; register or import some first");
   }
   if (wish.with_identities && population.identities.size() == 0) {
-    return Fails(ExitCode::kNotFound, where +
-                                          " has no identities in clear, which resolve needs; leave resolve out of "
-                                          "--mix, or bind some");
+    return Fails(ExitCode::kNotFound,
+                 where +
+                     " has no identities in clear, which resolve and batchResolve need; leave them "
+                     "out of --mix, or bind some");
   }
   return population;
 }

@@ -20,7 +20,6 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kSmallFileBytesMax = 64 << 10;
-constexpr int kGrpcPortDefault = 7401;
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing in the process sets the environment
@@ -115,6 +114,31 @@ std::string ReachableHere(const std::string& url) {
   return Reachable(url, HostOfUrl(url) == "[::]" ? "[::1]" : "127.0.0.1");
 }
 
+// An address of itself that a server tells; empty when it tells none.
+Outcome<std::string> AskAddress(const HttpClientOptions& server, std::string_view field) {
+  HttpClient client(server);
+  MUSTER_ASSIGN(const HttpReply reply, client.Send({.path = "/v1/server"}));
+  if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  std::string_view address;
+  if (parser.parse(simdjson::padded_string(reply.body)).get(root) != simdjson::SUCCESS ||
+      root[field].get(address) != simdjson::SUCCESS) {
+    return "";
+  }
+  return std::string(address);
+}
+
+// Another address of `server`, as a URL from where that is reached.
+std::string ReachableLike(const HttpClientOptions& server, const std::string& address) {
+  const std::string url = NormaliseServerUrl(address);
+  return IsOfThisMachine(server.base_url) ? ReachableHere(url) : Reachable(url, HostOfUrl(server.base_url));
+}
+
+bool IsOutOfReach(const HttpClientOptions& server, const std::string& url) {
+  return IsLoopback(url) && !IsOfThisMachine(server.base_url);
+}
+
 }  // namespace
 
 Environment ReadEnvironment() { return {.server = Variable("MUSTER_SERVER"), .key_file = Variable("MUSTER_KEY_FILE")}; }
@@ -123,18 +147,6 @@ std::string NormaliseServerUrl(const std::string& text) {
   std::string url = text.find("://") == std::string::npos ? "http://" + text : text;
   while (url.ends_with('/')) url.pop_back();
   return url;
-}
-
-Outcome<std::string> ResolveGrpcUrl(const std::string& given, const HttpClientOptions& server,
-                                    const std::string& data_directory) {
-  if (!given.empty()) return NormaliseServerUrl(given);
-  const std::string endpoints = data_directory + "/endpoints.json";
-  const auto here = ServerOfEndpoints(endpoints, "http");
-  if (here && ReachableHere(NormaliseServerUrl(*here)) == server.base_url) {
-    MUSTER_ASSIGN(const std::string address, ServerOfEndpoints(endpoints, "grpc"));
-    return ReachableHere(NormaliseServerUrl(address));
-  }
-  return "http://" + HostOfUrl(server.base_url) + ":" + std::to_string(kGrpcPortDefault);
 }
 
 Outcome<HttpClientOptions> ResolveTarget(const TargetChoice& choice, const Environment& environment,
@@ -163,26 +175,34 @@ Outcome<HttpClientOptions> ResolveTarget(const TargetChoice& choice, const Envir
 }
 
 Outcome<HttpClientOptions> ResolveAdminTarget(const HttpClientOptions& server) {
-  HttpClient client(server);
-  MUSTER_ASSIGN(const HttpReply reply, client.Send({.path = "/v1/server"}));
-  if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
-  simdjson::dom::parser parser;
-  simdjson::dom::element root;
-  std::string_view address;
-  if (parser.parse(simdjson::padded_string(reply.body)).get(root) != simdjson::SUCCESS ||
-      root["adminAddress"].get(address) != simdjson::SUCCESS || address.empty()) {
+  MUSTER_ASSIGN(const std::string address, AskAddress(server, "adminAddress"));
+  if (address.empty()) {
     return Fails(ExitCode::kUnavailable,
                  server.base_url + " does not say where its admin port is; is it a muster server?");
   }
   HttpClientOptions admin = server;
-  const bool is_local = IsOfThisMachine(server.base_url);
-  const std::string url = NormaliseServerUrl(std::string(address));
-  admin.base_url = is_local ? ReachableHere(url) : Reachable(url, HostOfUrl(server.base_url));
-  if (IsLoopback(admin.base_url) && !is_local) {
+  admin.base_url = ReachableLike(server, address);
+  if (IsOutOfReach(server, admin.base_url)) {
     return Fails(ExitCode::kUnavailable, "the admin port of " + server.base_url + " is open on its own machine only (" +
-                                             std::string(address) + "); run this command there");
+                                             address + "); run this command there");
   }
   return admin;
+}
+
+Outcome<std::string> ResolveGrpcUrl(const std::string& given, const HttpClientOptions& server) {
+  if (!given.empty()) return NormaliseServerUrl(given);
+  MUSTER_ASSIGN(const std::string address, AskAddress(server, "grpcAddress"));
+  if (address.empty()) {
+    return Fails(ExitCode::kUnavailable,
+                 server.base_url + " does not say where it answers gRPC; name the place with --grpc HOST:PORT");
+  }
+  const std::string url = ReachableLike(server, address);
+  if (IsOutOfReach(server, url)) {
+    return Fails(ExitCode::kUnavailable, server.base_url + " answers gRPC on its own machine only (" + address +
+                                             "); run this command there, start the server with --grpc 0.0.0.0:PORT, "
+                                             "or name a proxy with --grpc HOST:PORT");
+  }
+  return url;
 }
 
 }  // namespace muster

@@ -35,10 +35,9 @@ Outcome<HttpClientOptions> ResolveTarget(const TargetChoice& choice, const Envir
 // is reached where the server is.
 Outcome<HttpClientOptions> ResolveAdminTarget(const HttpClientOptions& server);
 
-// Where the same server answers gRPC, as "http://host:port": `given` by the user; else, when the server is the one of
-// endpoints.json, what stands there; else the default port of the server's host.
-Outcome<std::string> ResolveGrpcUrl(const std::string& given, const HttpClientOptions& server,
-                                    const std::string& data_directory);
+// Where the same server answers gRPC, as "http://host:port": `given` by the user, else as the server says when it is
+// asked.
+Outcome<std::string> ResolveGrpcUrl(const std::string& given, const HttpClientOptions& server);
 
 // "http://host:port" of what users write: "host:port", "http://host:port/".
 std::string NormaliseServerUrl(const std::string& text);

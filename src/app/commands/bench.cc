@@ -34,13 +34,21 @@ constexpr mode_t kPlotMode = 0644;
 Outcome<Population> FindPopulation(const BenchFlags& flags, BenchPlan& plan) {
   const SystemClock clock;
   Progress progress("learning whom to ask for", "members", clock);
-  const PopulationWish wish{.members = flags.sample,
-                            .with_identities = plan.facts.mix.Has(LoadVerb::kResolve),
-                            .progressed = [&](std::uint64_t members) { progress.Report(members, 0); }};
+  const PopulationWish wish{
+      .members = flags.sample,
+      .with_identities = plan.facts.mix.Has(LoadVerb::kResolve) || plan.facts.mix.Has(LoadVerb::kBatchResolve),
+      .progressed = [&](std::uint64_t members) { progress.Report(members, 0); }};
   auto population =
       flags.population_file.empty() ? LearnPopulation(plan.server, wish) : ReadPopulation(flags.population_file, wish);
   progress.Finish();
   if (!population) return population;
+  const bool merges = plan.facts.mix.Has(LoadVerb::kMerge) || plan.facts.mix.Has(LoadVerb::kUnmerge);
+  const std::size_t needed = CallMaker::MergeableMembersMin(plan.facts.threads);
+  if (merges && population->members.size() < needed) {
+    return Fails(ExitCode::kNotFound, "merge and unmerge need " + std::to_string(needed) +
+                                          " active members, four for each thread; register or import some, or leave "
+                                          "them out of --mix");
+  }
   plan.facts.members = population->members.size();
   plan.facts.identities = population->identities.size();
   plan.facts.is_sample = population->is_sample;
@@ -135,12 +143,13 @@ void AddLoadFlags(CLI::App& command, BenchFlags& flags) {
   command.add_option("--warmup", flags.warm_up, "How long to send before that, without measuring [5s]")
       ->type_name("TIME");
   command
-      .add_option("--mix", flags.mix, "How often get, resolve, update, batchGet, register [get=80,resolve=15,update=5]")
+      .add_option(
+          "--mix", flags.mix,
+          "How often get, resolve, update, batchGet, register, batchResolve, search, bind, unbind, merge, unmerge "
+          "[get=80,resolve=15,update=5]")
       ->type_name("MIX");
   command.add_option("--protocol", flags.protocol, "What to speak [http]")->check(CLI::IsMember({"http", "grpc"}));
-  command
-      .add_option("--grpc", flags.grpc_address,
-                  "Where the server answers gRPC, host:port [as endpoints.json says, or port 7401 of the server]")
+  command.add_option("--grpc", flags.grpc_address, "Where the server answers gRPC, host:port [as the server says]")
       ->type_name("ADDRESS");
   command.add_option("--connections", flags.connections, "Connections of all threads [64, over gRPC 4]")
       ->check(CLI::Range(1U, kBenchConnectionsMax))
@@ -154,7 +163,7 @@ void AddLoadFlags(CLI::App& command, BenchFlags& flags) {
   command.add_option("--threads", flags.threads, "Threads that generate [1]")
       ->check(CLI::Range(1U, 64U))
       ->type_name("N");
-  command.add_option("--batch", flags.batch, "Members of a batchGet [100]")
+  command.add_option("--batch", flags.batch, "Members of a batchGet, identities of a batchResolve [100]")
       ->check(CLI::Range(std::size_t{1}, CallMaker::kBatchMax))
       ->type_name("N");
 }
@@ -191,7 +200,10 @@ void AddBenchCommand(CLI::App& root, CommandContext& context) {
   flags->client = AddClientFlags(*command, "10s");
   command->footer(
       "Updates write: they set the city of members to one of a few. register adds members, with an account on the\n"
-      "platform bench, that stay. Do not run either against data that somebody needs.\n"
+      "platform bench, that stay. bind and unbind put such accounts on members and take them back; merge and unmerge\n"
+      "join pairs of members and part them; what is joined or bound at the end stays so. Do not run these against "
+      "data\n"
+      "that somebody needs. No verb is expected to fail: what does is counted by name.\n"
       "With --rps a request is due at its time whether or not the server keeps up, and its latency counts from there:\n"
       "a server that stands still for a second is seen by every request of that second. \"from sent\" is what a\n"
       "generator that waits for the server would have called latency.\n"

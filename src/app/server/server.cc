@@ -40,6 +40,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
                               .center = "",
                               .epoch = epoch,
                               .admin_address = admin_address_,
+                              .grpc_address = grpc_address_,
                               .installation = directory_.installation()};
           },
   };
@@ -67,6 +68,10 @@ Result<void> Server::Listen(const ServerOptions& options) {
   };
   MUSTER_ASSIGN(grpc_,
                 GrpcServer::Start(options.grpc, make_grpc_api, directory_.clock(), logger_, directory_.metrics()));
+  {
+    std::lock_guard lock(info_mutex_);
+    grpc_address_ = grpc_->address();
+  }
   const HttpServer::HandlerFactory make_member_api = [this,
                                                       api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
     MUSTER_ASSIGN(auto tree, directory_.routes().Grow(loop));

@@ -46,6 +46,7 @@ class Server {
   KeysUnderWay keys_under_way_;
   std::mutex info_mutex_;
   std::string admin_address_;  // guarded by info_mutex_
+  std::string grpc_address_;   // guarded by info_mutex_
   // The admin port shows the route trees, which live in the handlers of the others: it goes first.
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<GrpcServer> grpc_;

@@ -24,6 +24,8 @@ class SimulatedTransport final : public LoadTransport {
     std::function<Fate(std::uint64_t n, BenchTime sent)> fate;
     BenchTime send_cost{0};  // how long the generator takes to send one
     std::function<bool(BenchTime now)> is_down = [](BenchTime) { return false; };
+    // When the generator runs again that is not running at `now`.
+    std::function<BenchTime(BenchTime now)> runs_again = [](BenchTime now) { return now; };
     std::function<bool(BenchTime now)> is_opening = [](BenchTime) { return false; };  // its connections
   };
   explicit SimulatedTransport(Options options) : options_(std::move(options)) {}
@@ -41,6 +43,7 @@ class SimulatedTransport final : public LoadTransport {
     now_ += options_.send_cost;
   }
   void Poll(BenchTime until, LoadAnswerSink& sink) override {
+    now_ = options_.runs_again(now_);
     until = std::max(until, now_);
     if (under_way_.empty() || under_way_.top().fate.at > until) {
       now_ = std::max(now_, until);
