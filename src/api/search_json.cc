@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "api/member_fields.h"
+#include "domain/json_text.h"
 #include "domain/member_rules.h"
 
 namespace muster {
@@ -51,6 +54,27 @@ SearchFields32 BitsOf(int member_field) {
     default:
       return 0;
   }
+}
+
+// The members of `json`, a document, as far as `fields` may be among them: they stand in the order of kMemberFields,
+// and what a filter looks at stands before all that is long.
+std::string_view PrefixWith(std::string_view json, SearchFields32 fields) {
+  std::size_t at = 0;
+  int index = 0;
+  while (at < json.size() && json[at] != '}') {
+    const std::string_view rest = json.substr(at + 1);  // without '{' or ','
+    const std::size_t colon = rest.find(':');
+    if (colon == std::string_view::npos || colon < 2) return json;
+    const std::string_view name = rest.substr(1, colon - 2);
+    while (index <= kMergedIntoField && name != kMemberFields[static_cast<std::size_t>(index)]) {
+      fields &= ~BitsOf(index);
+      ++index;
+    }
+    if (index > kMergedIntoField) return json;
+    if (fields == 0) return json.substr(0, at);
+    at += 1 + colon + 1 + json_text::ValueLength(rest.substr(colon + 1));
+  }
+  return json.substr(0, at);
 }
 
 void ReadIdentities(JsonValue value, JsonFaults& faults, Member& member) {
@@ -102,7 +126,11 @@ SearchFields32 FieldsOf(const Filter& filter) {
 }
 
 Result<SearchDocument> ReadSearchDocument(JsonReader& reader, std::string_view json, SearchFields32 fields) {
-  MUSTER_ASSIGN(const JsonValue value, reader.Parse(json));
+  const std::string_view prefix = PrefixWith(json, fields);
+  std::string text;
+  text.reserve(prefix.size() + 1 + JsonReader::kPaddingBytes);
+  text.append(prefix.empty() ? "{" : prefix).push_back('}');
+  MUSTER_ASSIGN(const JsonValue value, reader.ParseInPlace(text));
   JsonFaults faults;
   JsonObject object(value, kRoot, kMemberFields, faults);
   Member member;

@@ -30,7 +30,8 @@ Result<SearchBody> ReadSearchBody(JsonReader& reader, std::string_view json);
 using SearchFields32 = std::uint32_t;
 SearchFields32 FieldsOf(const Filter& filter);
 
-// Of a member's JSON, as it is answered, those fields. About 1 µs. INTERNAL: it is none.
+// Of a member's JSON, as it is answered, those fields. A third of a microsecond when they stand before what is long.
+// INTERNAL: it is none, as far as it was read.
 Result<SearchDocument> ReadSearchDocument(JsonReader& reader, std::string_view json, SearchFields32 fields);
 
 }  // namespace muster

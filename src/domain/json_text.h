@@ -24,6 +24,10 @@ char* WriteTime(char* out, Timestamp time);
 inline constexpr std::size_t kEscapedBytesPerByteMax = 6;
 char* WriteEscaped(char* out, std::string_view text);
 
+// How long the value is that `text` begins with, which must be JSON without spaces, as the writers here make it; of
+// other text some length up to its own.
+std::size_t ValueLength(std::string_view text);
+
 // The length of the longest prefix of `text` that needs no escape.
 std::size_t PlainPrefix(std::string_view text);
 

@@ -73,7 +73,7 @@ def reads(bench: Bench, data: pathlib.Path):
         sample = server.get(f"/v1/members/{bench.member_count // 2}")
         fill_near_cache(bench, server)
         with Nginx(bench.work / "nginx", sample, core=SERVER_CORE) as nginx:
-            for name, depth, floor in (("http_hit", 1, 0.85), ("http_hit_pipelined", 16, 2.0)):
+            for name, depth, floor in (("http_hit", 1, 1.0), ("http_hit_pipelined", 16, 3.0)):
                 flags = {"connections": 64, "pipeline": depth}
                 ratio, detail = bench.pairs(
                     lambda: bench.checked_rate(bench.load(server.port, mode="get", members=bench.member_count,
