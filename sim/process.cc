@@ -28,8 +28,10 @@ void Process::Start() {
   const auto first_sequence = static_cast<std::uint16_t>(stage_.around.random.Below(4096));
   ids_ = std::make_unique<IdAllocator>(clock_, number_, first_sequence);
   shards_ = std::make_unique<SimShardStore>(stage_.around, name_, [this] { Die(); });
-  writer_ = MakeBindingWriter(
-      {.shards = shards_.get(), .catalog = &stage_.catalog, .ids = ids_.get(), .clock = &clock_, .timer = &timer_});
+  const BindingDependencies binding{
+      .shards = shards_.get(), .catalog = &stage_.catalog, .ids = ids_.get(), .clock = &clock_, .timer = &timer_};
+  writer_ = MakeBindingWriter(binding);
+  merger_ = MakeBindingMerger(binding);
   sweep_after_ = {};
   for (const auto& client : clients_) client->GoOn();
   SweepLater();
@@ -39,6 +41,7 @@ void Process::Start() {
 void Process::Die() {
   sweep_.reset();
   for (const auto& client : clients_) client->CutOff();
+  merger_.reset();
   writer_.reset();
   shards_.reset();
   ids_.reset();

@@ -38,6 +38,7 @@ struct Fixture {
         [this](EventLoop& loop) -> Result<std::unique_ptr<GrpcHandler>> {
           return MakeGrpcApi(loop, std::make_unique<testing::FakeReader>(),
                              {.writer = &writer,
+                              .merger = &writer,
                               .archive = &archive,
                               .callers = &callers,
                               .catalog = &catalog,

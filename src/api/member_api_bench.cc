@@ -87,6 +87,7 @@ struct Bench {
     CompleteTimes(member, clock.Now());
     handler = MakeMemberApi(loop, std::make_unique<OneMember>(MakeMemberDocument(member)),
                             {.writer = &writer,
+                             .merger = &writer,
                              .archive = &archive,
                              .callers = callers.get(),
                              .catalog = &catalog,

@@ -115,8 +115,8 @@ class BindingWorld {
         shards(memory),
         ids(clock, 1, 0),
         catalog(IdentityCatalog::Default()),
-        writer(MakeBindingWriter(
-            {.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer})) {}
+        writer(MakeBindingWriter(Dependencies())),
+        merger(MakeBindingMerger(Dependencies())) {}
 
   // Runs a task that needs nobody else. Empty: the process crashed on the way.
   template <typename T>
@@ -236,6 +236,12 @@ class BindingWorld {
   IdAllocator ids;
   const IdentityCatalog catalog;
   const std::unique_ptr<MemberWriter> writer;
+  const std::unique_ptr<MemberMerger> merger;
+
+ private:
+  BindingDependencies Dependencies() {
+    return {.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer};
+  }
 };
 
 template <typename T>

@@ -62,6 +62,11 @@ Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const Wr
   return std::move(kept->member);
 }
 
+Member Replay(Member answer, const WriteContext& context) {
+  if (context.idempotency->replayed != nullptr) *context.idempotency->replayed = true;
+  return answer;
+}
+
 bool IsRefusal(const Error& error) {
   switch (error.reason) {
     case Reason::kInternal:

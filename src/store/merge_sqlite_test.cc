@@ -101,13 +101,16 @@ class MergeFilesTest : public ::testing::TestWithParam<std::size_t> {
     MUSTER_CHECK(harness_.Open().has_value());
     shards_ = std::make_unique<EndingShardStore>(harness_.store->shards());
     reader_ = *harness_.store->MakeReader(loop_);
-    writer_ = MakeBindingWriter({.shards = shards_.get(),
-                                 .catalog = &harness_.catalog,
-                                 .ids = &ids_,
-                                 .clock = &harness_.system_clock,
-                                 .timer = &timer_});
+    const BindingDependencies binding{.shards = shards_.get(),
+                                      .catalog = &harness_.catalog,
+                                      .ids = &ids_,
+                                      .clock = &harness_.system_clock,
+                                      .timer = &timer_};
+    writer_ = MakeBindingWriter(binding);
+    merger_ = MakeBindingMerger(binding);
   }
   void Close() {
+    merger_.reset();
     writer_.reset();
     reader_.reset();
     if (harness_.store) harness_.store->Close();
@@ -133,7 +136,7 @@ class MergeFilesTest : public ::testing::TestWithParam<std::size_t> {
     return *std::move(made);
   }
   Result<Member> Merge() {
-    return Wait(writer_->Merge(survivor_.id, source_.id, false, {.caller = "test", .request_id = "request"}));
+    return Wait(merger_->Merge(survivor_.id, source_.id, false, {.caller = "test", .request_id = "request"}));
   }
 
   // Reads through the cache, as the near cache does.
@@ -192,6 +195,7 @@ class MergeFilesTest : public ::testing::TestWithParam<std::size_t> {
   std::unique_ptr<EndingShardStore> shards_;
   std::unique_ptr<MemberReader> reader_;
   std::unique_ptr<MemberWriter> writer_;
+  std::unique_ptr<MemberMerger> merger_;
   Member source_;
   Member survivor_;
 };
@@ -231,9 +235,9 @@ TEST_P(MergeRacesTest, CrossingMergesEnd) {
   constexpr int kRounds = 8;
   const auto merge_back_and_forth = [this](MemberId one, MemberId other) {
     for (int round = 0; round < kRounds; ++round) {
-      const Result<Member> merged = Wait(writer_->Merge(one, other, false, {.caller = "a", .request_id = "request"}));
+      const Result<Member> merged = Wait(merger_->Merge(one, other, false, {.caller = "a", .request_id = "request"}));
       if (!merged) continue;
-      (void)Wait(writer_->Unmerge(one, other, false, {.caller = "a", .request_id = "request"}));
+      (void)Wait(merger_->Unmerge(one, other, false, {.caller = "a", .request_id = "request"}));
     }
   };
   std::thread first(merge_back_and_forth, survivor_.id, source_.id);

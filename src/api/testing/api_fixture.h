@@ -52,6 +52,7 @@ class ApiTest : public ::testing::Test {
 
   ApiDependencies Dependencies() {
     return {.writer = &writer_,
+            .merger = &writer_,
             .archive = &archive_,
             .callers = &callers_,
             .catalog = &catalog_,

@@ -19,6 +19,7 @@
 #include "domain/member_document.h"
 #include "domain/ports/import_ranges.h"
 #include "domain/ports/member_archive.h"
+#include "domain/ports/member_merger.h"
 #include "domain/ports/member_reader.h"
 #include "domain/ports/member_writer.h"
 #include "traffic/callers.h"
@@ -89,7 +90,7 @@ class FakeReader final : public MemberReader {
 };
 
 // Answers on a thread of its own, as a store does, what `answer` makes of each write.
-class FakeWriter final : public MemberWriter {
+class FakeWriter final : public MemberWriter, public MemberMerger {
  public:
   struct Asked {
     std::string verb;

@@ -99,11 +99,13 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   store_ = std::move(*store);
 
   MakeIds(logger);
-  writer_ = MakeBindingWriter({.shards = &store_->shards(),
-                               .catalog = catalog_.get(),
-                               .ids = ids_.get(),
-                               .clock = &clock_,
-                               .timer = timer_.get()});
+  const BindingDependencies binding{.shards = &store_->shards(),
+                                    .catalog = catalog_.get(),
+                                    .ids = ids_.get(),
+                                    .clock = &clock_,
+                                    .timer = timer_.get()};
+  writer_ = MakeBindingWriter(binding);
+  merger_ = MakeBindingMerger(binding);
 
   auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
   if (!topology) return Fails(topology.error());
@@ -149,6 +151,7 @@ MemberDirectory::~MemberDirectory() {
   if (search_) search_->Stop();
   search_.reset();
   routes_.reset();
+  merger_.reset();
   writer_.reset();
   timer_.reset();  // its thread may just have handed something to the store
   if (store_) store_->Close();
