@@ -67,18 +67,19 @@ void Process::SweepLater() {
 
 // One step, as the background sweeper makes it.
 Task<bool> Process::Sweep() {
-  const Result<SweepProgress> progress = co_await SweepLookups(*shards_, sweep_database_, sweep_after_, kSweepBatch);
+  const Result<SweepProgress> progress =
+      co_await SweepLookups(*shards_, *shards_, sweep_database_, sweep_after_, kSweepBatch);
   if (progress && progress->freed > 0) {
     stage_.around.trace([&] { return name_ + " sweeps " + std::to_string(progress->freed) + " lookup rows"; });
   }
-  const Result<MoveProgress> moves = co_await SweepMoves(*shards_, sweep_database_, MemberId(0), kSweepBatch);
+  const Result<MoveProgress> moves = co_await SweepMoves(*shards_, *shards_, sweep_database_, MemberId(0), kSweepBatch);
   if (moves && moves->settled > 0) {
     stage_.around.trace([&] { return name_ + " settles " + std::to_string(moves->settled) + " moves"; });
   }
   sweep_after_ = progress ? progress->next : IdentityKey{};
   if (sweep_after_ == IdentityKey{}) {
-    (void)co_await ForgetOutcomes(*shards_, sweep_database_);
-    (void)co_await ForgetAnswers(*shards_, sweep_database_, kAnswerRetention);
+    (void)co_await ForgetOutcomes(*shards_, shards_->Now(sweep_database_), sweep_database_);
+    (void)co_await ForgetAnswers(*shards_, shards_->Now(sweep_database_), sweep_database_, kAnswerRetention);
     sweep_database_ = (sweep_database_ + 1) % stage_.around.databases.shards().database_count();
   }
   SweepLater();

@@ -189,8 +189,8 @@ TEST_P(ImportRangesTest, OutcomesAreForgottenThoughTheirNumbersAreAheadOfTheCloc
   clock_.Advance(std::chrono::hours(1));
   for (const std::uint64_t expected : {1U, 0U}) {
     std::promise<Result<std::uint64_t>> forgotten;
-    shards.ForgetOperations(0, clock_.Now(),
-                            [&forgotten](Result<std::uint64_t> count) { forgotten.set_value(std::move(count)); });
+    harness_.store->shard_upkeep().ForgetOperations(
+        0, clock_.Now(), [&forgotten](Result<std::uint64_t> count) { forgotten.set_value(std::move(count)); });
     EXPECT_EQ(forgotten.get_future().get(), expected);
   }
 }

@@ -168,9 +168,9 @@ Timestamp MemoryShardStore::Now(std::uint32_t database) const {
   return databases_[database]->clock->Now();
 }
 
-Result<std::vector<ShardStore::LookupEntry>> MemoryShardStore::ScanLookups(std::uint32_t database,
-                                                                           const IdentityKey& after,
-                                                                           std::size_t limit) {
+Result<std::vector<ShardUpkeep::LookupEntry>> MemoryShardStore::ScanLookups(std::uint32_t database,
+                                                                            const IdentityKey& after,
+                                                                            std::size_t limit) {
   MUSTER_CHECK(database < database_count());
   const Database& source = *databases_[database];
   std::lock_guard lock(source.mutex);
@@ -192,13 +192,11 @@ Result<std::vector<MemberId>> MemoryShardStore::ScanMarked(std::uint32_t databas
   return ids;
 }
 
-void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before,
-                                        std::move_only_function<void(Result<std::uint64_t>)> done) {
+void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before, Forgotten done) {
   ForgetOperations(database, before, OperationId(INT64_MAX), std::move(done));
 }
 
-void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before, OperationId below,
-                                        std::move_only_function<void(Result<std::uint64_t>)> done) {
+void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before, OperationId below, Forgotten done) {
   MUSTER_CHECK(database < database_count());
   std::uint64_t forgotten = 0;
   {
@@ -211,8 +209,7 @@ void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before
   done(forgotten);
 }
 
-void MemoryShardStore::ForgetAnswers(std::uint32_t database, Timestamp before,
-                                     std::move_only_function<void(Result<std::uint64_t>)> done) {
+void MemoryShardStore::ForgetAnswers(std::uint32_t database, Timestamp before, Forgotten done) {
   MUSTER_CHECK(database < database_count());
   std::uint64_t forgotten = 0;
   {

@@ -55,21 +55,6 @@ class EndingShardStore final : public ShardStore {
     if (!Take()) return done(Fail(Reason::kWritesUnavailable, "the end"));
     inner_.Run(database, std::move(transaction), std::move(done));
   }
-  Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
-                                               std::size_t limit) override {
-    return inner_.ScanLookups(database, after, limit);
-  }
-  Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
-    return inner_.ScanMarked(database, after, limit);
-  }
-  void ForgetOperations(std::uint32_t database, Timestamp before,
-                        std::move_only_function<void(Result<std::uint64_t>)> done) override {
-    inner_.ForgetOperations(database, before, std::move(done));
-  }
-  void ForgetAnswers(std::uint32_t database, Timestamp before,
-                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
-    inner_.ForgetAnswers(database, before, std::move(done));
-  }
 
  private:
   bool Take() {
@@ -219,7 +204,7 @@ TEST_P(MergeFilesTest, WhatIsLeftReadsRightAndIsSettledAfterARestart) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_TRUE(IsMerged());
   for (std::uint32_t file = 0; file < kFiles; ++file) {
-    EXPECT_TRUE(Wait(SweepMoves(*shards_, file, MemberId(0), 10)));
+    EXPECT_TRUE(Wait(SweepMoves(*shards_, harness_.store->shard_upkeep(), file, MemberId(0), 10)));
   }
   EXPECT_TRUE(IsMerged());
   Close();

@@ -193,7 +193,8 @@ TEST_P(ForgettingTest, OldChangesExpireAndTheHistoryKeepsThem) {
 TEST_P(ForgettingTest, TheSweeperForgets) {
   for (std::int64_t id = 1; id <= 40; ++id) ASSERT_TRUE(Write(id, 1));
   MetricRegistry metrics;
-  Sweeper sweeper(shards(), {.period_ms = 1, .pause_ms = 1}, NullLogger(), metrics, &harness_.store->change_keeper());
+  Sweeper sweeper(shards(), harness_.store->shard_upkeep(), {.period_ms = 1, .pause_ms = 1}, NullLogger(), metrics,
+                  &harness_.store->change_keeper());
   sweeper.Start();
   const std::string wanted = "muster_store_sweeper_changes_forgotten_total " + std::to_string(40 - GetParam()) + "\n";
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);

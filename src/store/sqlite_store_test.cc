@@ -316,6 +316,7 @@ TEST_P(SqliteStoreTest, NoPersonalValueIsInAnyFile) {
 TEST_P(SqliteStoreTest, NoOutcomeIsForgottenThatItsOperationMayStillAskFor) {
   ASSERT_TRUE(harness_.Open());
   ShardStore& shards = harness_.store->shards();
+  ShardUpkeep& upkeep = harness_.store->shard_upkeep();
   ASSERT_TRUE(contract::RunAndWait(shards, 0, [](ShardTransaction& rows) -> Result<void> {
     for (const std::int64_t id : {5, 7, 9})
       MUSTER_TRY(rows.WriteOperation(OperationId(id), OperationOutcome::kAborted));
@@ -324,10 +325,10 @@ TEST_P(SqliteStoreTest, NoOutcomeIsForgottenThatItsOperationMayStillAskFor) {
   const Timestamp before = shards.Now(0) + std::chrono::hours(2);
   {
     const OperationsUnderWay::Entry under_way(shards.under_way(), OperationId(7));
-    EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 1U);
-    EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 0U);
+    EXPECT_EQ(contract::ForgetAndWait(upkeep, 0, before), 1U);
+    EXPECT_EQ(contract::ForgetAndWait(upkeep, 0, before), 0U);
   }
-  EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 2U);
+  EXPECT_EQ(contract::ForgetAndWait(upkeep, 0, before), 2U);
 }
 
 TEST(DirectoryLockTest, IsFreeAgainWhenItsHolderIsGone) {

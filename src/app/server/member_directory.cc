@@ -129,7 +129,8 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   }
   changes_ = std::make_unique<ChangeHub>(store_->change_feed(), options.changes, logger, metrics_);
   changes_->Start();
-  sweeper_ = std::make_unique<Sweeper>(store_->shards(), options.sweeper, logger, metrics_, &store_->change_keeper());
+  sweeper_ = std::make_unique<Sweeper>(store_->shards(), store_->shard_upkeep(), options.sweeper, logger, metrics_,
+                                       &store_->change_keeper());
   sweeper_->Start();
   return {};
 }
