@@ -152,7 +152,7 @@ TEST_F(BindingFaultTest, WhoIsAbortedEveryTimeGivesUp) {
       const auto row = FindLookup(key_.key);
       if (!row) return;
       EXPECT_TRUE(contract::RunAndWait(memory, memory.DatabaseOf(member.id), [&](ShardTransaction& rows) {
-        return rows.WriteOperation(row->operation_id, OperationOutcome::kAborted);
+        return rows.records().WriteOperation(row->operation_id, OperationOutcome::kAborted);
       }));
     });
   }

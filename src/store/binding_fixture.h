@@ -178,7 +178,7 @@ class BindingWorld {
   std::optional<OperationOutcome> FindOutcome(MemberId home, OperationId id) {
     std::optional<OperationOutcome> outcome;
     EXPECT_TRUE(contract::RunAndWait(memory, memory.DatabaseOf(home), [&](ShardTransaction& rows) -> Result<void> {
-      MUSTER_ASSIGN(outcome, rows.ReadOperation(id));
+      MUSTER_ASSIGN(outcome, rows.records().ReadOperation(id));
       return {};
     }));
     return outcome;

@@ -183,7 +183,7 @@ TEST_P(ImportRangesTest, OutcomesAreForgottenThoughTheirNumbersAreAheadOfTheCloc
   const OperationId ahead(IdAllocator::LowestAt(clock_.Now() + std::chrono::days(365)));
   std::promise<Result<void>> written;
   shards.Run(
-      0, [&](ShardTransaction& rows) { return rows.WriteOperation(ahead, OperationOutcome::kCommitted); },
+      0, [&](ShardTransaction& rows) { return rows.records().WriteOperation(ahead, OperationOutcome::kCommitted); },
       [&written](Result<void> result) { written.set_value(std::move(result)); });
   ASSERT_TRUE(written.get_future().get());
   clock_.Advance(std::chrono::hours(1));

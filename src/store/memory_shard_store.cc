@@ -22,7 +22,7 @@ struct MemoryShardStore::Database {
   std::vector<Change> stream;
 };
 
-class MemoryShardStore::MemoryTransaction final : public ShardTransaction {
+class MemoryShardStore::MemoryTransaction final : public ShardTransaction, public WriteRecords {
  public:
   MemoryTransaction(const MemoryShardStore& store, const Database& base, std::uint32_t index)
       : store_(store), base_(base), index_(index) {}
@@ -60,6 +60,8 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction {
     lookups_[key] = row;
     return {};
   }
+
+  WriteRecords& records() override { return *this; }
 
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override {
     if (auto written = operations_.find(id); written != operations_.end()) return written->second;

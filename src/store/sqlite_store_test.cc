@@ -319,7 +319,7 @@ TEST_P(SqliteStoreTest, NoOutcomeIsForgottenThatItsOperationMayStillAskFor) {
   ShardUpkeep& upkeep = harness_.store->shard_upkeep();
   ASSERT_TRUE(contract::RunAndWait(shards, 0, [](ShardTransaction& rows) -> Result<void> {
     for (const std::int64_t id : {5, 7, 9})
-      MUSTER_TRY(rows.WriteOperation(OperationId(id), OperationOutcome::kAborted));
+      MUSTER_TRY(rows.records().WriteOperation(OperationId(id), OperationOutcome::kAborted));
     return {};
   }));
   const Timestamp before = shards.Now(0) + std::chrono::hours(2);

@@ -14,10 +14,12 @@
 
 namespace muster {
 
-// What is committed with a write beside members, lookup rows and outcomes.
+// What a transaction keeps beside members and lookup rows: what became of operations, requests and merges.
 class WriteRecords {
  public:
   virtual ~WriteRecords() = default;
+  virtual Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) = 0;
+  virtual Result<void> WriteOperation(OperationId id, OperationOutcome outcome) = 0;
   virtual Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) = 0;
   // OVERLOADED when the database keeps as many as it may.
   virtual Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) = 0;
@@ -27,8 +29,10 @@ class WriteRecords {
 
 // One transaction in one database, with the rows of every shard that lives there. Serialisable against every other one.
 // Verbs fail with INTERNAL or WRITES_UNAVAILABLE when the engine does; the transaction is then rolled back.
-class ShardTransaction : public WriteRecords {
+class ShardTransaction {
  public:
+  virtual ~ShardTransaction() = default;
+
   virtual Result<std::optional<Member>> ReadMember(MemberId id) = 0;
   // Inserts or replaces the member, and adds `change` to its history and to the change stream in the same commit.
   virtual Result<void> WriteMember(const Member& member, const Change& change) = 0;
@@ -39,8 +43,8 @@ class ShardTransaction : public WriteRecords {
   // An empty `row` frees the identity.
   virtual Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) = 0;
 
-  virtual Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) = 0;
-  virtual Result<void> WriteOperation(OperationId id, OperationOutcome outcome) = 0;
+  // Of the same transaction, and gone with it.
+  virtual WriteRecords& records() = 0;
 };
 
 // The databases over which the 1,024 shards are spread. The binding protocol runs on this port alone: on SQLite files,

@@ -66,7 +66,7 @@ class ShardStoreContract : public ::testing::Test {
   std::optional<OperationOutcome> OutcomeNow(std::uint32_t database, OperationId id) {
     std::optional<OperationOutcome> outcome;
     EXPECT_TRUE(Run(database, [&](ShardTransaction& transaction) -> Result<void> {
-      MUSTER_ASSIGN(outcome, transaction.ReadOperation(id));
+      MUSTER_ASSIGN(outcome, transaction.records().ReadOperation(id));
       return {};
     }));
     return outcome;
@@ -116,10 +116,10 @@ TYPED_TEST_P(ShardStoreContract, ATransactionSeesItsOwnWritesAndTheNextOneSeesTh
   ASSERT_TRUE(this->Run(database, [&](ShardTransaction& transaction) -> Result<void> {
     MUSTER_TRY(transaction.WriteMember(member, contract::ChangeOf(member)));
     MUSTER_TRY(transaction.WriteLookup(key, row));
-    MUSTER_TRY(transaction.WriteOperation(OperationId(18), OperationOutcome::kCommitted));
+    MUSTER_TRY(transaction.records().WriteOperation(OperationId(18), OperationOutcome::kCommitted));
     MUSTER_ASSIGN(const auto own_member, transaction.ReadMember(member.id));
     MUSTER_ASSIGN(const auto own_row, transaction.ReadLookup(key));
-    MUSTER_ASSIGN(const auto own_outcome, transaction.ReadOperation(OperationId(18)));
+    MUSTER_ASSIGN(const auto own_outcome, transaction.records().ReadOperation(OperationId(18)));
     saw_all = own_member == member && own_row == row && own_outcome == OperationOutcome::kCommitted;
     return {};
   }));
@@ -165,7 +165,7 @@ TYPED_TEST_P(ShardStoreContract, AnErrorRollsBackEverythingAndComesThrough) {
     MUSTER_TRY(transaction.WriteMember(other, contract::ChangeOf(other, ChangeType::kRegistered)));
     MUSTER_TRY(transaction.WriteLookup(kept, std::nullopt));
     MUSTER_TRY(transaction.WriteLookup(fresh, LookupRow{fresh_id, OperationId(19)}));
-    MUSTER_TRY(transaction.WriteOperation(OperationId(19), OperationOutcome::kAborted));
+    MUSTER_TRY(transaction.records().WriteOperation(OperationId(19), OperationOutcome::kAborted));
     return Fail(contract::Refusal());
   });
   ASSERT_FALSE(refused);

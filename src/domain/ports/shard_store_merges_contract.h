@@ -43,12 +43,13 @@ TYPED_TEST_P(ShardStoreMergesContract, AMarkMakesNoVersionAndIsFoundByAScan) {
 TYPED_TEST_P(ShardStoreMergesContract, AMergeRecordIsKeptUntilItIsTakenBack) {
   const MemberId target = contract::MemberIn(this->shards(), 0, 0);
   const auto write = [&](MemberId source, const std::optional<MergeRecord>& record) {
-    ASSERT_TRUE(this->Run(0, [&](ShardTransaction& rows) { return rows.WriteMerge(target, source, record); }));
+    ASSERT_TRUE(
+        this->Run(0, [&](ShardTransaction& rows) { return rows.records().WriteMerge(target, source, record); }));
   };
   const auto now = [&](MemberId source) {
     std::optional<MergeRecord> record;
     EXPECT_TRUE(this->Run(0, [&](ShardTransaction& rows) -> Result<void> {
-      MUSTER_ASSIGN(record, rows.ReadMerge(target, source));
+      MUSTER_ASSIGN(record, rows.records().ReadMerge(target, source));
       return {};
     }));
     return record;

@@ -17,12 +17,12 @@ class ShardUpkeepContract : public ShardStoreContract<Factory> {
  protected:
   Result<void> Keep(const KeptAnswer& answer, const RequestHash& key) {
     return this->Run(this->shards().DatabaseOf(answer.member.id),
-                     [&](ShardTransaction& transaction) { return transaction.WriteAnswer(key, answer); });
+                     [&](ShardTransaction& transaction) { return transaction.records().WriteAnswer(key, answer); });
   }
   bool IsKept(std::uint32_t database, const RequestHash& key) {
     bool kept = false;
     EXPECT_TRUE(this->Run(database, [&](ShardTransaction& transaction) -> Result<void> {
-      MUSTER_ASSIGN(const auto answer, transaction.ReadAnswer(key));
+      MUSTER_ASSIGN(const auto answer, transaction.records().ReadAnswer(key));
       kept = answer.has_value();
       return {};
     }));
@@ -72,7 +72,7 @@ TYPED_TEST_P(ShardUpkeepContract, OnlyOutcomesRecordedBeforeAreForgotten) {
   const std::uint32_t database = this->last_database();
   const auto record = [&](std::int64_t id) {
     return this->Run(database, [&](ShardTransaction& transaction) {
-      return transaction.WriteOperation(OperationId(id), OperationOutcome::kAborted);
+      return transaction.records().WriteOperation(OperationId(id), OperationOutcome::kAborted);
     });
   };
   ASSERT_TRUE(record(1));
