@@ -20,7 +20,6 @@ class ShardUpkeep {
     IdentityKey key;
     LookupRow row;
   };
-  // Called once, on any thread.
   using Forgotten = std::move_only_function<void(Result<std::uint64_t>)>;
 
   virtual ~ShardUpkeep() = default;
