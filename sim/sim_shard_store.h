@@ -16,7 +16,7 @@ namespace muster::sim {
 
 // The store as one process reaches it, during one life of that process: requests and answers take a random time and
 // overtake each other, are refused or lost; the process sleeps, or dies, around any of them. What a dead process waits
-// for never comes.
+// for never comes. What it reaches is the memory twin, which runs the contract (domain/ports/shard_store_contract.h).
 class SimShardStore final : public ShardStore, public ShardUpkeep {
  public:
   struct Surroundings {

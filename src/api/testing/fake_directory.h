@@ -213,6 +213,17 @@ class FakeWriter final : public MemberWriter, public MemberMerger {
 
 class FakeArchive final : public MemberArchive {
  public:
+  // A version of a member, with its change.
+  void Put(const Member& member, const Change& change) {
+    changes.push_back(change);
+    const auto place = std::ranges::lower_bound(members, member.id, {}, &Member::id);
+    if (place != members.end() && place->id == member.id) {
+      *place = member;
+    } else {
+      members.insert(place, member);
+    }
+  }
+
   Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override {
     if (failure) return std::unexpected(*failure);
     std::vector<Change> page;
@@ -229,7 +240,6 @@ class FakeArchive final : public MemberArchive {
     }
     return page;
   }
-
   Result<std::vector<Member>> ReadMembers(std::span<const MemberId> ids) override {
     if (failure) return std::unexpected(*failure);
     std::vector<Member> found;

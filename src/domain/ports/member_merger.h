@@ -9,7 +9,8 @@
 namespace muster {
 
 // Changes two members at once. Thread-safe. Each verb is a protocol of one or more transactions (store/merge.h); its
-// answer means durable, and its errors are those of MemberWriter.
+// answer means durable, and its errors are those of MemberWriter. There is one implementation, whose tests are its
+// suite (store/merge_test.cc).
 class MemberMerger {
  public:
   virtual ~MemberMerger() = default;

@@ -26,7 +26,8 @@ struct ImportedMember {
 };
 
 // Changes members. Thread-safe. Each verb is a protocol of one or more transactions (store/binding.h) and answers the
-// member as committed; the answer means durable. Identities arrive normalised, with their keys.
+// member as committed; the answer means durable. Identities arrive normalised, with their keys. There is one
+// implementation, whose tests are its suite (store/binding_test.cc).
 //
 // Errors of all: MEMBER_NOT_FOUND, STATE_CONFLICT, VERSION_MISMATCH, INVALID_ARGUMENT, OVERLOADED, WRITES_UNAVAILABLE
 // (nothing was written), OUTCOME_UNKNOWN (it may have been), DEADLINE_EXCEEDED (nothing was written).
