@@ -24,7 +24,8 @@
 #include "domain/ports/member_writer.h"
 #include "traffic/callers.h"
 
-// The ports that HTTP handlers call, recording what they were asked.
+// The ports that handlers call. A fake is a port in memory and keeps its contract (fakes_test.cc); a stub answers what
+// the test tells it to, whatever it is asked, and records that.
 namespace muster::testing {
 
 // Gives ranges at once.
@@ -47,7 +48,8 @@ class FakeImportRanges final : public ImportRanges {
   std::optional<Error> failure;
 };
 
-class FakeReader final : public MemberReader {
+// Answers at once, or from a loop, whatever the conditions of the call.
+class StubReader final : public MemberReader {
  public:
   struct Asked {
     MemberId id;
@@ -90,7 +92,7 @@ class FakeReader final : public MemberReader {
 };
 
 // Answers on a thread of its own, as a store does, what `answer` makes of each write.
-class FakeWriter final : public MemberWriter, public MemberMerger {
+class StubWriter final : public MemberWriter, public MemberMerger {
  public:
   struct Asked {
     std::string verb;
@@ -104,8 +106,8 @@ class FakeWriter final : public MemberWriter, public MemberMerger {
     bool dry_run = false;
   };
 
-  FakeWriter() : thread_([this] { Work(); }) {}
-  ~FakeWriter() override {
+  StubWriter() : thread_([this] { Work(); }) {}
+  ~StubWriter() override {
     {
       std::lock_guard lock(mutex_);
       stopping_ = true;
