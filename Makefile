@@ -48,7 +48,7 @@ bench: ## the figures of docs/figures.md: a table, and JSON in build/bench/
 	@tools/cmake-build release all
 	@/usr/bin/python3 tests/figures/run.py --build build/release --out build/bench
 
-lint: ## formatting, import directions, the contract, clang-tidy, generated pages
+lint: ## formatting, import directions, ports, the contract, clang-tidy, generated pages
 	@tools/install-packages build test lint
 	@tools/cmake-build release muster
 	@tests/lint/run build/release

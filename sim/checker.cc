@@ -263,7 +263,7 @@ void Checker::CheckEnd(MemoryShardStore& shards) {
 
   for (std::uint32_t database = 0; database < shards.database_count(); ++database) {
     const auto entries = shards.ScanLookups(database, {}, SIZE_MAX);
-    for (const ShardStore::LookupEntry& entry : *entries) {
+    for (const ShardUpkeep::LookupEntry& entry : *entries) {
       const auto holder = held.find(entry.key);
       if (holder == held.end()) {
         Fail(Name(entry.key) + ": its lookup row dangles at the end");

@@ -114,9 +114,9 @@ Task<Result<Member>> Client::Write(const Plan& plan, bool& replayed) {
       return writer.Bind(call.member_id, std::move(identity), std::move(context));
     }
     case Verb::kMerge:
-      return writer.Merge(call.member_id, call.source_id, false, std::move(context));
+      return process_.merger().Merge(call.member_id, call.source_id, false, std::move(context));
     case Verb::kUnmerge:
-      return writer.Unmerge(call.member_id, call.source_id, false, std::move(context));
+      return process_.merger().Unmerge(call.member_id, call.source_id, false, std::move(context));
     case Verb::kUnbind:
       return writer.Unbind(call.member_id, call.keys[0], std::move(context));
     case Verb::kClose:

@@ -17,7 +17,7 @@ Error Lost() { return {.reason = Reason::kInternal, .message = "a planted bug"};
 }  // namespace
 
 // Notes what is written, for the checker.
-class Databases::WatchedTransaction final : public ShardTransaction {
+class Databases::WatchedTransaction final : public ShardTransaction, public WriteRecords {
  public:
   WatchedTransaction(ShardTransaction& inner, Checker::Commit& commit) : inner_(inner), commit_(commit) {}
 
@@ -36,21 +36,26 @@ class Databases::WatchedTransaction final : public ShardTransaction {
   Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override {
     return inner_.WriteLookup(key, row);
   }
-  Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override { return inner_.ReadOperation(id); }
-  Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override {
-    return inner_.WriteOperation(id, outcome);
+  WriteRecords& records() override { return *this; }
+  Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override {
+    return inner_.records().ReadOperation(id);
   }
-  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override { return inner_.ReadAnswer(key); }
+  Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override {
+    return inner_.records().WriteOperation(id, outcome);
+  }
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override {
+    return inner_.records().ReadAnswer(key);
+  }
   Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override {
-    MUSTER_TRY(inner_.WriteAnswer(key, answer));
+    MUSTER_TRY(inner_.records().WriteAnswer(key, answer));
     commit_.kept.emplace_back(key, answer);
     return {};
   }
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
-    return inner_.ReadMerge(target, source);
+    return inner_.records().ReadMerge(target, source);
   }
   Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) override {
-    return inner_.WriteMerge(target, source, record);
+    return inner_.records().WriteMerge(target, source, record);
   }
 
  private:
@@ -114,7 +119,7 @@ void Databases::KeepLate(std::uint32_t database, const KeptAnswers& answers) {
     shards_->Run(
         database,
         [&](ShardTransaction& rows) -> Result<void> {
-          for (const auto& [key, answer] : answers) MUSTER_TRY(rows.WriteAnswer(key, answer));
+          for (const auto& [key, answer] : answers) MUSTER_TRY(rows.records().WriteAnswer(key, answer));
           return {};
         },
         [](const Result<void>&) {});

@@ -54,17 +54,17 @@ Result<void> PlantedTransaction::WriteLookup(const IdentityKey& key, const std::
 
 Result<std::optional<OperationOutcome>> PlantedTransaction::ReadOperation(OperationId id) {
   if (bug_ == Planted::kFenceOff) return std::nullopt;
-  return inner_.ReadOperation(id);
+  return inner_.records().ReadOperation(id);
 }
 
 Result<void> PlantedTransaction::WriteOperation(OperationId id, OperationOutcome outcome) {
   if (bug_ == Planted::kAbortSkipped && outcome == OperationOutcome::kAborted) return {};
-  return inner_.WriteOperation(id, outcome);
+  return inner_.records().WriteOperation(id, outcome);
 }
 
 Result<std::optional<KeptAnswer>> PlantedTransaction::ReadAnswer(const RequestHash& key) {
   if (bug_ == Planted::kAnswerSoughtBefore && lies_.was_not_yet(key)) return std::nullopt;
-  MUSTER_ASSIGN(std::optional<KeptAnswer> answer, inner_.ReadAnswer(key));
+  MUSTER_ASSIGN(std::optional<KeptAnswer> answer, inner_.records().ReadAnswer(key));
   if (answer && bug_ == Planted::kAnswerNow) {
     MUSTER_ASSIGN(const std::optional<Member> member, inner_.ReadMember(answer->member.id));
     if (member) answer->member = *member;
@@ -73,7 +73,7 @@ Result<std::optional<KeptAnswer>> PlantedTransaction::ReadAnswer(const RequestHa
 }
 
 Result<void> PlantedTransaction::WriteAnswer(const RequestHash& key, const KeptAnswer& answer) {
-  if (bug_ != Planted::kAnswerLate) return inner_.WriteAnswer(key, answer);
+  if (bug_ != Planted::kAnswerLate) return inner_.records().WriteAnswer(key, answer);
   lies_.late.emplace_back(key, answer);
   return {};
 }

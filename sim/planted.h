@@ -48,7 +48,7 @@ using KeptAnswers = std::vector<std::pair<RequestHash, KeptAnswer>>;
 using RememberedRows = std::map<IdentityKey, std::optional<LookupRow>>;
 
 // A transaction as the bug makes it.
-class PlantedTransaction final : public ShardTransaction {
+class PlantedTransaction final : public ShardTransaction, public WriteRecords {
  public:
   struct Lies {
     bool now = false;  // whether a bug that shows now and then shows this time
@@ -64,15 +64,16 @@ class PlantedTransaction final : public ShardTransaction {
   Result<void> MarkMember(const Member& member) override;
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override;
   Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override;
+  WriteRecords& records() override { return *this; }
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
   Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override;
   Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override;
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
-    return inner_.ReadMerge(target, source);
+    return inner_.records().ReadMerge(target, source);
   }
   Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) override {
-    return inner_.WriteMerge(target, source, record);
+    return inner_.records().WriteMerge(target, source, record);
   }
 
  private:

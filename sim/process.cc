@@ -28,8 +28,10 @@ void Process::Start() {
   const auto first_sequence = static_cast<std::uint16_t>(stage_.around.random.Below(4096));
   ids_ = std::make_unique<IdAllocator>(clock_, number_, first_sequence);
   shards_ = std::make_unique<SimShardStore>(stage_.around, name_, [this] { Die(); });
-  writer_ = MakeBindingWriter(
-      {.shards = shards_.get(), .catalog = &stage_.catalog, .ids = ids_.get(), .clock = &clock_, .timer = &timer_});
+  const BindingDependencies binding{
+      .shards = shards_.get(), .catalog = &stage_.catalog, .ids = ids_.get(), .clock = &clock_, .timer = &timer_};
+  writer_ = MakeBindingWriter(binding);
+  merger_ = MakeBindingMerger(binding);
   sweep_after_ = {};
   for (const auto& client : clients_) client->GoOn();
   SweepLater();
@@ -39,6 +41,7 @@ void Process::Start() {
 void Process::Die() {
   sweep_.reset();
   for (const auto& client : clients_) client->CutOff();
+  merger_.reset();
   writer_.reset();
   shards_.reset();
   ids_.reset();
@@ -64,18 +67,19 @@ void Process::SweepLater() {
 
 // One step, as the background sweeper makes it.
 Task<bool> Process::Sweep() {
-  const Result<SweepProgress> progress = co_await SweepLookups(*shards_, sweep_database_, sweep_after_, kSweepBatch);
+  const Result<SweepProgress> progress =
+      co_await SweepLookups(*shards_, *shards_, sweep_database_, sweep_after_, kSweepBatch);
   if (progress && progress->freed > 0) {
     stage_.around.trace([&] { return name_ + " sweeps " + std::to_string(progress->freed) + " lookup rows"; });
   }
-  const Result<MoveProgress> moves = co_await SweepMoves(*shards_, sweep_database_, MemberId(0), kSweepBatch);
+  const Result<MoveProgress> moves = co_await SweepMoves(*shards_, *shards_, sweep_database_, MemberId(0), kSweepBatch);
   if (moves && moves->settled > 0) {
     stage_.around.trace([&] { return name_ + " settles " + std::to_string(moves->settled) + " moves"; });
   }
   sweep_after_ = progress ? progress->next : IdentityKey{};
   if (sweep_after_ == IdentityKey{}) {
-    (void)co_await ForgetOutcomes(*shards_, sweep_database_);
-    (void)co_await ForgetAnswers(*shards_, sweep_database_, kAnswerRetention);
+    (void)co_await ForgetOutcomes(*shards_, shards_->Now(sweep_database_), sweep_database_);
+    (void)co_await ForgetAnswers(*shards_, shards_->Now(sweep_database_), sweep_database_, kAnswerRetention);
     sweep_database_ = (sweep_database_ + 1) % stage_.around.databases.shards().database_count();
   }
   SweepLater();

@@ -10,6 +10,7 @@
 #include "checker.h"
 #include "domain/id_allocator.h"
 #include "domain/identity_catalog.h"
+#include "domain/ports/member_merger.h"
 #include "domain/ports/member_writer.h"
 #include "plan.h"
 #include "sim_shard_store.h"
@@ -66,6 +67,7 @@ class Process {
 
   SimShardStore& shards() { return *shards_; }
   MemberWriter& writer() { return *writer_; }
+  MemberMerger& merger() { return *merger_; }
   IdAllocator& ids() { return *ids_; }
   const Clock& clock() const { return clock_; }
   const std::string& name() const { return name_; }
@@ -96,6 +98,7 @@ class Process {
   std::unique_ptr<IdAllocator> ids_;
   std::unique_ptr<SimShardStore> shards_;
   std::unique_ptr<MemberWriter> writer_;
+  std::unique_ptr<MemberMerger> merger_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::optional<Task<bool>> sweep_;
   std::uint32_t sweep_database_ = 0;

@@ -100,8 +100,7 @@ Timestamp SimShardStore::Now(std::uint32_t database) const {
   return last_now_[database];
 }
 
-void SimShardStore::ForgetOperations(std::uint32_t database, Timestamp before,
-                                     std::move_only_function<void(Result<std::uint64_t>)> done) {
+void SimShardStore::ForgetOperations(std::uint32_t database, Timestamp before, Forgotten done) {
   if (!*alive_) return;
   if (around_.databases.bug() == Planted::kForgetYoung) before = shards().Now(database);
   Later(Travel(), [this, database, before, done = std::move(done)]() mutable {
@@ -112,8 +111,7 @@ void SimShardStore::ForgetOperations(std::uint32_t database, Timestamp before,
   });
 }
 
-void SimShardStore::ForgetAnswers(std::uint32_t database, Timestamp before,
-                                  std::move_only_function<void(Result<std::uint64_t>)> done) {
+void SimShardStore::ForgetAnswers(std::uint32_t database, Timestamp before, Forgotten done) {
   if (!*alive_) return;
   if (around_.databases.bug() == Planted::kAnswerForgotten) before = shards().Now(database);
   Later(Travel(), [this, database, before, done = std::move(done)]() mutable {

@@ -7,6 +7,7 @@
 
 #include "databases.h"
 #include "domain/ports/shard_store.h"
+#include "domain/ports/shard_upkeep.h"
 #include "scheduler.h"
 #include "trace.h"
 #include "weather.h"
@@ -15,8 +16,8 @@ namespace muster::sim {
 
 // The store as one process reaches it, during one life of that process: requests and answers take a random time and
 // overtake each other, are refused or lost; the process sleeps, or dies, around any of them. What a dead process waits
-// for never comes.
-class SimShardStore final : public ShardStore {
+// for never comes. What it reaches is the memory twin, which runs the contract (domain/ports/shard_store_contract.h).
+class SimShardStore final : public ShardStore, public ShardUpkeep {
  public:
   struct Surroundings {
     Scheduler& scheduler;
@@ -44,10 +45,8 @@ class SimShardStore final : public ShardStore {
   Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
     return shards().ScanMarked(database, after, limit);
   }
-  void ForgetOperations(std::uint32_t database, Timestamp before,
-                        std::move_only_function<void(Result<std::uint64_t>)> done) override;
-  void ForgetAnswers(std::uint32_t database, Timestamp before,
-                     std::move_only_function<void(Result<std::uint64_t>)> done) override;
+  void ForgetOperations(std::uint32_t database, Timestamp before, Forgotten done) override;
+  void ForgetAnswers(std::uint32_t database, Timestamp before, Forgotten done) override;
 
  private:
   MemoryShardStore& shards() const { return around_.databases.shards(); }

@@ -46,12 +46,12 @@ void End(Scheduler& scheduler, Databases& databases, Checker& checker) {
     return task.TakeValue();
   };
   for (std::uint32_t database = 0; database < shards.database_count(); ++database) {
-    MUSTER_CHECK(finish(SweepMoves(shards, database, MemberId(0), SIZE_MAX)).has_value());
+    MUSTER_CHECK(finish(SweepMoves(shards, shards, database, MemberId(0), SIZE_MAX)).has_value());
   }
   for (std::uint32_t database = 0; database < shards.database_count(); ++database) {
     IdentityKey after{};
     do {
-      const auto progress = finish(SweepLookups(shards, database, after, 2));
+      const auto progress = finish(SweepLookups(shards, shards, database, after, 2));
       MUSTER_CHECK(progress.has_value());
       after = progress->next;
     } while (after != IdentityKey{});

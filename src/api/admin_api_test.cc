@@ -11,11 +11,11 @@ namespace {
 
 using ::testing::AllOf;
 using testing::BlamesField;
-using testing::FakeWriter;
 using ::testing::HasSubstr;
 using testing::IsProblem;
 using ::testing::Not;
 using testing::Response;
+using testing::StubWriter;
 using enum HttpMethod;
 
 class AdminApiTest : public testing::ApiTest {
@@ -188,7 +188,7 @@ TEST_F(ImportTest, TellsHowManyLinesWereIn) {
 }
 
 TEST_F(ImportTest, TellsWhichLinesItRejects) {
-  writer_.answer = [](const FakeWriter::Asked& write) -> Result<Member> {
+  writer_.answer = [](const StubWriter::Asked& write) -> Result<Member> {
     if (write.member.city == "taken") return Fail(Reason::kIdentityTaken, "another member holds it");
     return write.member;
   };
@@ -209,7 +209,7 @@ TEST_F(ImportTest, TellsWhichLinesItRejects) {
 TEST_F(ImportTest, AFailureThatMayPassIsTheAnswerToAll) {
   for (const Reason reason :
        {Reason::kOverloaded, Reason::kWritesUnavailable, Reason::kOutcomeUnknown, Reason::kDeadlineExceeded}) {
-    writer_.answer = [reason](const FakeWriter::Asked& write) -> Result<Member> {
+    writer_.answer = [reason](const StubWriter::Asked& write) -> Result<Member> {
       if (write.member.city == "b") return Fail(reason, "not now");
       return write.member;
     };

@@ -13,6 +13,7 @@
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
 #include "domain/ports/member_archive.h"
+#include "domain/ports/member_merger.h"
 #include "domain/ports/member_search.h"
 #include "domain/ports/member_writer.h"
 #include "traffic/callers.h"
@@ -43,6 +44,7 @@ struct ReadinessCheck {
 // own.
 struct ApiDependencies {
   MemberWriter* writer = nullptr;
+  MemberMerger* merger = nullptr;
   MemberArchive* archive = nullptr;
   MemberSearch* search = nullptr;  // null: members are not searched
   ChangeHub* changes = nullptr;    // null: changes are not streamed

@@ -30,6 +30,7 @@ class ApiServerTest : public ::testing::Test {
     EXPECT_TRUE(harness_.Open());
     const BindingDependencies binding{&harness_.store->shards(), &harness_.catalog, &ids_, &clock_, &timer_};
     writer_ = MakeBindingWriter(binding);
+    merger_ = MakeBindingMerger(binding);
     topology_ = OpenTopologyFile(harness_.directory.path() + "/topology.json").value();
     callers_ = MakeCallerDirectory(*topology_, harness_.keyring, clock_, harness_.random);
     EXPECT_TRUE(callers_->EnsureAdmin([this](const std::string& key) -> Result<void> {
@@ -52,6 +53,7 @@ class ApiServerTest : public ::testing::Test {
 
   ApiDependencies Dependencies() {
     return {.writer = writer_.get(),
+            .merger = merger_.get(),
             .archive = &harness_.store->archive(),
             .callers = callers_.get(),
             .catalog = &harness_.catalog,
@@ -78,6 +80,7 @@ class ApiServerTest : public ::testing::Test {
   testing::StoreHarness harness_;
   IdAllocator ids_{clock_, 0, 0};
   std::unique_ptr<MemberWriter> writer_;
+  std::unique_ptr<MemberMerger> merger_;
   std::unique_ptr<TopologyStore> topology_;
   std::unique_ptr<CallerDirectory> callers_;
   std::string key_;

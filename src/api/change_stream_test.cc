@@ -28,8 +28,8 @@ class ChangeStreamTest : public GrpcApiTest {
   ChangeStreamTest() {
     ApiDependencies dependencies = Dependencies();
     dependencies.changes = &hub_;
-    members_ = MakeMemberApi(loop_, std::make_unique<testing::FakeReader>(), dependencies);
-    grpc_ = MakeGrpcApi(loop_, std::make_unique<testing::FakeReader>(), dependencies);
+    members_ = MakeMemberApi(loop_, std::make_unique<testing::StubReader>(), dependencies);
+    grpc_ = MakeGrpcApi(loop_, std::make_unique<testing::StubReader>(), dependencies);
   }
   ~ChangeStreamTest() override {
     members_.reset();

@@ -15,6 +15,7 @@ std::unique_ptr<GrpcHandler> MakeGrpcApi(EventLoop& loop, std::unique_ptr<Member
 
 GrpcApi::GrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies)
     : writer_(*dependencies.writer),
+      merger_(*dependencies.merger),
       archive_(*dependencies.archive),
       clock_(*dependencies.clock),
       server_(dependencies.server),

@@ -251,7 +251,7 @@ TEST_F(MemberGrpcTest, BindUnbindAndClose) {
   EXPECT_EQ(TheWrite().verb, "close");
   close.set_expected_version(-1);
   EXPECT_THAT(Call({"CloseMember", close.SerializeAsString()}), IsGrpcError(Reason::kInvalidArgument));
-  writer_.answer = [](const testing::FakeWriter::Asked&) { return Fail(Reason::kVersionMismatch, "another version"); };
+  writer_.answer = [](const testing::StubWriter::Asked&) { return Fail(Reason::kVersionMismatch, "another version"); };
   close.set_expected_version(2);
   EXPECT_THAT(Call({"CloseMember", close.SerializeAsString()}), IsGrpcError(Reason::kVersionMismatch));
 }

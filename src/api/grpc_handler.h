@@ -66,6 +66,7 @@ class GrpcApi final : public GrpcHandler {
   void AnswerWrite(GrpcCall& call, const Result<Member>& member);
 
   MemberWriter& writer_;
+  MemberMerger& merger_;
   MemberArchive& archive_;
   const Clock& clock_;
   std::function<ServerInfo()> server_;

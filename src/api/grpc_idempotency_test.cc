@@ -91,7 +91,7 @@ TEST_F(GrpcIdempotencyTest, AnotherWriteIsAnother) {
 
 TEST_F(GrpcIdempotencyTest, AnAnswerThatWasGivenBeforeSaysSo) {
   EXPECT_FALSE(Call({.method = "CloseMember", .message = CloseOf(7), .idempotency_keys = {"once"}}).is_replayed);
-  writer_.answer = [](const testing::FakeWriter::Asked& write) -> Result<Member> {
+  writer_.answer = [](const testing::StubWriter::Asked& write) -> Result<Member> {
     if (write.context.idempotency) *write.context.idempotency->replayed = true;
     return write.member;
   };
@@ -120,7 +120,7 @@ TEST_F(GrpcIdempotencyTest, KeysThatAreNoneAreRefused) {
     EXPECT_THAT(refused.status_details, HasSubstr("Idempotency-Key"));
   }
   EXPECT_TRUE(writer_.TakeAsked().empty());
-  writer_.answer = [](const testing::FakeWriter::Asked&) -> Result<Member> {
+  writer_.answer = [](const testing::StubWriter::Asked&) -> Result<Member> {
     return Fail(Reason::kIdempotencyMismatch, "the key came with other content");
   };
   EXPECT_THAT(Call({.method = "CloseMember", .message = CloseOf(7), .idempotency_keys = {"once"}}),

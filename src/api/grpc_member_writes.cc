@@ -84,8 +84,8 @@ Result<void> GrpcApi::Merge(GrpcCall& call, const GrpcRequest& request) {
   const bool is_merge = call.rpc == Rpc::kMergeMembers;
   return WriteIf(call, request, asked, ContentOf(asked.merge),
                  [this, id = asked.id, body = asked.merge, is_merge](WriteContext context) {
-                   return is_merge ? writer_.Merge(id, body.source, body.dry_run, std::move(context))
-                                   : writer_.Unmerge(id, body.source, body.dry_run, std::move(context));
+                   return is_merge ? merger_.Merge(id, body.source, body.dry_run, std::move(context))
+                                   : merger_.Unmerge(id, body.source, body.dry_run, std::move(context));
                  });
 }
 

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "api/page_token.h"
-#include "api/testing/fake_search.h"
 #include "api/testing/grpc_fixture.h"
+#include "api/testing/stub_search.h"
 #include "muster/v1/member_service.pb.h"
 
 namespace muster {
@@ -18,7 +18,7 @@ class GrpcSearchTest : public testing::GrpcApiTest {
  protected:
   GrpcSearchTest() {
     grpc_.reset();
-    auto reader = std::make_unique<testing::FakeReader>();
+    auto reader = std::make_unique<testing::StubReader>();
     grpc_reader_ = reader.get();
     ApiDependencies dependencies = Dependencies();
     dependencies.search = &search_;
@@ -49,7 +49,7 @@ class GrpcSearchTest : public testing::GrpcApiTest {
     search_.page.hits.push_back({id, MemberId(id)});
   }
 
-  testing::FakeSearch search_;
+  testing::StubSearch search_;
 };
 
 TEST_F(GrpcSearchTest, AnswersWhoMatchesInTheOrderOfTheIndexAndMasked) {

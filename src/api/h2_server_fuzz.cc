@@ -36,8 +36,9 @@ struct Fixture {
     server = *GrpcServer::Start(
         options,
         [this](EventLoop& loop) -> Result<std::unique_ptr<GrpcHandler>> {
-          return MakeGrpcApi(loop, std::make_unique<testing::FakeReader>(),
+          return MakeGrpcApi(loop, std::make_unique<testing::StubReader>(),
                              {.writer = &writer,
+                              .merger = &writer,
                               .archive = &archive,
                               .callers = &callers,
                               .catalog = &catalog,
@@ -65,7 +66,7 @@ struct Fixture {
   KeysUnderWay keys_under_way;
   testing::FakeCallers callers;
   testing::FakeArchive archive;
-  testing::FakeWriter writer;
+  testing::StubWriter writer;
   std::unique_ptr<GrpcServer> server;
   sockaddr_in to{};
 };

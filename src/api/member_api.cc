@@ -14,6 +14,7 @@ std::unique_ptr<HttpHandler> MakeMemberApi(EventLoop& loop, std::unique_ptr<Memb
 
 MemberHandler::MemberHandler(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies)
     : writer_(*dependencies.writer),
+      merger_(*dependencies.merger),
       archive_(*dependencies.archive),
       clock_(*dependencies.clock),
       server_(dependencies.server),

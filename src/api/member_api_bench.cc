@@ -87,6 +87,7 @@ struct Bench {
     CompleteTimes(member, clock.Now());
     handler = MakeMemberApi(loop, std::make_unique<OneMember>(MakeMemberDocument(member)),
                             {.writer = &writer,
+                             .merger = &writer,
                              .archive = &archive,
                              .callers = callers.get(),
                              .catalog = &catalog,
@@ -127,7 +128,7 @@ struct Bench {
   OneCaller topology;
   std::unique_ptr<CallerDirectory> callers = MakeCallerDirectory(topology, keyring, clock, random);
   testing::FakeArchive archive;
-  testing::FakeWriter writer;
+  testing::StubWriter writer;
   testing::TestLoop loop;
   MemberJson json{catalog, keyring.hash_key()};
   CountingSink* sink = [this] {

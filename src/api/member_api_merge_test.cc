@@ -7,16 +7,16 @@ namespace muster {
 namespace {
 
 using testing::BlamesField;
-using testing::FakeWriter;
 using testing::IsProblem;
 using testing::Response;
+using testing::StubWriter;
 using enum HttpMethod;
 
 // Merge and unmerge over HTTP: what they ask of the writer, and what they refuse by themselves.
 class MemberMergeTest : public testing::ApiTest {
  protected:
   MemberMergeTest() {
-    writer_.answer = [this](const FakeWriter::Asked&) -> Result<Member> { return LiLei(); };
+    writer_.answer = [this](const StubWriter::Asked&) -> Result<Member> { return LiLei(); };
   }
   Response Post(const std::string& verb, const std::string& body, const std::string& caller = "writer") {
     return Send({.method = kPost, .target = "/v1/members/7:" + verb, .body = body, .caller = caller});
@@ -26,7 +26,7 @@ class MemberMergeTest : public testing::ApiTest {
 TEST_F(MemberMergeTest, AskTheWriter) {
   for (const char* verb : {"merge", "unmerge"}) {
     EXPECT_EQ(Post(verb, R"({"sourceId":"8"})").status, 200);
-    FakeWriter::Asked write = TheWrite();
+    StubWriter::Asked write = TheWrite();
     EXPECT_EQ(write.verb, verb);
     EXPECT_EQ(write.id, MemberId(7));
     EXPECT_EQ(write.source, MemberId(8));

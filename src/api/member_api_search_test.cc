@@ -1,6 +1,6 @@
 #include "api/page_token.h"
 #include "api/testing/api_fixture.h"
-#include "api/testing/fake_search.h"
+#include "api/testing/stub_search.h"
 
 namespace muster::testing {
 namespace {
@@ -11,7 +11,7 @@ using ::testing::Not;
 class MemberApiSearchTest : public ApiTest {
  protected:
   MemberApiSearchTest() {
-    auto reader = std::make_unique<FakeReader>();
+    auto reader = std::make_unique<StubReader>();
     reader_ = reader.get();
     ApiDependencies dependencies = Dependencies();
     dependencies.search = &search_;
@@ -43,7 +43,7 @@ class MemberApiSearchTest : public ApiTest {
     return response.body.substr(at, response.body.find('"', at) - at);
   }
 
-  FakeSearch search_;
+  StubSearch search_;
 };
 
 TEST_F(MemberApiSearchTest, AnswersTheMembersInTheOrderOfTheIndexAndMasked) {

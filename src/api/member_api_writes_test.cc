@@ -9,17 +9,17 @@ namespace {
 using ::testing::AllOf;
 using testing::BlamesField;
 using ::testing::ElementsAre;
-using testing::FakeWriter;
 using ::testing::HasSubstr;
 using testing::IsProblem;
 using ::testing::Not;
 using testing::Response;
+using testing::StubWriter;
 using enum HttpMethod;
 
 class MemberWritesTest : public testing::ApiTest {
  protected:
   MemberWritesTest() {
-    writer_.answer = [this](const FakeWriter::Asked&) -> Result<Member> { return LiLei(); };
+    writer_.answer = [this](const StubWriter::Asked&) -> Result<Member> { return LiLei(); };
   }
   Response Post(const std::string& target, const std::string& body,
                 std::vector<std::pair<std::string, std::string>> headers = {}) {
@@ -54,7 +54,7 @@ TEST_F(MemberWritesTest, PassOnWhyTheWriterRefuses) {
        {Reason::kMemberNotFound, Reason::kStateConflict, Reason::kVersionMismatch, Reason::kIdentityTaken,
         Reason::kLimitExceeded, Reason::kMemberExists, Reason::kOverloaded, Reason::kWritesUnavailable,
         Reason::kOutcomeUnknown, Reason::kDeadlineExceeded, Reason::kInternal}) {
-    writer_.answer = [reason](const FakeWriter::Asked&) -> Result<Member> { return Fail(reason, "why"); };
+    writer_.answer = [reason](const StubWriter::Asked&) -> Result<Member> { return Fail(reason, "why"); };
     EXPECT_THAT(Post("/v1/members/7:bind", kBind), IsProblem(reason));
   }
 }
@@ -67,7 +67,7 @@ TEST_F(MemberWritesTest, RegisterAnswersTheMemberAndWhereItIs) {
   EXPECT_EQ(response.Header("Location"), "/v1/members/7");
   EXPECT_EQ(response.Header("ETag"), "\"3\"");
   EXPECT_EQ(response.body, MakeMemberDocument(LiLei())->json());
-  const FakeWriter::Asked write = TheWrite();
+  const StubWriter::Asked write = TheWrite();
   EXPECT_EQ(write.verb, "register");
   EXPECT_EQ(write.member.id, MemberId(0));
   EXPECT_FALSE(write.imported);
@@ -89,10 +89,10 @@ TEST_F(MemberWritesTest, RegisterLetsOnlyImportersBringAPast) {
     EXPECT_EQ(Send({.method = kPost, .target = "/v1/members", .body = body, .caller = "importer"}).status, 201);
     return TheWrite();
   };
-  const FakeWriter::Asked given = as_importer(R"({"id":"7"})");
+  const StubWriter::Asked given = as_importer(R"({"id":"7"})");
   EXPECT_EQ(given.member.id, MemberId(7));
   EXPECT_FALSE(given.imported);
-  const FakeWriter::Asked past =
+  const StubWriter::Asked past =
       as_importer(R"({"id":"7","version":"9","state":"FROZEN","createTime":"2020-01-01T00:00:00Z"})");
   EXPECT_TRUE(past.imported);
   EXPECT_EQ(past.member.version, Version(9));
@@ -110,7 +110,7 @@ TEST_F(MemberWritesTest, UpdateChangesWhatTheMaskNames) {
   const Response response = Patch("?updateMask=city,tags", R"({"city":"Wuxi","tier":"gold"})");
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.Header("Location"), "");
-  const FakeWriter::Asked write = TheWrite();
+  const StubWriter::Asked write = TheWrite();
   EXPECT_EQ(write.verb, "update");
   EXPECT_EQ(write.id, MemberId(7));
   EXPECT_THAT(write.patch.fields, ElementsAre("city", "tags"));
@@ -169,12 +169,12 @@ TEST_F(MemberWritesTest, UpdateChecksItsMask) {
 
 TEST_F(MemberWritesTest, BindUnbindAndClose) {
   EXPECT_EQ(Post("/v1/members/7:bind", kBind).status, 200);
-  const FakeWriter::Asked bind = TheWrite();
+  const StubWriter::Asked bind = TheWrite();
   EXPECT_EQ(bind.verb, "bind");
   EXPECT_EQ(bind.id, MemberId(7));
   EXPECT_EQ(bind.member.identities.at(0).value.Reveal(), "+8613800000002");
   EXPECT_EQ(Post("/v1/members/7:unbind", kBind).status, 200);
-  const FakeWriter::Asked unbind = TheWrite();
+  const StubWriter::Asked unbind = TheWrite();
   EXPECT_EQ(unbind.verb, "unbind");
   EXPECT_EQ(unbind.key, bind.key);
   for (const char* body : {"", "{}"}) {

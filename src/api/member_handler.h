@@ -88,6 +88,7 @@ class MemberHandler final : public HttpHandler {
   static void AppendMember(std::string& out, const Call& call, const MemberDocument& document);
 
   MemberWriter& writer_;
+  MemberMerger& merger_;
   MemberArchive& archive_;
   const Clock& clock_;
   std::function<ServerInfo()> server_;

@@ -103,8 +103,8 @@ Result<void> MemberHandler::Merge(Call& call, const Input& input) {
   const bool is_merge = call.rpc == Rpc::kMergeMembers;
   return WriteIf(call, input, std::move(condition), ContentOf(body),
                  [this, id = call.member, body, is_merge](WriteContext context) {
-                   return is_merge ? writer_.Merge(id, body.source, body.dry_run, std::move(context))
-                                   : writer_.Unmerge(id, body.source, body.dry_run, std::move(context));
+                   return is_merge ? merger_.Merge(id, body.source, body.dry_run, std::move(context))
+                                   : merger_.Unmerge(id, body.source, body.dry_run, std::move(context));
                  });
 }
 

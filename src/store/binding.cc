@@ -9,7 +9,6 @@
 #include "store/binding_claim.h"
 #include "store/binding_steps.h"
 #include "store/in_database.h"
-#include "store/merge.h"
 
 namespace muster {
 namespace {
@@ -22,11 +21,6 @@ std::vector<IdentityKey> SortedKeys(const Member& member) {
   return keys;
 }
 
-Member Replay(Member answer, const WriteContext& context) {
-  if (context.idempotency->replayed != nullptr) *context.idempotency->replayed = true;
-  return answer;
-}
-
 class BindingWriter final : public MemberWriter {
  public:
   explicit BindingWriter(const BindingDependencies& dependencies)
@@ -34,12 +28,7 @@ class BindingWriter final : public MemberWriter {
         catalog_(*dependencies.catalog),
         ids_(*dependencies.ids),
         moves_(*dependencies.shards, *dependencies.clock, *dependencies.timer),
-        claims_(*dependencies.shards, *dependencies.clock, *dependencies.timer, moves_),
-        merges_({.shards = *dependencies.shards,
-                 .catalog = *dependencies.catalog,
-                 .ids = *dependencies.ids,
-                 .clock = *dependencies.clock},
-                moves_) {}
+        claims_(*dependencies.shards, *dependencies.clock, *dependencies.timer, moves_) {}
 
   Task<Result<Member>> Register(Member member, bool imported, WriteContext context) override;
   Task<Result<ImportedMember>> Import(Member member, WriteContext context) override;
@@ -47,8 +36,6 @@ class BindingWriter final : public MemberWriter {
   Task<Result<Member>> Bind(MemberId id, Identity identity, WriteContext context) override;
   Task<Result<Member>> Unbind(MemberId id, IdentityKey key, WriteContext context) override;
   Task<Result<Member>> Close(MemberId id, WriteContext context) override;
-  Task<Result<Member>> Merge(MemberId id, MemberId source, bool dry_run, WriteContext context) override;
-  Task<Result<Member>> Unmerge(MemberId id, MemberId source, bool dry_run, WriteContext context) override;
 
  private:
   // What a commit found in its way or done before.
@@ -69,7 +56,6 @@ class BindingWriter final : public MemberWriter {
   IdAllocator& ids_;
   MoveWaiter moves_;
   ClaimProtocol claims_;
-  MergeProtocol merges_;
 };
 
 // ---- the verbs that reserve
@@ -278,20 +264,6 @@ Task<Result<Member>> BindingWriter::CommitEdit(MemberId id, const Edit& edit, co
     MUSTER_CO_TRY(std::move(settled));
   }
   co_return FailContended();
-}
-
-// ---- the verbs that two members have a part in
-
-Task<Result<Member>> BindingWriter::Merge(MemberId id, MemberId source, bool dry_run, WriteContext context) {
-  const MergeRequest request{.kind = MoveMark::Kind::kMerge, .survivor = id, .source = source, .dry_run = dry_run};
-  MUSTER_CO_ASSIGN(MergeProtocol::Answer answer, co_await merges_.Run(request, context));
-  co_return answer.is_replay ? Replay(std::move(answer.member), context) : std::move(answer.member);
-}
-
-Task<Result<Member>> BindingWriter::Unmerge(MemberId id, MemberId source, bool dry_run, WriteContext context) {
-  const MergeRequest request{.kind = MoveMark::Kind::kUnmerge, .survivor = id, .source = source, .dry_run = dry_run};
-  MUSTER_CO_ASSIGN(MergeProtocol::Answer answer, co_await merges_.Run(request, context));
-  co_return answer.is_replay ? Replay(std::move(answer.member), context) : std::move(answer.member);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/timer.h"
 #include "domain/id_allocator.h"
 #include "domain/identity_catalog.h"
+#include "domain/ports/member_merger.h"
 #include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
 
@@ -54,5 +55,8 @@ inline constexpr Duration kPatienceWithOlder = std::chrono::seconds(3);
 // Which operation made a member (`created_by`) is the caller's `WriteContext::operation_id` when it has one; what
 // identities are reserved under is a new operation for each attempt, so a repeated import never competes with itself.
 std::unique_ptr<MemberWriter> MakeBindingWriter(const BindingDependencies& dependencies);
+
+// The same for two members at once (merge.h).
+std::unique_ptr<MemberMerger> MakeBindingMerger(const BindingDependencies& dependencies);
 
 }  // namespace muster

@@ -19,7 +19,7 @@ constexpr int kPauseDoublings = 7;
 std::unexpected<Error> RollBack() { return Fail(Reason::kStateConflict, "the transaction was rolled back"); }
 
 // A transaction whose writes go nowhere.
-class Rehearsal final : public ShardTransaction {
+class Rehearsal final : public ShardTransaction, public WriteRecords {
  public:
   explicit Rehearsal(ShardTransaction& rows) : rows_(rows) {}
 
@@ -28,12 +28,17 @@ class Rehearsal final : public ShardTransaction {
   Result<void> MarkMember(const Member& /*member*/) override { return {}; }
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override { return rows_.ReadLookup(key); }
   Result<void> WriteLookup(const IdentityKey& /*key*/, const std::optional<LookupRow>& /*row*/) override { return {}; }
-  Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override { return rows_.ReadOperation(id); }
+  WriteRecords& records() override { return *this; }
+  Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override {
+    return rows_.records().ReadOperation(id);
+  }
   Result<void> WriteOperation(OperationId /*id*/, OperationOutcome /*outcome*/) override { return {}; }
-  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override { return rows_.ReadAnswer(key); }
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override {
+    return rows_.records().ReadAnswer(key);
+  }
   Result<void> WriteAnswer(const RequestHash& /*key*/, const KeptAnswer& /*answer*/) override { return {}; }
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
-    return rows_.ReadMerge(target, source);
+    return rows_.records().ReadMerge(target, source);
   }
   Result<void> WriteMerge(MemberId /*target*/, MemberId /*source*/,
                           const std::optional<MergeRecord>& /*merge*/) override {
@@ -399,7 +404,7 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
       claimed.verdict = Claimed::Verdict::kAgain;
       return RollBack();
     }
-    MUSTER_TRY(rows.WriteOperation(operation.id, OperationOutcome::kCommitted));
+    MUSTER_TRY(rows.records().WriteOperation(operation.id, OperationOutcome::kCommitted));
     MUSTER_TRY(KeepAnswer(rows, context, *member));
     claimed = {Claimed::Verdict::kCommitted, std::move(member), {}};
     return {};

@@ -152,7 +152,7 @@ TEST_F(BindingFaultTest, WhoIsAbortedEveryTimeGivesUp) {
       const auto row = FindLookup(key_.key);
       if (!row) return;
       EXPECT_TRUE(contract::RunAndWait(memory, memory.DatabaseOf(member.id), [&](ShardTransaction& rows) {
-        return rows.WriteOperation(row->operation_id, OperationOutcome::kAborted);
+        return rows.records().WriteOperation(row->operation_id, OperationOutcome::kAborted);
       }));
     });
   }
@@ -258,7 +258,7 @@ TEST_F(BindingFaultTest, AForgottenOutcomeDoesNotLetASleeperCommit) {
     ASSERT_TRUE(OtherBinds(rival.id, key_));
     clock.Advance(kOperationRetention + Duration(1));
     for (std::uint32_t database = 0; database < 4; ++database) {
-      ASSERT_TRUE(Finish(ForgetOutcomes(memory, database)));
+      ASSERT_TRUE(Finish(ForgetOutcomes(memory, memory.Now(database), database)));
       ASSERT_EQ(memory.CountOperations(database), 0U);
     }
   });

@@ -21,7 +21,7 @@
 namespace muster {
 
 // Passes everything to the memory twin, except what a test asks for at the n-th Run (from 0) since it was armed.
-class FaultyShardStore final : public ShardStore {
+class FaultyShardStore final : public ShardStore, public ShardUpkeep {
  public:
   enum class Fault : std::uint8_t {
     kOverloaded,   // refused; nothing happened
@@ -57,12 +57,10 @@ class FaultyShardStore final : public ShardStore {
   Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
     return inner_.ScanMarked(database, after, limit);
   }
-  void ForgetOperations(std::uint32_t database, Timestamp before,
-                        std::move_only_function<void(Result<std::uint64_t>)> done) override {
+  void ForgetOperations(std::uint32_t database, Timestamp before, Forgotten done) override {
     inner_.ForgetOperations(database, before, operations.Oldest(), std::move(done));
   }
-  void ForgetAnswers(std::uint32_t database, Timestamp before,
-                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
+  void ForgetAnswers(std::uint32_t database, Timestamp before, Forgotten done) override {
     inner_.ForgetAnswers(database, before, std::move(done));
   }
 
@@ -115,8 +113,8 @@ class BindingWorld {
         shards(memory),
         ids(clock, 1, 0),
         catalog(IdentityCatalog::Default()),
-        writer(MakeBindingWriter(
-            {.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer})) {}
+        writer(MakeBindingWriter(Dependencies())),
+        merger(MakeBindingMerger(Dependencies())) {}
 
   // Runs a task that needs nobody else. Empty: the process crashed on the way.
   template <typename T>
@@ -180,7 +178,7 @@ class BindingWorld {
   std::optional<OperationOutcome> FindOutcome(MemberId home, OperationId id) {
     std::optional<OperationOutcome> outcome;
     EXPECT_TRUE(contract::RunAndWait(memory, memory.DatabaseOf(home), [&](ShardTransaction& rows) -> Result<void> {
-      MUSTER_ASSIGN(outcome, rows.ReadOperation(id));
+      MUSTER_ASSIGN(outcome, rows.records().ReadOperation(id));
       return {};
     }));
     return outcome;
@@ -191,7 +189,7 @@ class BindingWorld {
     for (std::uint32_t database = 0; database < memory.database_count(); ++database) {
       IdentityKey after{};
       do {
-        const Result<SweepProgress> progress = Finish(SweepLookups(shards, database, after, 3));
+        const Result<SweepProgress> progress = Finish(SweepLookups(shards, shards, database, after, 3));
         EXPECT_TRUE(progress);
         after = progress->next;
         freed += progress->freed;
@@ -203,7 +201,7 @@ class BindingWorld {
   // Settles every move, as the sweeper does.
   void SettleAll() {
     for (std::uint32_t database = 0; database < memory.database_count(); ++database) {
-      EXPECT_TRUE(Finish(SweepMoves(shards, database, MemberId(0), 100)));
+      EXPECT_TRUE(Finish(SweepMoves(shards, shards, database, MemberId(0), 100)));
     }
   }
 
@@ -236,6 +234,12 @@ class BindingWorld {
   IdAllocator ids;
   const IdentityCatalog catalog;
   const std::unique_ptr<MemberWriter> writer;
+  const std::unique_ptr<MemberMerger> merger;
+
+ private:
+  BindingDependencies Dependencies() {
+    return {.shards = &shards, .catalog = &catalog, .ids = &ids, .clock = &clock, .timer = &timer};
+  }
 };
 
 template <typename T>

@@ -40,7 +40,7 @@ TEST_F(BindingRivalsTest, ARivalUnderWayIsWaitedFor) {
   // Each look is two transactions, and the first is followed by a rehearsal. Before the third look, the rival commits.
   shards.ActBefore(5, [&] {
     EXPECT_TRUE(contract::RunAndWait(memory, memory.DatabaseOf(rival.id), [&](ShardTransaction& rows) -> Result<void> {
-      MUSTER_TRY(rows.WriteOperation(theirs.operation_id, OperationOutcome::kCommitted));
+      MUSTER_TRY(rows.records().WriteOperation(theirs.operation_id, OperationOutcome::kCommitted));
       MUSTER_ASSIGN(std::optional<Member> standing, rows.ReadMember(rival.id));
       Identity identity = key_;
       identity.bound_by = theirs.operation_id;

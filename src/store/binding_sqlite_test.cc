@@ -70,6 +70,7 @@ class BindingSqliteTest : public ::testing::TestWithParam<int> {
   }
 
   ShardStore& shards() { return harness_.store->shards(); }
+  ShardUpkeep& upkeep() { return harness_.store->shard_upkeep(); }
   Identity IdentityAt(std::uint32_t index) {
     Identity identity;
     identity.kind = "account";
@@ -135,11 +136,11 @@ TEST_P(BindingSqliteTest, AMemberThatCannotBeReadKeepsNobodyElseFromBeingSwept) 
     if (i % 3 != 0) dangling.push_back(key);
   }
   Damage(damaged);
-  const Result<SweepProgress> progress = Wait(SweepLookups(shards(), 0, {}, 100));
+  const Result<SweepProgress> progress = Wait(SweepLookups(shards(), upkeep(), 0, {}, 100));
   ASSERT_TRUE(progress) << progress.error().message;
   EXPECT_EQ(progress->freed, dangling.size());
   EXPECT_EQ(progress->unreadable, 2U);
-  const auto left = shards().ScanLookups(0, {}, 100);
+  const auto left = upkeep().ScanLookups(0, {}, 100);
   ASSERT_TRUE(left);
   EXPECT_EQ(left->size(), 2U);
 }
@@ -167,7 +168,7 @@ TEST_P(BindingSqliteTest, ManyWritersOverFewIdentitiesKeepThemApart) {
   for (std::uint32_t index = 0; index < kIdentities; ++index) identities.push_back(IdentityAt(index));
 
   MetricRegistry metrics;
-  Sweeper sweeper(shards(), {.period_ms = 1, .pause_ms = 1, .batch = 2}, NullLogger(), metrics);
+  Sweeper sweeper(shards(), upkeep(), {.period_ms = 1, .pause_ms = 1, .batch = 2}, NullLogger(), metrics);
   sweeper.Start();
   const auto play = [&](int thread) {
     SeededRandom random(static_cast<std::uint64_t>(thread));

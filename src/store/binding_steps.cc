@@ -19,15 +19,15 @@ Result<std::optional<LookupRow>> Reserve(ShardTransaction& transaction, const Id
 Result<std::optional<Member>> Settle(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& row) {
   MUSTER_ASSIGN(std::optional<Member> owner, transaction.ReadMember(row.member_id));
   if (owner && FindIdentity(*owner, key) != nullptr) return owner;
-  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.ReadOperation(row.operation_id));
+  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.records().ReadOperation(row.operation_id));
   if (!outcome) {
-    MUSTER_TRY(transaction.WriteOperation(row.operation_id, OperationOutcome::kAborted));
+    MUSTER_TRY(transaction.records().WriteOperation(row.operation_id, OperationOutcome::kAborted));
   }
   return std::nullopt;
 }
 
 Result<bool> IsUndecided(ShardTransaction& transaction, const IdentityKey& key, const LookupRow& row) {
-  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.ReadOperation(row.operation_id));
+  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.records().ReadOperation(row.operation_id));
   if (outcome) return false;
   MUSTER_ASSIGN(const std::optional<Member> owner, transaction.ReadMember(row.member_id));
   return !owner || FindIdentity(*owner, key) == nullptr;
@@ -42,7 +42,7 @@ Result<bool> Replace(ShardTransaction& transaction, const IdentityKey& key, cons
 }
 
 Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, const Operation& operation) {
-  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.ReadOperation(operation.id));
+  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.records().ReadOperation(operation.id));
   if (outcome) return false;
   // The clock is asked after the outcome was read. The other way round, a transaction that is held up between the two
   // could find no outcome because it has been forgotten meanwhile, and think itself young. A negative age means that
@@ -53,13 +53,18 @@ Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, 
 
 Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context) {
   if (!context.idempotency) return std::nullopt;
-  MUSTER_ASSIGN(std::optional<KeptAnswer> kept, transaction.ReadAnswer(context.idempotency->key));
+  MUSTER_ASSIGN(std::optional<KeptAnswer> kept, transaction.records().ReadAnswer(context.idempotency->key));
   if (!kept) return std::nullopt;
   if (kept->fingerprint != context.idempotency->fingerprint) {
     return Fail(Reason::kIdempotencyMismatch,
                 "this Idempotency-Key came with another request before; choose a new key for each request");
   }
   return std::move(kept->member);
+}
+
+Member Replay(Member answer, const WriteContext& context) {
+  if (context.idempotency->replayed != nullptr) *context.idempotency->replayed = true;
+  return answer;
 }
 
 bool IsRefusal(const Error& error) {
@@ -77,7 +82,7 @@ bool IsRefusal(const Error& error) {
 
 Result<void> KeepAnswer(ShardTransaction& transaction, const WriteContext& context, const Member& member) {
   if (!context.idempotency) return {};
-  return transaction.WriteAnswer(context.idempotency->key, {context.idempotency->fingerprint, member});
+  return transaction.records().WriteAnswer(context.idempotency->key, {context.idempotency->fingerprint, member});
 }
 
 namespace {

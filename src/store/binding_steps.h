@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "domain/change.h"
-#include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
+#include "domain/ports/write_context.h"
 
 namespace muster {
 
@@ -59,6 +59,9 @@ Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, 
 // In the member's shard, before anything else of a request that may have been sent before: what it was answered then.
 // IDEMPOTENCY_MISMATCH: its key came with other content.
 Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context);
+
+// `answer` as what FindAnswer found, of which the request is told.
+Member Replay(Member answer, const WriteContext& context);
 
 // Whether nothing but a change of things, or of the request, makes it succeed. Over several transactions the thing may
 // have been changed by the request itself, sent twice: who refuses then looks for its answer once more.

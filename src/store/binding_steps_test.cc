@@ -68,7 +68,7 @@ TEST_F(BindingStepsTest, SettleAbortsWhatDoesNotHoldIt) {
 TEST_F(BindingStepsTest, SettleKeepsAnOutcome) {
   const Member member = Make(0, 0);
   In([&](ShardTransaction& rows) -> Result<bool> {
-    MUSTER_TRY(rows.WriteOperation(OperationId(10), OperationOutcome::kCommitted));
+    MUSTER_TRY(rows.records().WriteOperation(OperationId(10), OperationOutcome::kCommitted));
     return true;
   });
   EXPECT_EQ(SettleIt({member.id, OperationId(10)}), std::nullopt);
@@ -93,7 +93,7 @@ TEST_F(BindingStepsTest, AnOperationWithAnOutcomeMayNotCommit) {
     const Operation operation{ids.NextOperationId(), MemberId(1), clock.Now()};
     EXPECT_TRUE(MayCommitIt(operation));
     In([&](ShardTransaction& rows) -> Result<bool> {
-      MUSTER_TRY(rows.WriteOperation(operation.id, outcome));
+      MUSTER_TRY(rows.records().WriteOperation(operation.id, outcome));
       return true;
     });
     EXPECT_FALSE(MayCommitIt(operation));

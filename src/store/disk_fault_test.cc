@@ -92,7 +92,7 @@ TEST_F(DiskFaultTest, ACommitOfNothingSaysNothingOfTheDisk) {
   ASSERT_FALSE(WriteAndWait(2, 200 << 10));
   Answers answers;
   std::promise<Result<std::uint64_t>> forgotten;
-  shards().ForgetOperations(0, Timestamp(),
+  upkeep().ForgetOperations(0, Timestamp(),
                             [&](Result<std::uint64_t> count) { forgotten.set_value(std::move(count)); });
   ASSERT_EQ(forgotten.get_future().get(), 0U);
   EXPECT_FALSE(harness_.store->Health());
@@ -226,7 +226,7 @@ TEST_F(DiskFaultTest, AFullDiskMetByAReadFailsTheGroupWhole) {
     }
   }
   EXPECT_TRUE(WriteAndWait(1)) << "by itself";
-  const auto rows = shards().ScanLookups(0, {}, 2 * kKnown);
+  const auto rows = upkeep().ScanLookups(0, {}, 2 * kKnown);
   ASSERT_TRUE(rows);
   EXPECT_EQ(rows->size(), kKnown) << "rows of a group that failed were committed";
 }

@@ -34,10 +34,10 @@ class DoctorRecordsTest : public testing::DoctorTest {
       return transaction.WriteMember(source, contract::ChangeOf(source, ChangeType::kUpdated));
     });
     run(target(), [&](ShardTransaction& transaction) {
-      return transaction.WriteMerge(target(), source.id, MergeRecord{{{brought, OperationId(7)}}});
+      return transaction.records().WriteMerge(target(), source.id, MergeRecord{{{brought, OperationId(7)}}});
     });
     run(target(), [&](ShardTransaction& transaction) {
-      return transaction.WriteAnswer(RequestHash{}, KeptAnswer{{}, members_[1]});
+      return transaction.records().WriteAnswer(RequestHash{}, KeptAnswer{{}, members_[1]});
     });
     harness_.store.reset();
   }

@@ -26,7 +26,7 @@ inline constexpr std::int64_t kAnswersMax = 1'000'000;
 //   Begin → [run, run, …] → Commit     or     Begin → … → Rollback
 //
 // Used by the file's writer thread alone.
-class FileTransaction final : public ShardTransaction {
+class FileTransaction final : public ShardTransaction, public WriteRecords {
  public:
   // `file` of `file_count` says which rows may be touched: others belong to another file, and touching them aborts.
   static Result<std::unique_ptr<FileTransaction>> Open(Database database, MemberCodec codec, const Clock& clock,
@@ -39,6 +39,7 @@ class FileTransaction final : public ShardTransaction {
   Result<void> MarkMember(const Member& member) override;
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override;
   Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) override;
+  WriteRecords& records() override { return *this; }
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
   Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override;

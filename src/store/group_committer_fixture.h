@@ -54,6 +54,7 @@ class Answers {
 class GroupCommitterFixture : public ::testing::Test {
  protected:
   ShardStore& shards() { return harness_.store->shards(); }
+  ShardUpkeep& upkeep() { return harness_.store->shard_upkeep(); }
   void Open(SqliteOptions options = {}) {
     harness_.options = options;
     const Result<void> opened = harness_.Open();

@@ -17,8 +17,12 @@ struct World : MergeWorld {
 
 class IdempotencyRivalsTest : public ::testing::TestWithParam<std::uint32_t> {
  protected:
+  struct Process {
+    MemberWriter& writer;
+    MemberMerger& merger;
+  };
   // A request as one of the processes makes it.
-  using Request = std::function<Result<Member>(World&, MemberWriter&, WriteContext)>;
+  using Request = std::function<Result<Member>(World&, const Process&, WriteContext)>;
   using Act = std::function<void(World&)>;
 
   static WriteContext Keyed(const World& world, bool& replayed) {
@@ -42,11 +46,11 @@ class IdempotencyRivalsTest : public ::testing::TestWithParam<std::uint32_t> {
       std::optional<Result<Member>> other;
       bool other_replayed = false;
       world.shards.ActBefore(step, [&] {
-        other = request(world, world.other(), Keyed(world, other_replayed));
+        other = request(world, {world.other(), world.other_merger()}, Keyed(world, other_replayed));
         then(world);
       });
       bool replayed = false;
-      const Result<Member> one = request(world, *world.writer, Keyed(world, replayed));
+      const Result<Member> one = request(world, {*world.writer, *world.merger}, Keyed(world, replayed));
       world.shards.Disarm();
       if (!other) return;  // it has no such step
       ASSERT_TRUE(*other) << other->error().message;
@@ -68,10 +72,10 @@ const auto kNothing = [](World&) {};
 
 TEST_P(IdempotencyRivalsTest, ARegistrationUnderAnAllocatedId) {
   Race(kNothing,
-       [](World& world, MemberWriter& writer, WriteContext context) {
+       [](World& world, const Process& process, WriteContext context) {
          Member wanted;
          wanted.identities = {world.IdentityAt(0, 1), world.IdentityAt(last(), 2)};
-         return world.Finish(writer.Register(wanted, false, std::move(context)));
+         return world.Finish(process.writer.Register(wanted, false, std::move(context)));
        },
        kNothing, {});
 }
@@ -79,14 +83,14 @@ TEST_P(IdempotencyRivalsTest, ARegistrationUnderAnAllocatedId) {
 // The holder of its identity is asked for, and gives it up before the id is looked at.
 TEST_P(IdempotencyRivalsTest, ARegistrationUnderAGivenIdWhoseIdentityBecomesFree) {
   Race([](World& world) { world.Make(last(), 7, {world.IdentityAt(last(), 1)}); },
-       [](World& world, MemberWriter& writer, WriteContext context) {
-         if (&writer != world.writer.get()) {
-           EXPECT_TRUE(
-               world.Finish(writer.Unbind(world.IdAt(last(), 7), world.IdentityAt(last(), 1).key, world.Context())));
+       [](World& world, const Process& process, WriteContext context) {
+         if (&process.writer != world.writer.get()) {
+           EXPECT_TRUE(world.Finish(
+               process.writer.Unbind(world.IdAt(last(), 7), world.IdentityAt(last(), 1).key, world.Context())));
          }
          Member wanted = contract::PlainMember(world.IdAt(0, 1));
          wanted.identities = {world.IdentityAt(last(), 1)};
-         return world.Finish(writer.Register(wanted, true, std::move(context)));
+         return world.Finish(process.writer.Register(wanted, true, std::move(context)));
        },
        kNothing, Reason::kIdentityTaken);
 }
@@ -102,17 +106,17 @@ TEST_P(IdempotencyRivalsTest, ABindUnderACondition) {
         world.third.emplace(&world.shards.operations, operation);
         world.PutLookup(world.IdentityAt(last(), 1).key, LookupRow{rival.id, operation});
       },
-      [](World& world, MemberWriter& writer, WriteContext context) {
+      [](World& world, const Process& process, WriteContext context) {
         context.expected_version = Version(1);
-        return world.Finish(writer.Bind(world.IdAt(0, 0), world.IdentityAt(last(), 1), std::move(context)));
+        return world.Finish(process.writer.Bind(world.IdAt(0, 0), world.IdentityAt(last(), 1), std::move(context)));
       },
       kNothing, {});
 }
 
 TEST_P(IdempotencyRivalsTest, ABindOfAMemberThatIsClosedThen) {
   Race([](World& world) { world.Make(0, 0); },
-       [](World& world, MemberWriter& writer, WriteContext context) {
-         return world.Finish(writer.Bind(world.IdAt(0, 0), world.IdentityAt(last(), 1), std::move(context)));
+       [](World& world, const Process& process, WriteContext context) {
+         return world.Finish(process.writer.Bind(world.IdAt(0, 0), world.IdentityAt(last(), 1), std::move(context)));
        },
        [](World& world) { EXPECT_TRUE(world.Finish(world.other().Close(world.IdAt(0, 0), world.Context()))); }, {});
 }
@@ -123,9 +127,9 @@ TEST_P(IdempotencyRivalsTest, AMergeUnderACondition) {
         world.Make(0, 0);
         world.Make(last(), 1, {world.IdentityAt(0, 1), world.IdentityAt(last(), 2)});
       },
-      [](World& world, MemberWriter& writer, WriteContext context) {
+      [](World& world, const Process& process, WriteContext context) {
         context.expected_version = Version(1);
-        return world.Finish(writer.Merge(world.IdAt(0, 0), world.IdAt(last(), 1), false, std::move(context)));
+        return world.Finish(process.merger.Merge(world.IdAt(0, 0), world.IdAt(last(), 1), false, std::move(context)));
       },
       kNothing, {});
 }
@@ -137,9 +141,9 @@ TEST_P(IdempotencyRivalsTest, AnUnmergeUnderACondition) {
         world.Make(last(), 1, {world.IdentityAt(0, 1), world.IdentityAt(last(), 2)});
         EXPECT_TRUE(world.Merge(world.IdAt(0, 0), world.IdAt(last(), 1)));
       },
-      [](World& world, MemberWriter& writer, WriteContext context) {
+      [](World& world, const Process& process, WriteContext context) {
         context.expected_version = Version(2);
-        return world.Finish(writer.Unmerge(world.IdAt(0, 0), world.IdAt(last(), 1), false, std::move(context)));
+        return world.Finish(process.merger.Unmerge(world.IdAt(0, 0), world.IdAt(last(), 1), false, std::move(context)));
       },
       kNothing, {});
 }

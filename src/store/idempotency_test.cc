@@ -133,9 +133,9 @@ TEST_P(IdempotencyTest, AnswersAreForgottenInTime) {
   const Member member = Make(0, 0);
   ASSERT_TRUE(Finish(writer->Bind(member.id, IdentityAt(last(), 1), Keyed(1))));
   clock.Advance(std::chrono::hours(23));
-  EXPECT_EQ(*Finish(ForgetAnswers(shards, 0, std::chrono::hours(24))), 0U);
+  EXPECT_EQ(*Finish(ForgetAnswers(shards, clock.Now(), 0, std::chrono::hours(24))), 0U);
   clock.Advance(std::chrono::hours(2));
-  EXPECT_EQ(*Finish(ForgetAnswers(shards, 0, std::chrono::hours(24))), 1U);
+  EXPECT_EQ(*Finish(ForgetAnswers(shards, clock.Now(), 0, std::chrono::hours(24))), 1U);
   ASSERT_TRUE(Finish(writer->Unbind(member.id, IdentityAt(last(), 1).key, Keyed(1, 9))));
   EXPECT_FALSE(replayed_);
 }

@@ -22,7 +22,7 @@ struct MemoryShardStore::Database {
   std::vector<Change> stream;
 };
 
-class MemoryShardStore::MemoryTransaction final : public ShardTransaction {
+class MemoryShardStore::MemoryTransaction final : public ShardTransaction, public WriteRecords {
  public:
   MemoryTransaction(const MemoryShardStore& store, const Database& base, std::uint32_t index)
       : store_(store), base_(base), index_(index) {}
@@ -60,6 +60,8 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction {
     lookups_[key] = row;
     return {};
   }
+
+  WriteRecords& records() override { return *this; }
 
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override {
     if (auto written = operations_.find(id); written != operations_.end()) return written->second;
@@ -168,9 +170,9 @@ Timestamp MemoryShardStore::Now(std::uint32_t database) const {
   return databases_[database]->clock->Now();
 }
 
-Result<std::vector<ShardStore::LookupEntry>> MemoryShardStore::ScanLookups(std::uint32_t database,
-                                                                           const IdentityKey& after,
-                                                                           std::size_t limit) {
+Result<std::vector<ShardUpkeep::LookupEntry>> MemoryShardStore::ScanLookups(std::uint32_t database,
+                                                                            const IdentityKey& after,
+                                                                            std::size_t limit) {
   MUSTER_CHECK(database < database_count());
   const Database& source = *databases_[database];
   std::lock_guard lock(source.mutex);
@@ -192,13 +194,11 @@ Result<std::vector<MemberId>> MemoryShardStore::ScanMarked(std::uint32_t databas
   return ids;
 }
 
-void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before,
-                                        std::move_only_function<void(Result<std::uint64_t>)> done) {
+void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before, Forgotten done) {
   ForgetOperations(database, before, OperationId(INT64_MAX), std::move(done));
 }
 
-void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before, OperationId below,
-                                        std::move_only_function<void(Result<std::uint64_t>)> done) {
+void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before, OperationId below, Forgotten done) {
   MUSTER_CHECK(database < database_count());
   std::uint64_t forgotten = 0;
   {
@@ -211,8 +211,7 @@ void MemoryShardStore::ForgetOperations(std::uint32_t database, Timestamp before
   done(forgotten);
 }
 
-void MemoryShardStore::ForgetAnswers(std::uint32_t database, Timestamp before,
-                                     std::move_only_function<void(Result<std::uint64_t>)> done) {
+void MemoryShardStore::ForgetAnswers(std::uint32_t database, Timestamp before, Forgotten done) {
   MUSTER_CHECK(database < database_count());
   std::uint64_t forgotten = 0;
   {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "domain/ports/shard_store.h"
+#include "domain/ports/shard_upkeep.h"
 
 namespace muster {
 
@@ -16,7 +17,7 @@ namespace muster {
 // no lock held.
 //
 // It is stricter than an engine: a transaction that touches a row of another database breaks an invariant and aborts.
-class MemoryShardStore final : public ShardStore {
+class MemoryShardStore final : public ShardStore, public ShardUpkeep {
  public:
   // kTwice runs every transaction two times and throws the first away, as an engine may that retries a failed group.
   enum class Runs : std::uint8_t { kOnce, kTwice };
@@ -33,12 +34,9 @@ class MemoryShardStore final : public ShardStore {
                                                std::size_t limit) override;
   Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override;
   // Of operations below `below` alone.
-  void ForgetOperations(std::uint32_t database, Timestamp before, OperationId below,
-                        std::move_only_function<void(Result<std::uint64_t>)> done);
-  void ForgetOperations(std::uint32_t database, Timestamp before,
-                        std::move_only_function<void(Result<std::uint64_t>)> done) override;
-  void ForgetAnswers(std::uint32_t database, Timestamp before,
-                     std::move_only_function<void(Result<std::uint64_t>)> done) override;
+  void ForgetOperations(std::uint32_t database, Timestamp before, OperationId below, Forgotten done);
+  void ForgetOperations(std::uint32_t database, Timestamp before, Forgotten done) override;
+  void ForgetAnswers(std::uint32_t database, Timestamp before, Forgotten done) override;
 
   std::uint32_t database_count() const { return static_cast<std::uint32_t>(databases_.size()); }
 

@@ -4,6 +4,7 @@
 
 #include "domain/ports/shard_store_contract.h"
 #include "domain/ports/shard_store_merges_contract.h"
+#include "domain/ports/shard_upkeep_contract.h"
 
 namespace muster {
 namespace {
@@ -12,6 +13,7 @@ template <std::uint32_t kDatabases, MemoryShardStore::Runs kRuns>
 class MemoryFactory {
  public:
   ShardStore& shards() { return store_; }
+  ShardUpkeep& upkeep() { return store_; }
   ManualClock& clock() { return clock_; }
   std::uint32_t database_count() const { return kDatabases; }
   std::vector<Change> History(MemberId id) const { return store_.History(id); }
@@ -27,6 +29,7 @@ using Factories =
                      MemoryFactory<4, MemoryShardStore::Runs::kTwice>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Memory, ShardStoreContract, Factories);
 INSTANTIATE_TYPED_TEST_SUITE_P(Memory, ShardStoreMergesContract, Factories);
+INSTANTIATE_TYPED_TEST_SUITE_P(Memory, ShardUpkeepContract, Factories);
 
 TEST(MemoryShardStoreTest, TwiceRunsEveryTransactionTwiceAndKeepsTheSecond) {
   ManualClock clock;

@@ -23,7 +23,7 @@ Result<Member> Read(ShardTransaction& rows, const MergeRequest& request, MemberI
 
 Result<std::optional<MergeRecord>> ReadRecord(ShardTransaction& rows, const MergeRequest& request) {
   if (request.is_merge()) return std::optional<MergeRecord>();
-  return rows.ReadMerge(request.survivor, request.source);
+  return rows.records().ReadMerge(request.survivor, request.source);
 }
 
 }  // namespace
@@ -135,8 +135,8 @@ Result<void> MergeProtocol::WriteWithin(ShardTransaction& rows, const Member& gi
   MUSTER_TRY(rows.WriteMember(given_up, ChangeOfMove(given_up, mark.kind, given, context, mark.time)));
   MUSTER_TRY(rows.WriteMember(after, ChangeOfMove(after, mark.kind, given, context, after.update_time)));
   for (const IdentityKey& key : mark.keys) MUSTER_TRY(rows.WriteLookup(key, LookupRow{after.id, mark.operation_id}));
-  if (mark.kind == MoveMark::Kind::kUnmerge) return rows.WriteMerge(giver.id, after.id, std::nullopt);
-  return rows.WriteMerge(after.id, giver.id, RecordOf(giver));
+  if (mark.kind == MoveMark::Kind::kUnmerge) return rows.records().WriteMerge(giver.id, after.id, std::nullopt);
+  return rows.records().WriteMerge(after.id, giver.id, RecordOf(giver));
 }
 
 // ---- in several

@@ -6,8 +6,8 @@
 #include "domain/id_allocator.h"
 #include "domain/identity_catalog.h"
 #include "domain/merge_rules.h"
-#include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
+#include "domain/ports/write_context.h"
 #include "store/binding_steps.h"
 #include "store/move_settler.h"
 
@@ -48,7 +48,7 @@ class MergeProtocol {
 
   MergeProtocol(const Dependencies& dependencies, MoveWaiter& moves) : to_(dependencies), moves_(moves) {}
 
-  // Errors are those of MemberWriter. Except after OUTCOME_UNKNOWN, nothing is left but what was committed, or a mark
+  // Errors are those of MemberMerger. Except after OUTCOME_UNKNOWN, nothing is left but what was committed, or a mark
   // that the next writer, or the sweeper, takes away.
   Task<Result<Answer>> Run(MergeRequest request, const WriteContext& context);
 

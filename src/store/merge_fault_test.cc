@@ -51,16 +51,16 @@ struct Scene : MergeWorld {
 struct Deed {
   std::string name;
   std::function<void(Scene&)> before;
-  std::function<Task<Result<Member>>(Scene&, MemberWriter&)> act;
+  std::function<Task<Result<Member>>(Scene&, MemberMerger&)> act;
   bool makes_merged;
 };
 
 std::vector<Deed> Deeds() {
-  const auto merge = [](Scene& scene, MemberWriter& writer) {
-    return writer.Merge(scene.survivor, scene.source, false, scene.Context());
+  const auto merge = [](Scene& scene, MemberMerger& merger) {
+    return merger.Merge(scene.survivor, scene.source, false, scene.Context());
   };
-  const auto unmerge = [](Scene& scene, MemberWriter& writer) {
-    return writer.Unmerge(scene.survivor, scene.source, false, scene.Context());
+  const auto unmerge = [](Scene& scene, MemberMerger& merger) {
+    return merger.Unmerge(scene.survivor, scene.source, false, scene.Context());
   };
   const auto merged = [](Scene& scene) { EXPECT_TRUE(scene.Merge(scene.survivor, scene.source)); };
   return {{"merge", [](Scene&) {}, merge, true}, {"unmerge", merged, unmerge, false}};
@@ -78,7 +78,7 @@ class MergeFaultTest : public ::testing::Test {
           Scene scene;
           deed.before(scene);
           scene.shards.FailAt(step, fault);
-          const std::optional<Result<Member>> answer = scene.Attempt(deed.act(scene, *scene.writer));
+          const std::optional<Result<Member>> answer = scene.Attempt(deed.act(scene, *scene.merger));
           scene.shards.Disarm();
           const bool happened = scene.IsMerged() == deed.makes_merged;
           if (answer && answer->has_value()) EXPECT_TRUE(happened);
@@ -116,8 +116,8 @@ TEST_F(MergeFaultTest, WhatIsLeftIsSettledByTheNextMerge) {
   ForEachFault([](Scene& scene, const Deed&, bool) {
     const bool merged = scene.IsMerged();
     const Result<Member> turned =
-        scene.Finish(merged ? scene.other().Unmerge(scene.survivor, scene.source, false, scene.Context())
-                            : scene.other().Merge(scene.survivor, scene.source, false, scene.Context()));
+        scene.Finish(merged ? scene.other_merger().Unmerge(scene.survivor, scene.source, false, scene.Context())
+                            : scene.other_merger().Merge(scene.survivor, scene.source, false, scene.Context()));
     EXPECT_TRUE(turned) << turned.error().message;
     EXPECT_EQ(scene.IsMerged(), !merged);
   });
@@ -165,7 +165,7 @@ TEST_F(MergeFaultTest, CrossingMergesEndWithOne) {
   Scene scene;
   Result<Member> crossing = Fail(Reason::kInternal, "not run");
   scene.shards.ActBefore(kTake, [&] {
-    crossing = scene.Finish(scene.other().Merge(scene.source, scene.survivor, false, scene.Context()));
+    crossing = scene.Finish(scene.other_merger().Merge(scene.source, scene.survivor, false, scene.Context()));
   });
   const Result<Member> merged = scene.Merge(scene.survivor, scene.source);
   EXPECT_NE(merged.has_value(), crossing.has_value());
@@ -176,8 +176,9 @@ TEST_F(MergeFaultTest, CrossingMergesEndWithOne) {
 TEST_F(MergeFaultTest, AMergeIntoAMemberThatGoesElsewhereIsRefused) {
   Scene scene;
   const MemberId third = scene.Make(2, 5).id;
-  scene.shards.ActBefore(
-      kTake, [&] { EXPECT_TRUE(scene.Finish(scene.other().Merge(third, scene.survivor, false, scene.Context()))); });
+  scene.shards.ActBefore(kTake, [&] {
+    EXPECT_TRUE(scene.Finish(scene.other_merger().Merge(third, scene.survivor, false, scene.Context())));
+  });
   EXPECT_EQ(ReasonOf(scene.Merge(scene.survivor, scene.source)), Reason::kStateConflict);
   EXPECT_FALSE(scene.IsMarked());
   EXPECT_EQ(scene.reader.Holder(scene.a.key), scene.source);
@@ -196,7 +197,7 @@ TEST_F(MergeFaultTest, WhatWasRefusedMeanwhileLeavesTheSourceAsItWas) {
 TEST_F(MergeFaultTest, BoundAgainWhileItsMergeIsNotFinished) {
   Scene scene;
   scene.shards.FailAt(kTake + 1, Fault::kCrashBefore);
-  EXPECT_FALSE(scene.Attempt(scene.writer->Merge(scene.survivor, scene.source, false, scene.Context())));
+  EXPECT_FALSE(scene.Attempt(scene.merger->Merge(scene.survivor, scene.source, false, scene.Context())));
   scene.shards.Disarm();
   const Result<Member> again = scene.Finish(scene.other().Bind(scene.survivor, scene.a, scene.Context()));
   ASSERT_TRUE(again);

@@ -60,14 +60,15 @@ class MergeWorld : public BindingWorld {
  public:
   using BindingWorld::BindingWorld;
 
-  Result<Member> Merge(MemberId id, MemberId source) { return Finish(writer->Merge(id, source, false, Context())); }
-  Result<Member> Unmerge(MemberId id, MemberId source) { return Finish(writer->Unmerge(id, source, false, Context())); }
+  Result<Member> Merge(MemberId id, MemberId source) { return Finish(merger->Merge(id, source, false, Context())); }
+  Result<Member> Unmerge(MemberId id, MemberId source) { return Finish(merger->Unmerge(id, source, false, Context())); }
   Result<Member> Bind(MemberId id, const Identity& identity) { return Finish(writer->Bind(id, identity, Context())); }
   Result<Member> Unbind(MemberId id, const IdentityKey& key) { return Finish(writer->Unbind(id, key, Context())); }
 
-  // What another process does: a writer of its own, over the store without faults, which knows of no process that
-  // ended.
-  MemberWriter& other() { return *other_; }
+  // What another process does: a writer and a merger of its own, over the store without faults, which know of no
+  // process that ended.
+  MemberWriter& other() { return *other_writer_; }
+  MemberMerger& other_merger() { return *other_merger_; }
 
   bool IsMarked() {
     for (std::uint32_t database = 0; database < memory.database_count(); ++database) {
@@ -80,8 +81,10 @@ class MergeWorld : public BindingWorld {
 
  private:
   IdAllocator other_ids_{clock, 2, 0};
-  const std::unique_ptr<MemberWriter> other_ =
-      MakeBindingWriter({.shards = &memory, .catalog = &catalog, .ids = &other_ids_, .clock = &clock, .timer = &timer});
+  const BindingDependencies other_binding_{
+      .shards = &memory, .catalog = &catalog, .ids = &other_ids_, .clock = &clock, .timer = &timer};
+  const std::unique_ptr<MemberWriter> other_writer_ = MakeBindingWriter(other_binding_);
+  const std::unique_ptr<MemberMerger> other_merger_ = MakeBindingMerger(other_binding_);
 };
 
 inline std::vector<IdentityKey> KeysOf(const Member& member) {

@@ -174,7 +174,7 @@ class Play {
     std::optional<Reason> refusal;
     if (!IsActive(command.member) || (!IsActive(command.source) && !is_done)) refusal = Reason::kStateConflict;
     if (command.member == command.source) refusal = Reason::kInvalidArgument;
-    auto task = world_.writer->Merge(IdOf(command.member), IdOf(command.source), false, world_.Context());
+    auto task = world_.merger->Merge(IdOf(command.member), IdOf(command.source), false, world_.Context());
     if (!Move(std::move(task), command, refusal, true) || is_done) return;
     brought_[{command.member, command.source}] = source.identities;
     survivor.identities.merge(source.identities);
@@ -191,7 +191,7 @@ class Play {
     std::optional<Reason> refusal;
     if (!IsActive(command.member) || source.merged_into != command.member) refusal = Reason::kStateConflict;
     if (command.member == command.source) refusal = Reason::kInvalidArgument;
-    auto task = world_.writer->Unmerge(IdOf(command.member), IdOf(command.source), false, world_.Context());
+    auto task = world_.merger->Unmerge(IdOf(command.member), IdOf(command.source), false, world_.Context());
     if (!Move(std::move(task), command, refusal, false)) return;
     for (const auto& [identity, birth] : brought_[{command.member, command.source}]) {
       const auto held = survivor.identities.find(identity);

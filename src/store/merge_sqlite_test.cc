@@ -55,21 +55,6 @@ class EndingShardStore final : public ShardStore {
     if (!Take()) return done(Fail(Reason::kWritesUnavailable, "the end"));
     inner_.Run(database, std::move(transaction), std::move(done));
   }
-  Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
-                                               std::size_t limit) override {
-    return inner_.ScanLookups(database, after, limit);
-  }
-  Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
-    return inner_.ScanMarked(database, after, limit);
-  }
-  void ForgetOperations(std::uint32_t database, Timestamp before,
-                        std::move_only_function<void(Result<std::uint64_t>)> done) override {
-    inner_.ForgetOperations(database, before, std::move(done));
-  }
-  void ForgetAnswers(std::uint32_t database, Timestamp before,
-                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
-    inner_.ForgetAnswers(database, before, std::move(done));
-  }
 
  private:
   bool Take() {
@@ -101,13 +86,16 @@ class MergeFilesTest : public ::testing::TestWithParam<std::size_t> {
     MUSTER_CHECK(harness_.Open().has_value());
     shards_ = std::make_unique<EndingShardStore>(harness_.store->shards());
     reader_ = *harness_.store->MakeReader(loop_);
-    writer_ = MakeBindingWriter({.shards = shards_.get(),
-                                 .catalog = &harness_.catalog,
-                                 .ids = &ids_,
-                                 .clock = &harness_.system_clock,
-                                 .timer = &timer_});
+    const BindingDependencies binding{.shards = shards_.get(),
+                                      .catalog = &harness_.catalog,
+                                      .ids = &ids_,
+                                      .clock = &harness_.system_clock,
+                                      .timer = &timer_};
+    writer_ = MakeBindingWriter(binding);
+    merger_ = MakeBindingMerger(binding);
   }
   void Close() {
+    merger_.reset();
     writer_.reset();
     reader_.reset();
     if (harness_.store) harness_.store->Close();
@@ -133,7 +121,7 @@ class MergeFilesTest : public ::testing::TestWithParam<std::size_t> {
     return *std::move(made);
   }
   Result<Member> Merge() {
-    return Wait(writer_->Merge(survivor_.id, source_.id, false, {.caller = "test", .request_id = "request"}));
+    return Wait(merger_->Merge(survivor_.id, source_.id, false, {.caller = "test", .request_id = "request"}));
   }
 
   // Reads through the cache, as the near cache does.
@@ -192,6 +180,7 @@ class MergeFilesTest : public ::testing::TestWithParam<std::size_t> {
   std::unique_ptr<EndingShardStore> shards_;
   std::unique_ptr<MemberReader> reader_;
   std::unique_ptr<MemberWriter> writer_;
+  std::unique_ptr<MemberMerger> merger_;
   Member source_;
   Member survivor_;
 };
@@ -215,7 +204,7 @@ TEST_P(MergeFilesTest, WhatIsLeftReadsRightAndIsSettledAfterARestart) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_TRUE(IsMerged());
   for (std::uint32_t file = 0; file < kFiles; ++file) {
-    EXPECT_TRUE(Wait(SweepMoves(*shards_, file, MemberId(0), 10)));
+    EXPECT_TRUE(Wait(SweepMoves(*shards_, harness_.store->shard_upkeep(), file, MemberId(0), 10)));
   }
   EXPECT_TRUE(IsMerged());
   Close();
@@ -231,9 +220,9 @@ TEST_P(MergeRacesTest, CrossingMergesEnd) {
   constexpr int kRounds = 8;
   const auto merge_back_and_forth = [this](MemberId one, MemberId other) {
     for (int round = 0; round < kRounds; ++round) {
-      const Result<Member> merged = Wait(writer_->Merge(one, other, false, {.caller = "a", .request_id = "request"}));
+      const Result<Member> merged = Wait(merger_->Merge(one, other, false, {.caller = "a", .request_id = "request"}));
       if (!merged) continue;
-      (void)Wait(writer_->Unmerge(one, other, false, {.caller = "a", .request_id = "request"}));
+      (void)Wait(merger_->Unmerge(one, other, false, {.caller = "a", .request_id = "request"}));
     }
   };
   std::thread first(merge_back_and_forth, survivor_.id, source_.id);

@@ -108,7 +108,7 @@ TEST_P(MergeTest, WhatCannotBeMergedIsRefusedAndLeavesNothing) {
   EXPECT_EQ(ReasonOf(Merge(survivor.id, closed.id)), Reason::kStateConflict);
   WriteContext stale = Context();
   stale.expected_version = Version(9);
-  EXPECT_EQ(ReasonOf(Finish(writer->Merge(survivor.id, source.id, false, stale))), Reason::kVersionMismatch);
+  EXPECT_EQ(ReasonOf(Finish(merger->Merge(survivor.id, source.id, false, stale))), Reason::kVersionMismatch);
   EXPECT_EQ(*MemberOf(source.id), source);
   EXPECT_EQ(*MemberOf(survivor.id), survivor);
 }
@@ -185,17 +185,17 @@ TEST_P(MergeTest, AChainIsTakenBackFromItsEnd) {
 TEST_P(MergeTest, ADryRunAnswersWhatWouldBeAndWritesNothing) {
   const Member source = MakeMember(0, {IdentityOf(0)});
   const Member survivor = MakeMember(1);
-  Member would = Finish(writer->Merge(survivor.id, source.id, true, Context())).value();
+  Member would = Finish(merger->Merge(survivor.id, source.id, true, Context())).value();
   EXPECT_EQ(would.version, Version(2));
   EXPECT_EQ(would.identities.size(), 1U);
   EXPECT_EQ(*MemberOf(source.id), source);
   EXPECT_EQ(*MemberOf(survivor.id), survivor);
   ASSERT_TRUE(Merge(survivor.id, source.id));
-  would = Finish(writer->Unmerge(survivor.id, source.id, true, Context())).value();
+  would = Finish(merger->Unmerge(survivor.id, source.id, true, Context())).value();
   EXPECT_EQ(would.state, MemberState::kActive);
   EXPECT_EQ(would.identities.size(), 1U);
   EXPECT_EQ(MemberOf(source.id)->state, MemberState::kMerged);
-  EXPECT_EQ(ReasonOf(Finish(writer->Merge(source.id, survivor.id, true, Context()))), Reason::kStateConflict);
+  EXPECT_EQ(ReasonOf(Finish(merger->Merge(source.id, survivor.id, true, Context()))), Reason::kStateConflict);
 }
 
 TEST_P(MergeTest, ARequestThatIsSentAgainIsAnsweredAsTheFirst) {
@@ -204,18 +204,18 @@ TEST_P(MergeTest, ARequestThatIsSentAgainIsAnsweredAsTheFirst) {
   bool replayed = false;
   WriteContext once = Context();
   once.idempotency = Idempotency{.key = {{1}}, .fingerprint = {{2}}, .replayed = &replayed};
-  const Result<Member> merged = Finish(writer->Merge(survivor.id, source.id, false, once));
+  const Result<Member> merged = Finish(merger->Merge(survivor.id, source.id, false, once));
   ASSERT_TRUE(merged);
   EXPECT_FALSE(replayed);
   once.idempotency->key = {{3}};
-  const Result<Member> back = Finish(writer->Unmerge(survivor.id, source.id, false, once));
+  const Result<Member> back = Finish(merger->Unmerge(survivor.id, source.id, false, once));
   ASSERT_TRUE(back);
-  EXPECT_EQ(Finish(writer->Unmerge(survivor.id, source.id, false, once)), back);
+  EXPECT_EQ(Finish(merger->Unmerge(survivor.id, source.id, false, once)), back);
   EXPECT_TRUE(replayed);
   once.idempotency->key = {{1}};
-  EXPECT_EQ(Finish(writer->Merge(survivor.id, source.id, false, once)), merged);
+  EXPECT_EQ(Finish(merger->Merge(survivor.id, source.id, false, once)), merged);
   once.idempotency->fingerprint = {{9}};
-  EXPECT_EQ(ReasonOf(Finish(writer->Merge(survivor.id, source.id, false, once))), Reason::kIdempotencyMismatch);
+  EXPECT_EQ(ReasonOf(Finish(merger->Merge(survivor.id, source.id, false, once))), Reason::kIdempotencyMismatch);
   EXPECT_EQ(MemberOf(source.id)->state, MemberState::kActive);
 }
 

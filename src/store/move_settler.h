@@ -5,8 +5,8 @@
 
 #include "base/task.h"
 #include "base/timer.h"
-#include "domain/ports/member_writer.h"
 #include "domain/ports/shard_store.h"
+#include "domain/ports/write_context.h"
 
 namespace muster {
 

@@ -23,16 +23,16 @@ Result<void> Take(ShardTransaction& transaction, const Member& taker, const Memb
   MUSTER_TRY(
       transaction.WriteMember(marked, ChangeOfMove(marked, mark.kind, GivenBy(giver), context, marked.update_time)));
   if (mark.kind == MoveMark::Kind::kUnmerge) return {};
-  return transaction.WriteMerge(taker.id, giver.id, RecordOf(giver));
+  return transaction.records().WriteMerge(taker.id, giver.id, RecordOf(giver));
 }
 
 Result<MoveVerdict> JudgeMove(ShardTransaction& transaction, MemberId taker, OperationId operation, bool may_abort) {
   MUSTER_ASSIGN(const std::optional<Member> standing, transaction.ReadMember(taker));
   if (Bears(standing, MoveMark::Role::kTakes, operation)) return MoveVerdict::kCommitted;
-  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.ReadOperation(operation));
+  MUSTER_ASSIGN(const std::optional<OperationOutcome> outcome, transaction.records().ReadOperation(operation));
   if (outcome) return MoveVerdict::kAborted;
   if (!may_abort) return MoveVerdict::kUndecided;
-  MUSTER_TRY(transaction.WriteOperation(operation, OperationOutcome::kAborted));
+  MUSTER_TRY(transaction.records().WriteOperation(operation, OperationOutcome::kAborted));
   return MoveVerdict::kAborted;
 }
 
@@ -50,7 +50,7 @@ Result<void> Finish(ShardTransaction& transaction, MemberId giver, OperationId o
   const Member after = AfterGiving(*standing);
   MUSTER_TRY(transaction.WriteMember(after, ChangeOfMove(after, mark.kind, GivenBy(*standing), context, mark.time)));
   if (mark.kind == MoveMark::Kind::kMerge) return {};
-  return transaction.WriteMerge(giver, mark.other, std::nullopt);
+  return transaction.records().WriteMerge(giver, mark.other, std::nullopt);
 }
 
 Result<bool> Unmark(ShardTransaction& transaction, MemberId id, OperationId operation) {

@@ -171,18 +171,18 @@ Result<std::uint64_t> SqliteArchive::CountRangeLines(std::int64_t first) {
   return found ? static_cast<std::uint64_t>(select.Integer(0)) : 0;
 }
 
-Result<std::vector<ShardStore::LookupEntry>> SqliteArchive::ScanLookups(std::uint32_t file, const IdentityKey& after,
-                                                                        std::size_t limit) {
+Result<std::vector<ShardUpkeep::LookupEntry>> SqliteArchive::ScanLookups(std::uint32_t file, const IdentityKey& after,
+                                                                         std::size_t limit) {
   std::lock_guard lock(mutex_);
   Statement& scan = files_[file]->scan_lookups;
   const ResetAtEnd reset(scan);
   scan.BindBlob(1, {reinterpret_cast<const char*>(after.bytes.data()), after.bytes.size()}).Bind(2, AsLimit(limit));
-  std::vector<ShardStore::LookupEntry> entries;
+  std::vector<ShardUpkeep::LookupEntry> entries;
   for (;;) {
     MUSTER_ASSIGN(const bool found, scan.Step());
     if (!found) return entries;
     const std::string_view key = scan.Blob(0);
-    ShardStore::LookupEntry entry{.key = {}, .row = {MemberId(scan.Integer(1)), OperationId(scan.Integer(2))}};
+    ShardUpkeep::LookupEntry entry{.key = {}, .row = {MemberId(scan.Integer(1)), OperationId(scan.Integer(2))}};
     if (key.size() != entry.key.bytes.size()) {
       return Fail(Reason::kInternal,
                   files_[file]->database.path() + ": a lookup row has a key that is not 16 bytes; run `muster doctor`");

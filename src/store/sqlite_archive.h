@@ -9,7 +9,7 @@
 
 #include "base/random.h"
 #include "domain/ports/member_archive.h"
-#include "domain/ports/shard_store.h"
+#include "domain/ports/shard_upkeep.h"
 #include "store/member_codec.h"
 #include "store/sqlite_database.h"
 
@@ -26,11 +26,11 @@ class SqliteArchive final : public MemberArchive {
   Result<std::vector<Member>> ReadMembers(std::span<const MemberId> ids) override;
   // How many lines the range that begins with `first` has; 0 when there is none.
   Result<std::uint64_t> CountRangeLines(std::int64_t first);
-  // Marked members of one file, as ShardStore::ScanMarked.
+  // Marked members of one file, as ShardUpkeep::ScanMarked.
   Result<std::vector<MemberId>> ScanMarked(std::uint32_t file, MemberId after, std::size_t limit);
   // Lookup rows of one file with a key above `after`, in key order.
-  Result<std::vector<ShardStore::LookupEntry>> ScanLookups(std::uint32_t file, const IdentityKey& after,
-                                                           std::size_t limit);
+  Result<std::vector<ShardUpkeep::LookupEntry>> ScanLookups(std::uint32_t file, const IdentityKey& after,
+                                                            std::size_t limit);
 
  private:
   struct File {

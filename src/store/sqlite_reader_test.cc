@@ -112,11 +112,7 @@ TEST_P(SqliteReaderTest, AnswersTheMemberAndWhatItIsWorth) {
   }
 }
 
-TEST_P(SqliteReaderTest, WhatIsMissingIsAnAnswer) {
-  for (const Result<MemberAnswer>& answer : {Get(Id(0)), Get(MemberId(INT64_MAX)), Get(MemberId(0)), Resolve(Key(0))}) {
-    ASSERT_TRUE(answer);
-    EXPECT_FALSE(answer->member);
-  }
+TEST_P(SqliteReaderTest, NoVersionOfAMemberThatDoesNotExistIsStale) {
   EXPECT_TRUE(Get(Id(0), {.min_version = Version(5)})) << "the primary knows that there is none";
 }
 
@@ -129,17 +125,6 @@ TEST_P(SqliteReaderTest, ADanglingLookupRowIsNobody) {
   EXPECT_TRUE(Resolve(Key(0))->member);
   WriteLookup(Key(0), std::nullopt);
   EXPECT_FALSE(Resolve(Key(0))->member) << "no lookup row";
-}
-
-TEST_P(SqliteReaderTest, AnOlderVersionThanAskedForIsStale) {
-  Bind(Key(0), Id(0), 3, 1);
-  EXPECT_TRUE(Get(Id(0), {.min_version = Version(3)}));
-  const auto by_id = Get(Id(0), {.min_version = Version(4)});
-  ASSERT_FALSE(by_id);
-  EXPECT_EQ(by_id.error().reason, Reason::kStale);
-  const auto by_key = Resolve(Key(0), {.min_version = Version(4)});
-  ASSERT_FALSE(by_key);
-  EXPECT_EQ(by_key.error().reason, Reason::kStale);
 }
 
 TEST_P(SqliteReaderTest, ADeadlineThatPassedIsSaidAndNotRead) {
@@ -206,13 +191,6 @@ TEST_P(SqliteReaderTest, TooManyReadsAreRefusedAtOnceAndALongTurnIsDivided) {
   for (; !loop_.idle(); ++turns) loop_.RunTurn();
   EXPECT_EQ(answered, kReadsQueuedMax + 10);
   EXPECT_EQ(turns, kReadsQueuedMax / kReadsPerTurnMax);
-}
-
-TEST_P(SqliteReaderTest, ATurnSeesEveryCommitThatWasAnsweredBeforeIt) {
-  for (std::int64_t version = 1; version <= 50; ++version) {
-    WriteMember(Id(0), version, {});
-    EXPECT_EQ(Get(Id(0))->member->version(), Version(version));
-  }
 }
 
 TEST_P(SqliteReaderTest, ARecordThatCannotBeReadHurtsNobodyElse) {

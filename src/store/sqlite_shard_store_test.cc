@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "domain/ports/shard_store_contract.h"
 #include "domain/ports/shard_store_merges_contract.h"
+#include "domain/ports/shard_upkeep_contract.h"
 #include "store/data_directory.h"
 #include "store/sqlite_database.h"
 #include "store/sqlite_store.h"
@@ -27,6 +28,7 @@ class SqliteFactory {
   }
 
   ShardStore& shards() { return harness_.store->shards(); }
+  ShardUpkeep& upkeep() { return harness_.store->shard_upkeep(); }
   ManualClock& clock() { return clock_; }
   std::uint32_t database_count() { return kFiles; }
 
@@ -64,6 +66,8 @@ INSTANTIATE_TYPED_TEST_SUITE_P(SqliteOneFile, ShardStoreContract, SqliteFactory<
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteFourFiles, ShardStoreContract, SqliteFactory<4>);
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteOneFile, ShardStoreMergesContract, SqliteFactory<1>);
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteFourFiles, ShardStoreMergesContract, SqliteFactory<4>);
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteOneFile, ShardUpkeepContract, SqliteFactory<1>);
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteFourFiles, ShardUpkeepContract, SqliteFactory<4>);
 
 }  // namespace
 }  // namespace muster

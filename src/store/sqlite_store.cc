@@ -17,7 +17,11 @@
 namespace muster {
 namespace {
 
-class SqliteStoreImpl final : public SqliteStore, public ShardStore, public ImportRanges, public ChangeKeeper {
+class SqliteStoreImpl final : public SqliteStore,
+                              public ShardStore,
+                              public ShardUpkeep,
+                              public ImportRanges,
+                              public ChangeKeeper {
  public:
   SqliteStoreImpl(DirectoryLock lock, std::vector<std::string> paths, const SqliteOptions& options,
                   const SqliteDependencies& dependencies, std::unique_ptr<SqliteArchive> archive,
@@ -37,6 +41,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
   ~SqliteStoreImpl() override { Close(); }
 
   ShardStore& shards() override { return *this; }
+  ShardUpkeep& shard_upkeep() override { return *this; }
   MemberArchive& archive() override { return *archive_; }
   ImportRanges& import_ranges() override { return *this; }
   ChangeFeed& change_feed() override { return *change_feed_; }
@@ -96,16 +101,14 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
 
   OperationsUnderWay* under_way() override { return &under_way_; }
 
-  void ForgetOperations(std::uint32_t database, Timestamp before,
-                        std::move_only_function<void(Result<std::uint64_t>)> done) override {
+  void ForgetOperations(std::uint32_t database, Timestamp before, Forgotten done) override {
     RunForgetting(database, std::move(done), [this, before](FileTransaction& file) {
       // Asked here, after every outcome that there is was recorded: an operation that one names began before.
       return file.ForgetOperations(before, under_way_.Oldest(), kForgetMax);
     });
   }
 
-  void ForgetAnswers(std::uint32_t database, Timestamp before,
-                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
+  void ForgetAnswers(std::uint32_t database, Timestamp before, Forgotten done) override {
     RunForgetting(database, std::move(done),
                   [before](FileTransaction& file) { return file.ForgetAnswers(before, kForgetMax); });
   }
@@ -135,7 +138,7 @@ class SqliteStoreImpl final : public SqliteStore, public ShardStore, public Impo
 
  private:
   template <typename Forget>
-  void RunForgetting(std::uint32_t database, std::move_only_function<void(Result<std::uint64_t>)> done, Forget forget) {
+  void RunForgetting(std::uint32_t database, Forgotten done, Forget forget) {
     MUSTER_CHECK(database < writers_.size());
     auto forgotten = std::make_shared<std::uint64_t>(0);
     writers_[database]->Run(

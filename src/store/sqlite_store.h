@@ -20,6 +20,7 @@
 #include "domain/ports/member_cache.h"
 #include "domain/ports/member_reader.h"
 #include "domain/ports/shard_store.h"
+#include "domain/ports/shard_upkeep.h"
 
 namespace muster {
 
@@ -56,6 +57,7 @@ class SqliteStore {
   virtual ~SqliteStore() = default;
 
   virtual ShardStore& shards() = 0;
+  virtual ShardUpkeep& shard_upkeep() = 0;
   virtual MemberArchive& archive() = 0;
   virtual ImportRanges& import_ranges() = 0;
   virtual ChangeFeed& change_feed() = 0;

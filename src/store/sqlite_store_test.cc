@@ -115,25 +115,6 @@ TEST_P(SqliteStoreTest, WhatWasWrittenIsThereAgain) {
   }
 }
 
-TEST_P(SqliteStoreTest, HistoryComesNewestFirstAndInPages) {
-  ASSERT_TRUE(harness_.Open());
-  const MemberId id(9);
-  for (std::int64_t version = 1; version <= 5; ++version) {
-    ASSERT_TRUE(WriteMember(harness_.store->shards(), contract::PlainMember(id, Version(version))));
-  }
-  MemberArchive& archive = harness_.store->archive();
-  const auto versions = [](const Result<std::vector<Change>>& changes) {
-    std::vector<std::int64_t> numbers;
-    for (const Change& change : changes.value()) numbers.push_back(change.version.value());
-    return numbers;
-  };
-  EXPECT_EQ(versions(archive.ListHistory(id, Version(INT64_MAX), 3)), (std::vector<std::int64_t>{5, 4, 3}));
-  EXPECT_EQ(versions(archive.ListHistory(id, Version(3), 3)), (std::vector<std::int64_t>{2, 1}));
-  EXPECT_TRUE(archive.ListHistory(id, Version(1), 3)->empty());
-  EXPECT_TRUE(archive.ListHistory(id, Version(INT64_MAX), 0)->empty());
-  EXPECT_TRUE(archive.ListHistory(MemberId(10), Version(INT64_MAX), 3)->empty());
-}
-
 TEST_P(SqliteStoreTest, ClosingEmptiesTheLog) {
   OpenAndClose();
   for (const auto& entry : std::filesystem::directory_iterator(harness_.directory.path())) {
@@ -316,18 +297,19 @@ TEST_P(SqliteStoreTest, NoPersonalValueIsInAnyFile) {
 TEST_P(SqliteStoreTest, NoOutcomeIsForgottenThatItsOperationMayStillAskFor) {
   ASSERT_TRUE(harness_.Open());
   ShardStore& shards = harness_.store->shards();
+  ShardUpkeep& upkeep = harness_.store->shard_upkeep();
   ASSERT_TRUE(contract::RunAndWait(shards, 0, [](ShardTransaction& rows) -> Result<void> {
     for (const std::int64_t id : {5, 7, 9})
-      MUSTER_TRY(rows.WriteOperation(OperationId(id), OperationOutcome::kAborted));
+      MUSTER_TRY(rows.records().WriteOperation(OperationId(id), OperationOutcome::kAborted));
     return {};
   }));
   const Timestamp before = shards.Now(0) + std::chrono::hours(2);
   {
     const OperationsUnderWay::Entry under_way(shards.under_way(), OperationId(7));
-    EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 1U);
-    EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 0U);
+    EXPECT_EQ(contract::ForgetAndWait(upkeep, 0, before), 1U);
+    EXPECT_EQ(contract::ForgetAndWait(upkeep, 0, before), 0U);
   }
-  EXPECT_EQ(contract::ForgetAndWait(shards, 0, before), 2U);
+  EXPECT_EQ(contract::ForgetAndWait(upkeep, 0, before), 2U);
 }
 
 TEST(DirectoryLockTest, IsFreeAgainWhenItsHolderIsGone) {

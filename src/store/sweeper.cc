@@ -20,12 +20,12 @@ namespace {
 // and is held up until the answer is forgotten, does not commit any more (decision 0018).
 constexpr std::int64_t kAnswersMsMin = 15LL * 60'000;
 
-using Entries = std::vector<ShardStore::LookupEntry>;
+using Entries = std::vector<ShardUpkeep::LookupEntry>;
 
 // Those of `entries` whose owner, in this transaction's database, does not list them.
 Result<Entries> SettleAll(ShardTransaction& transaction, const Entries& entries) {
   Entries dangling;
-  for (const ShardStore::LookupEntry& entry : entries) {
+  for (const ShardUpkeep::LookupEntry& entry : entries) {
     MUSTER_ASSIGN(const std::optional<Member> holder, Settle(transaction, entry.key, entry.row));
     if (!holder) dangling.push_back(entry);
   }
@@ -34,7 +34,7 @@ Result<Entries> SettleAll(ShardTransaction& transaction, const Entries& entries)
 
 Result<std::uint64_t> FreeAll(ShardTransaction& transaction, const Entries& dangling) {
   std::uint64_t freed = 0;
-  for (const ShardStore::LookupEntry& entry : dangling) {
+  for (const ShardUpkeep::LookupEntry& entry : dangling) {
     MUSTER_ASSIGN(const bool swapped, Replace(transaction, entry.key, entry.row, std::nullopt));
     if (swapped) ++freed;
   }
@@ -86,17 +86,17 @@ T RunToEnd(Task<T> task) {
 
 }  // namespace
 
-Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t database, IdentityKey after,
-                                         std::size_t limit) {
+Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, ShardUpkeep& upkeep, std::uint32_t database,
+                                         IdentityKey after, std::size_t limit) {
   MUSTER_CHECK(limit > 0);
-  MUSTER_CO_ASSIGN(const Entries entries, shards.ScanLookups(database, after, limit));
+  MUSTER_CO_ASSIGN(const Entries entries, upkeep.ScanLookups(database, after, limit));
   SweepProgress progress;
   progress.examined = entries.size();
   if (entries.size() == limit) progress.next = entries.back().key;
 
   const Timestamp now = shards.Now(database);
   std::map<std::uint32_t, Entries> by_owner;
-  for (const ShardStore::LookupEntry& entry : entries) {
+  for (const ShardUpkeep::LookupEntry& entry : entries) {
     // A number that is far ahead of the clock says nothing about an age: the clock was wrong then, or is now.
     const Duration age = now - IdAllocator::TimeOf(entry.row.operation_id.value());
     if (std::chrono::abs(age) <= kOperationAgeMax) continue;
@@ -111,7 +111,7 @@ Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t datab
     }
     if (freed.error().reason != Reason::kInternal) co_return Fail(freed.error());
     // An owner cannot be read. That must not keep the others from being swept.
-    for (const ShardStore::LookupEntry& entry : some) {
+    for (const ShardUpkeep::LookupEntry& entry : some) {
       const Result<std::uint64_t> one = co_await FreeDangling(shards, database, owner_database, Entries{entry});
       if (one) {
         progress.freed += *one;
@@ -125,9 +125,10 @@ Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t datab
   co_return progress;
 }
 
-Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, std::uint32_t database, MemberId after, std::size_t limit) {
+Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, ShardUpkeep& upkeep, std::uint32_t database, MemberId after,
+                                      std::size_t limit) {
   MUSTER_CHECK(limit > 0);
-  MUSTER_CO_ASSIGN(const std::vector<MemberId> ids, shards.ScanMarked(database, after, limit));
+  MUSTER_CO_ASSIGN(const std::vector<MemberId> ids, upkeep.ScanMarked(database, after, limit));
   MoveProgress progress;
   if (ids.size() == limit) progress.next = ids.back();
   MoveSettler settler(shards);
@@ -157,15 +158,16 @@ Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, std::uint32_t database
   co_return progress;
 }
 
-Task<Result<std::uint64_t>> ForgetOutcomes(ShardStore& shards, std::uint32_t database) {
-  const Timestamp before = shards.Now(database) - kOperationRetention;
-  auto begin = [&shards, database, before](auto done) { shards.ForgetOperations(database, before, std::move(done)); };
+Task<Result<std::uint64_t>> ForgetOutcomes(ShardUpkeep& upkeep, Timestamp now, std::uint32_t database) {
+  const Timestamp before = now - kOperationRetention;
+  auto begin = [&upkeep, database, before](auto done) { upkeep.ForgetOperations(database, before, std::move(done)); };
   co_return co_await Callback<Result<std::uint64_t>>(std::move(begin));
 }
 
-Task<Result<std::uint64_t>> ForgetAnswers(ShardStore& shards, std::uint32_t database, Duration retention) {
-  const Timestamp before = shards.Now(database) - retention;
-  auto begin = [&shards, database, before](auto done) { shards.ForgetAnswers(database, before, std::move(done)); };
+Task<Result<std::uint64_t>> ForgetAnswers(ShardUpkeep& upkeep, Timestamp now, std::uint32_t database,
+                                          Duration retention) {
+  const Timestamp before = now - retention;
+  auto begin = [&upkeep, database, before](auto done) { upkeep.ForgetAnswers(database, before, std::move(done)); };
   co_return co_await Callback<Result<std::uint64_t>>(std::move(begin));
 }
 
@@ -198,9 +200,10 @@ void SweeperOptions::Declare(OptionRegistry& options) {
                      {.min = 1'000, .max = 1LL << 40});
 }
 
-Sweeper::Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logger, MetricRegistry& metrics,
-                 ChangeKeeper* changes)
+Sweeper::Sweeper(ShardStore& shards, ShardUpkeep& upkeep, const SweeperOptions& options, Logger& logger,
+                 MetricRegistry& metrics, ChangeKeeper* changes)
     : shards_(shards),
+      upkeep_(upkeep),
       changes_(changes),
       options_(options),
       logger_(logger),
@@ -255,7 +258,8 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
   // First, since writers wait for them.
   MemberId after_member{0};
   do {
-    const auto step = RunToEnd(SweepMoves(shards_, database, after_member, static_cast<std::size_t>(options_.batch)));
+    const auto step =
+        RunToEnd(SweepMoves(shards_, upkeep_, database, after_member, static_cast<std::size_t>(options_.batch)));
     if (!step) {
       note(step.error());
       break;
@@ -273,14 +277,14 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
     if (!Wait(options_.pause_ms)) return;
     if (more_to_forget) {
       // A store forgets a bounded number at a time.
-      const Result<std::uint64_t> forgotten = RunToEnd(ForgetOutcomes(shards_, database));
+      const Result<std::uint64_t> forgotten = RunToEnd(ForgetOutcomes(upkeep_, shards_.Now(database), database));
       if (!forgotten) return note(forgotten.error());
       forgotten_.Add(*forgotten);
       more_to_forget = *forgotten > 0;
     }
     if (more_answers) {
-      const Result<std::uint64_t> forgotten =
-          RunToEnd(ForgetAnswers(shards_, database, std::chrono::milliseconds(options_.answers_ms)));
+      const Result<std::uint64_t> forgotten = RunToEnd(
+          ForgetAnswers(upkeep_, shards_.Now(database), database, std::chrono::milliseconds(options_.answers_ms)));
       if (!forgotten) return note(forgotten.error());
       forgotten_answers_.Add(*forgotten);
       more_answers = *forgotten > 0;
@@ -294,7 +298,8 @@ void Sweeper::WalkDatabase(std::uint32_t database) {
       more_changes = *forgotten > 0;
     }
     if (is_first || after != IdentityKey{}) {
-      const auto step = RunToEnd(SweepLookups(shards_, database, after, static_cast<std::size_t>(options_.batch)));
+      const auto step =
+          RunToEnd(SweepLookups(shards_, upkeep_, database, after, static_cast<std::size_t>(options_.batch)));
       if (!step) return note(step.error());
       examined_.Add(step->examined);
       freed_.Add(step->freed);

@@ -12,6 +12,7 @@
 #include "base/task.h"
 #include "domain/ports/change_feed.h"
 #include "domain/ports/shard_store.h"
+#include "domain/ports/shard_upkeep.h"
 
 namespace muster {
 
@@ -25,8 +26,8 @@ struct SweepProgress {
   std::uint64_t freed = 0;
   std::uint64_t unreadable = 0;  // left as they are, because their owner cannot be read: for the doctor
 };
-Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, std::uint32_t database, IdentityKey after,
-                                         std::size_t limit);
+Task<Result<SweepProgress>> SweepLookups(ShardStore& shards, ShardUpkeep& upkeep, std::uint32_t database,
+                                         IdentityKey after, std::size_t limit);
 
 // Settles the moves (move_steps.h) of up to `limit` marked members of one database, from above `after` on. Aborts those
 // that nobody committed when they are older than kOperationAgeMax by their number: their process is not at it any more.
@@ -35,12 +36,14 @@ struct MoveProgress {
   std::uint64_t settled = 0;     // marks taken away
   std::uint64_t unreadable = 0;  // left as they are, because one of their ends cannot be read: for the doctor
 };
-Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, std::uint32_t database, MemberId after, std::size_t limit);
+Task<Result<MoveProgress>> SweepMoves(ShardStore& shards, ShardUpkeep& upkeep, std::uint32_t database, MemberId after,
+                                      std::size_t limit);
 
 // Forgets the outcomes in one database that are older than kOperationRetention (binding.h), or the answers that have
-// been kept for `retention`; answers how many.
-Task<Result<std::uint64_t>> ForgetOutcomes(ShardStore& shards, std::uint32_t database);
-Task<Result<std::uint64_t>> ForgetAnswers(ShardStore& shards, std::uint32_t database, Duration retention);
+// been kept for `retention`; answers how many. `now` is by that database's clock.
+Task<Result<std::uint64_t>> ForgetOutcomes(ShardUpkeep& upkeep, Timestamp now, std::uint32_t database);
+Task<Result<std::uint64_t>> ForgetAnswers(ShardUpkeep& upkeep, Timestamp now, std::uint32_t database,
+                                          Duration retention);
 
 // Forgets events of the change feed that are older than `retention`, or more than `keep_max`.
 Task<Result<std::uint64_t>> ForgetChanges(ChangeKeeper& keeper, Timestamp now, std::uint32_t database,
@@ -66,8 +69,8 @@ struct SweeperOptions {
 class Sweeper {
  public:
   // `changes` is null where the change stream is kept for ever.
-  Sweeper(ShardStore& shards, const SweeperOptions& options, Logger& logger, MetricRegistry& metrics,
-          ChangeKeeper* changes = nullptr);
+  Sweeper(ShardStore& shards, ShardUpkeep& upkeep, const SweeperOptions& options, Logger& logger,
+          MetricRegistry& metrics, ChangeKeeper* changes = nullptr);
   ~Sweeper();
   Sweeper(const Sweeper&) = delete;
 
@@ -81,6 +84,7 @@ class Sweeper {
   bool Wait(std::int64_t milliseconds);
 
   ShardStore& shards_;
+  ShardUpkeep& upkeep_;
   ChangeKeeper* const changes_;
   const SweeperOptions options_;
   Logger& logger_;

@@ -64,11 +64,11 @@ TEST_P(SweepTest, FreesWhatWasReservedUnderAClockThatRanAhead) {
 
 TEST_P(SweepTest, CountsWhatItLooksAtAndStopsAtTheEnd) {
   Make(0, 0, {IdentityAt(0, 1), IdentityAt(0, 2), IdentityAt(0, 3)});
-  const Result<SweepProgress> first = Finish(SweepLookups(shards, 0, {}, 2));
+  const Result<SweepProgress> first = Finish(SweepLookups(shards, shards, 0, {}, 2));
   ASSERT_TRUE(first);
   EXPECT_EQ(first->examined, 2U);
   EXPECT_NE(first->next, IdentityKey{});
-  const Result<SweepProgress> second = Finish(SweepLookups(shards, 0, first->next, 2));
+  const Result<SweepProgress> second = Finish(SweepLookups(shards, shards, 0, first->next, 2));
   ASSERT_TRUE(second);
   EXPECT_EQ(second->examined, 1U);
   EXPECT_EQ(second->next, IdentityKey{});
@@ -82,10 +82,10 @@ TEST_P(SweepTest, AFailedStepSaysSoAndALaterOneFindsWhatItLeft) {
   const std::size_t steps = memory.database_count() == 1 ? 1 : 2;  // settle, free
   for (std::size_t step = 0; step < steps; ++step) {
     shards.FailAt(step, Fault::kOverloaded);
-    EXPECT_EQ(ReasonOf(Finish(SweepLookups(shards, database, {}, 10))), Reason::kOverloaded);
+    EXPECT_EQ(ReasonOf(Finish(SweepLookups(shards, shards, database, {}, 10))), Reason::kOverloaded);
   }
   shards.scan_fails = true;
-  EXPECT_EQ(ReasonOf(Finish(SweepLookups(shards, database, {}, 10))), Reason::kInternal);
+  EXPECT_EQ(ReasonOf(Finish(SweepLookups(shards, shards, database, {}, 10))), Reason::kInternal);
   shards.scan_fails = false;
   EXPECT_EQ(SweepAll(), 1U);
   Check(true);
@@ -111,9 +111,9 @@ TEST_P(SweepTest, OutcomesAreForgottenAfterTheRetention) {
   ASSERT_TRUE(Finish(writer->Bind(member.id, IdentityAt(1, 0), Context())));
   ASSERT_EQ(memory.CountOperations(0), 1U);
   clock.Advance(kOperationRetention);
-  EXPECT_EQ(Finish(ForgetOutcomes(shards, 0)), 0U);
+  EXPECT_EQ(Finish(ForgetOutcomes(shards, clock.Now(), 0)), 0U);
   clock.Advance(Duration(1));
-  EXPECT_EQ(Finish(ForgetOutcomes(shards, 0)), 1U);
+  EXPECT_EQ(Finish(ForgetOutcomes(shards, clock.Now(), 0)), 1U);
   EXPECT_EQ(memory.CountOperations(0), 0U);
   Check(true);
 }
@@ -141,7 +141,7 @@ TEST_P(SweepTest, TheSweeperWalksForEverAndCounts) {
   const Member member = Make(0, 0, {IdentityAt(0, 1)});
   const IdentityKey first = LeaveBehind(member.id, 0);
   GrowOld();
-  Sweeper sweeper(memory, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
+  Sweeper sweeper(memory, memory, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
   sweeper.Start();
   EXPECT_TRUE(Eventually([&] { return !FindLookup(first); }));
   const IdentityKey second = LeaveBehind(member.id, 1);
@@ -162,7 +162,7 @@ TEST(SweeperTest, SettlesMovesAndCounts) {
   const OperationId long_ago(IdAllocator::LowestAt(world.clock.Now() - std::chrono::hours(1)));
   giver.move = MoveMark{.operation_id = long_ago, .other = taker.id};
   ASSERT_TRUE(contract::RunAndWait(world.memory, 0, [&](ShardTransaction& rows) { return rows.MarkMember(giver); }));
-  Sweeper sweeper(world.memory, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
+  Sweeper sweeper(world.memory, world.memory, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
   sweeper.Start();
   EXPECT_TRUE(Eventually([&] { return ValueOf(metrics, "muster_store_sweeper_moves_settled_total") == 1; }));
   sweeper.Stop();
@@ -174,7 +174,8 @@ TEST(SweeperTest, StopsAtOnceWhileItRests) {
   MetricRegistry metrics;
   const auto before = std::chrono::steady_clock::now();
   {
-    Sweeper sweeper(world.memory, {.period_ms = 3'600'000, .pause_ms = 60'000, .batch = 1}, NullLogger(), metrics);
+    Sweeper sweeper(world.memory, world.memory, {.period_ms = 3'600'000, .pause_ms = 60'000, .batch = 1}, NullLogger(),
+                    metrics);
     sweeper.Start();
   }
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
@@ -183,7 +184,7 @@ TEST(SweeperTest, StopsAtOnceWhileItRests) {
 TEST(SweeperTest, NeedsNoStart) {
   BindingWorld world({2, MemoryShardStore::Runs::kOnce});
   MetricRegistry metrics;
-  Sweeper sweeper(world.memory, {}, NullLogger(), metrics);
+  Sweeper sweeper(world.memory, world.memory, {}, NullLogger(), metrics);
   sweeper.Stop();
 }
 
@@ -191,7 +192,7 @@ TEST(SweeperTest, GoesOnAfterAFailure) {
   BindingWorld world({1, MemoryShardStore::Runs::kOnce});
   MetricRegistry metrics;
   world.shards.scan_fails = true;
-  Sweeper sweeper(world.shards, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
+  Sweeper sweeper(world.shards, world.shards, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
   sweeper.Start();
   EXPECT_TRUE(Eventually([&] { return ValueOf(metrics, "muster_store_sweeper_failures_total") >= 3; }));
   sweeper.Stop();

@@ -44,7 +44,7 @@ class ApiTest : public ::testing::Test {
     callers_.Add("writer", {kMembersRead, kMembersWrite, kPersonalRead});
     callers_.Add("importer", {kMembersWrite, kMembersImport, kPersonalRead});
     callers_.Add("admin", {kMembersRead, kMembersWrite, kPersonalRead, kMembersImport, kAdmin});
-    auto reader = std::make_unique<FakeReader>();
+    auto reader = std::make_unique<StubReader>();
     reader_ = reader.get();
     members_ = MakeMemberApi(loop_, std::move(reader), Dependencies());
     admin_ = MakeAdminApi(loop_, Dependencies(), {.ranges = &ranges_, .routes = [this] { return routes_; }});
@@ -52,6 +52,7 @@ class ApiTest : public ::testing::Test {
 
   ApiDependencies Dependencies() {
     return {.writer = &writer_,
+            .merger = &writer_,
             .archive = &archive_,
             .callers = &callers_,
             .catalog = &catalog_,
@@ -112,10 +113,10 @@ class ApiTest : public ::testing::Test {
   }
 
   // The one write that reached the writer.
-  FakeWriter::Asked TheWrite() {
-    std::vector<FakeWriter::Asked> asked = writer_.TakeAsked();
+  StubWriter::Asked TheWrite() {
+    std::vector<StubWriter::Asked> asked = writer_.TakeAsked();
     EXPECT_EQ(asked.size(), 1u);
-    return asked.empty() ? FakeWriter::Asked{} : asked[0];
+    return asked.empty() ? StubWriter::Asked{} : asked[0];
   }
 
   // Li Lei, id 7, version 3, a phone and a unionid.
@@ -151,9 +152,9 @@ class ApiTest : public ::testing::Test {
   FakeCallers callers_;
   std::vector<ReadinessCheck> checks_ = {{"store", true, ""}};
   Result<RouteDescription> routes_;
-  FakeReader* reader_ = nullptr;
+  StubReader* reader_ = nullptr;
   TestLoop loop_;
-  FakeWriter writer_;
+  StubWriter writer_;
   std::unique_ptr<HttpHandler> members_;
   std::unique_ptr<HttpHandler> admin_;
 };

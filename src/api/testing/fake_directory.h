@@ -19,11 +19,13 @@
 #include "domain/member_document.h"
 #include "domain/ports/import_ranges.h"
 #include "domain/ports/member_archive.h"
+#include "domain/ports/member_merger.h"
 #include "domain/ports/member_reader.h"
 #include "domain/ports/member_writer.h"
 #include "traffic/callers.h"
 
-// The ports that HTTP handlers call, recording what they were asked.
+// The ports that handlers call. A fake is a port in memory and keeps its contract (fakes_test.cc); a stub answers what
+// the test tells it to, whatever it is asked, and records that.
 namespace muster::testing {
 
 // Gives ranges at once.
@@ -46,7 +48,8 @@ class FakeImportRanges final : public ImportRanges {
   std::optional<Error> failure;
 };
 
-class FakeReader final : public MemberReader {
+// Answers at once, or from a loop, whatever the conditions of the call.
+class StubReader final : public MemberReader {
  public:
   struct Asked {
     MemberId id;
@@ -89,7 +92,7 @@ class FakeReader final : public MemberReader {
 };
 
 // Answers on a thread of its own, as a store does, what `answer` makes of each write.
-class FakeWriter final : public MemberWriter {
+class StubWriter final : public MemberWriter, public MemberMerger {
  public:
   struct Asked {
     std::string verb;
@@ -103,8 +106,8 @@ class FakeWriter final : public MemberWriter {
     bool dry_run = false;
   };
 
-  FakeWriter() : thread_([this] { Work(); }) {}
-  ~FakeWriter() override {
+  StubWriter() : thread_([this] { Work(); }) {}
+  ~StubWriter() override {
     {
       std::lock_guard lock(mutex_);
       stopping_ = true;
@@ -212,6 +215,17 @@ class FakeWriter final : public MemberWriter {
 
 class FakeArchive final : public MemberArchive {
  public:
+  // A version of a member, with its change.
+  void Put(const Member& member, const Change& change) {
+    changes.push_back(change);
+    const auto place = std::ranges::lower_bound(members, member.id, {}, &Member::id);
+    if (place != members.end() && place->id == member.id) {
+      *place = member;
+    } else {
+      members.insert(place, member);
+    }
+  }
+
   Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override {
     if (failure) return std::unexpected(*failure);
     std::vector<Change> page;
@@ -228,7 +242,6 @@ class FakeArchive final : public MemberArchive {
     }
     return page;
   }
-
   Result<std::vector<Member>> ReadMembers(std::span<const MemberId> ids) override {
     if (failure) return std::unexpected(*failure);
     std::vector<Member> found;

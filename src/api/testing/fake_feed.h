@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,13 +21,24 @@ class FakeFeed final : public ChangeFeed {
   void Commit(std::int64_t count, ChangeType type = ChangeType::kRegistered) {
     std::lock_guard lock(mutex_);
     for (; count > 0; --count) {
-      const auto position = static_cast<std::int64_t>(events_.size()) + 1;
+      const std::int64_t position = NextPosition();
       events_.push_back({.position = position,
                          .member_id = MemberId(1000 + position),
                          .version = Version(1),
                          .type = type,
                          .time = Timestamp(Duration(position))});
     }
+    Wake();
+  }
+  void CommitOne(MemberId id, Version version, ChangeType type) {
+    std::lock_guard lock(mutex_);
+    const std::int64_t position = NextPosition();
+    events_.push_back({.position = position,
+                       .member_id = id,
+                       .version = version,
+                       .type = type,
+                       .time = Timestamp(Duration(position))});
+    Wake();
   }
   void Expire(std::int64_t position) {
     std::lock_guard lock(mutex_);
@@ -54,14 +67,38 @@ class FakeFeed final : public ChangeFeed {
     if (error_) return Fail(*error_);
     return Bounds{.before_earliest = before_earliest_, .latest = static_cast<std::int64_t>(events_.size())};
   }
-  std::unique_ptr<Subscription> Subscribe(std::move_only_function<void()>) override { return nullptr; }
+  std::unique_ptr<Subscription> Subscribe(std::move_only_function<void()> wake) override {
+    std::lock_guard lock(mutex_);
+    wakes_.emplace(++subscriptions_, std::move(wake));
+    return std::make_unique<Ticket>(*this, subscriptions_);
+  }
 
  private:
+  class Ticket final : public Subscription {
+   public:
+    Ticket(FakeFeed& feed, int number) : feed_(feed), number_(number) {}
+    ~Ticket() override {
+      std::lock_guard lock(feed_.mutex_);
+      feed_.wakes_.erase(number_);
+    }
+
+   private:
+    FakeFeed& feed_;
+    const int number_;
+  };
+
+  std::int64_t NextPosition() const { return static_cast<std::int64_t>(events_.size()) + 1; }
+  void Wake() {
+    for (auto& [number, wake] : wakes_) wake();
+  }
+
   std::mutex mutex_;
   std::vector<ChangeEvent> events_;
   std::int64_t before_earliest_ = 0;
   std::optional<Error> error_;
   std::int64_t reads_ = 0;
+  std::map<int, std::move_only_function<void()>> wakes_;
+  int subscriptions_ = 0;
 };
 
 }  // namespace muster::testing

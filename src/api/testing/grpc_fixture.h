@@ -86,7 +86,7 @@ class TestGrpcStream final : public GrpcStream {
 class GrpcApiTest : public ApiTest {
  protected:
   GrpcApiTest() {
-    auto reader = std::make_unique<FakeReader>();
+    auto reader = std::make_unique<StubReader>();
     grpc_reader_ = reader.get();
     grpc_ = MakeGrpcApi(loop_, std::move(reader), Dependencies());
   }
@@ -131,7 +131,7 @@ class GrpcApiTest : public ApiTest {
     return *outcome;
   }
 
-  FakeReader* grpc_reader_ = nullptr;
+  StubReader* grpc_reader_ = nullptr;
   std::unique_ptr<GrpcHandler> grpc_;
 };
 

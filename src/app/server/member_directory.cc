@@ -99,11 +99,13 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   store_ = std::move(*store);
 
   MakeIds(logger);
-  writer_ = MakeBindingWriter({.shards = &store_->shards(),
-                               .catalog = catalog_.get(),
-                               .ids = ids_.get(),
-                               .clock = &clock_,
-                               .timer = timer_.get()});
+  const BindingDependencies binding{.shards = &store_->shards(),
+                                    .catalog = catalog_.get(),
+                                    .ids = ids_.get(),
+                                    .clock = &clock_,
+                                    .timer = timer_.get()};
+  writer_ = MakeBindingWriter(binding);
+  merger_ = MakeBindingMerger(binding);
 
   auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
   if (!topology) return Fails(topology.error());
@@ -127,7 +129,8 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   }
   changes_ = std::make_unique<ChangeHub>(store_->change_feed(), options.changes, logger, metrics_);
   changes_->Start();
-  sweeper_ = std::make_unique<Sweeper>(store_->shards(), options.sweeper, logger, metrics_, &store_->change_keeper());
+  sweeper_ = std::make_unique<Sweeper>(store_->shards(), store_->shard_upkeep(), options.sweeper, logger, metrics_,
+                                       &store_->change_keeper());
   sweeper_->Start();
   return {};
 }
@@ -149,6 +152,7 @@ MemberDirectory::~MemberDirectory() {
   if (search_) search_->Stop();
   search_.reset();
   routes_.reset();
+  merger_.reset();
   writer_.reset();
   timer_.reset();  // its thread may just have handed something to the store
   if (store_) store_->Close();

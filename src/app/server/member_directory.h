@@ -16,6 +16,7 @@
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
 #include "domain/ports/member_cache.h"
+#include "domain/ports/member_merger.h"
 #include "domain/ports/member_writer.h"
 #include "search/search_index.h"
 #include "store/sqlite_store.h"
@@ -37,6 +38,7 @@ class MemberDirectory {
   ~MemberDirectory();
 
   MemberWriter& writer() { return *writer_; }
+  MemberMerger& merger() { return *merger_; }
   SqliteStore& store() { return *store_; }
   MemberCache& near_cache() { return *near_cache_; }
   CallerDirectory& callers() { return *callers_; }
@@ -71,6 +73,7 @@ class MemberDirectory {
   std::unique_ptr<SqliteStore> store_;
   std::unique_ptr<ThreadTimer> timer_ = std::make_unique<ThreadTimer>();
   std::unique_ptr<MemberWriter> writer_;
+  std::unique_ptr<MemberMerger> merger_;
   std::unique_ptr<TopologyStore> topology_;
   std::unique_ptr<CallerDirectory> callers_;
   std::unique_ptr<RouteTrees> routes_;

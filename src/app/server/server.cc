@@ -20,6 +20,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
   MUSTER_ASSIGN(const auto document, directory_.topology().Read());
   const ApiDependencies api{
       .writer = &directory_.writer(),
+      .merger = &directory_.merger(),
       .archive = &directory_.store().archive(),
       .search = directory_.search(),
       .changes = &directory_.changes(),

@@ -52,7 +52,8 @@ class ChangeFeed {
   virtual std::unique_ptr<Subscription> Subscribe(std::move_only_function<void()> wake) = 0;
 };
 
-// What keeps the feed bounded, one database (ports/shard_store.h) at a time. Thread-safe.
+// What keeps the feed bounded, one database (ports/shard_store.h) at a time. Thread-safe. There is one
+// implementation, whose tests are its suite (store/sqlite_change_feed_test.cc).
 class ChangeKeeper {
  public:
   virtual ~ChangeKeeper() = default;

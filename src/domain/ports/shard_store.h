@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -11,39 +10,16 @@
 #include "domain/ids.h"
 #include "domain/member.h"
 #include "domain/operations_under_way.h"
+#include "domain/ports/shard_rows.h"
 
 namespace muster {
 
-// Who an identity was last reserved for: a reservation and a hint, not the truth (that is the member's own list).
-struct LookupRow {
-  MemberId member_id;
-  OperationId operation_id;
-  friend bool operator==(const LookupRow&, const LookupRow&) = default;
-};
-
-enum class OperationOutcome : std::uint8_t { kCommitted = 1, kAborted = 2 };
-
-// What an answered write leaves for a request that is sent again: in the database of its member.
-struct KeptAnswer {
-  RequestHash fingerprint;
-  Member member;  // as it was answered
-};
-
-// What merging a source into a target brought; kept in the database of the target until it is taken back.
-struct MergeRecord {
-  struct Brought {
-    IdentityKey key;
-    OperationId origin;  // OriginOf; another one: unbound and bound anew since
-    friend bool operator==(const Brought&, const Brought&) = default;
-  };
-  std::vector<Brought> brought;
-  friend bool operator==(const MergeRecord&, const MergeRecord&) = default;
-};
-
-// What is committed with a write beside members, lookup rows and outcomes.
+// What a transaction keeps beside members and lookup rows: what became of operations, requests and merges.
 class WriteRecords {
  public:
   virtual ~WriteRecords() = default;
+  virtual Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) = 0;
+  virtual Result<void> WriteOperation(OperationId id, OperationOutcome outcome) = 0;
   virtual Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) = 0;
   // OVERLOADED when the database keeps as many as it may.
   virtual Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) = 0;
@@ -53,8 +29,10 @@ class WriteRecords {
 
 // One transaction in one database, with the rows of every shard that lives there. Serialisable against every other one.
 // Verbs fail with INTERNAL or WRITES_UNAVAILABLE when the engine does; the transaction is then rolled back.
-class ShardTransaction : public WriteRecords {
+class ShardTransaction {
  public:
+  virtual ~ShardTransaction() = default;
+
   virtual Result<std::optional<Member>> ReadMember(MemberId id) = 0;
   // Inserts or replaces the member, and adds `change` to its history and to the change stream in the same commit.
   virtual Result<void> WriteMember(const Member& member, const Change& change) = 0;
@@ -65,8 +43,8 @@ class ShardTransaction : public WriteRecords {
   // An empty `row` frees the identity.
   virtual Result<void> WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) = 0;
 
-  virtual Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) = 0;
-  virtual Result<void> WriteOperation(OperationId id, OperationOutcome outcome) = 0;
+  // Of the same transaction, and gone with it.
+  virtual WriteRecords& records() = 0;
 };
 
 // The databases over which the 1,024 shards are spread. The binding protocol runs on this port alone: on SQLite files,
@@ -96,24 +74,6 @@ class ShardStore {
 
   // The database's own clock, by which the ages of operations are judged.
   virtual Timestamp Now(std::uint32_t database) const = 0;
-
-  // Lookup rows for a sweeper to look at: those with a key above `after`, in key order, at most `limit`. May block on
-  // the store; need not be one snapshot with anything else.
-  struct LookupEntry {
-    IdentityKey key;
-    LookupRow row;
-  };
-  virtual Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
-                                                       std::size_t limit) = 0;
-  // Members with a MoveMark, with an id above `after`, in the order of their ids, at most `limit`. As ScanLookups.
-  virtual Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) = 0;
-  // Forgets outcomes recorded before `before`, by the clock of Now, a bounded number at a time; answers how many (none:
-  // there are no more). Those of operations that are known to be under way stay. `done` is called once, on any thread.
-  virtual void ForgetOperations(std::uint32_t database, Timestamp before,
-                                std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
-  // The same for answers that were kept before `before`.
-  virtual void ForgetAnswers(std::uint32_t database, Timestamp before,
-                             std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
 };
 
 }  // namespace muster

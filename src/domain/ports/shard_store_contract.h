@@ -15,6 +15,7 @@
 
 #include "domain/ports/shard_store.h"
 #include "domain/ports/shard_store_testing.h"
+#include "domain/ports/shard_upkeep.h"
 
 namespace muster {
 
@@ -23,10 +24,12 @@ namespace muster {
 //   struct MyStore { … };                       // opens an empty store; one for each test
 //   INSTANTIATE_TYPED_TEST_SUITE_P(MyEngine, ShardStoreContract, MyStore);
 //
-// `Factory` gives the store, the clock that all of its databases go by, and the two things that the port only writes.
+// `Factory` gives the store, its upkeep, the clock that all of its databases go by, and the two things that the port
+// only writes.
 template <typename Factory>
 concept ShardStoreFactory = std::default_initializable<Factory> && requires(Factory factory, MemberId id) {
   { factory.shards() } -> std::same_as<ShardStore&>;
+  { factory.upkeep() } -> std::same_as<ShardUpkeep&>;
   { factory.clock() } -> std::same_as<ManualClock&>;
   { factory.database_count() } -> std::convertible_to<std::uint32_t>;
   // The member's history, oldest first.
@@ -39,6 +42,7 @@ template <ShardStoreFactory Factory>
 class ShardStoreContract : public ::testing::Test {
  protected:
   ShardStore& shards() { return factory_.shards(); }
+  ShardUpkeep& upkeep() { return factory_.upkeep(); }
   Result<void> Run(std::uint32_t database, ShardStore::Transaction transaction) {
     return contract::RunAndWait(shards(), database, std::move(transaction));
   }
@@ -62,7 +66,7 @@ class ShardStoreContract : public ::testing::Test {
   std::optional<OperationOutcome> OutcomeNow(std::uint32_t database, OperationId id) {
     std::optional<OperationOutcome> outcome;
     EXPECT_TRUE(Run(database, [&](ShardTransaction& transaction) -> Result<void> {
-      MUSTER_ASSIGN(outcome, transaction.ReadOperation(id));
+      MUSTER_ASSIGN(outcome, transaction.records().ReadOperation(id));
       return {};
     }));
     return outcome;
@@ -112,10 +116,10 @@ TYPED_TEST_P(ShardStoreContract, ATransactionSeesItsOwnWritesAndTheNextOneSeesTh
   ASSERT_TRUE(this->Run(database, [&](ShardTransaction& transaction) -> Result<void> {
     MUSTER_TRY(transaction.WriteMember(member, contract::ChangeOf(member)));
     MUSTER_TRY(transaction.WriteLookup(key, row));
-    MUSTER_TRY(transaction.WriteOperation(OperationId(18), OperationOutcome::kCommitted));
+    MUSTER_TRY(transaction.records().WriteOperation(OperationId(18), OperationOutcome::kCommitted));
     MUSTER_ASSIGN(const auto own_member, transaction.ReadMember(member.id));
     MUSTER_ASSIGN(const auto own_row, transaction.ReadLookup(key));
-    MUSTER_ASSIGN(const auto own_outcome, transaction.ReadOperation(OperationId(18)));
+    MUSTER_ASSIGN(const auto own_outcome, transaction.records().ReadOperation(OperationId(18)));
     saw_all = own_member == member && own_row == row && own_outcome == OperationOutcome::kCommitted;
     return {};
   }));
@@ -161,7 +165,7 @@ TYPED_TEST_P(ShardStoreContract, AnErrorRollsBackEverythingAndComesThrough) {
     MUSTER_TRY(transaction.WriteMember(other, contract::ChangeOf(other, ChangeType::kRegistered)));
     MUSTER_TRY(transaction.WriteLookup(kept, std::nullopt));
     MUSTER_TRY(transaction.WriteLookup(fresh, LookupRow{fresh_id, OperationId(19)}));
-    MUSTER_TRY(transaction.WriteOperation(OperationId(19), OperationOutcome::kAborted));
+    MUSTER_TRY(transaction.records().WriteOperation(OperationId(19), OperationOutcome::kAborted));
     return Fail(contract::Refusal());
   });
   ASSERT_FALSE(refused);
@@ -392,64 +396,6 @@ TYPED_TEST_P(ShardStoreContract, WhatIsDoneIsVisibleToWhoeverIsToldSo) {
   }
 }
 
-TYPED_TEST_P(ShardStoreContract, ScanWalksAllLookupsOnceInKeyOrder) {
-  const std::uint32_t database = this->last_database();
-  std::vector<IdentityKey> keys;
-  ASSERT_TRUE(this->Run(database, [&](ShardTransaction& transaction) -> Result<void> {
-    keys.clear();
-    for (std::uint32_t index = 0; index < 25; ++index) {
-      keys.push_back(contract::KeyIn(this->shards(), database, index));
-      MUSTER_TRY(transaction.WriteLookup(keys.back(), LookupRow{MemberId(index + 1), OperationId(index + 1)}));
-    }
-    return transaction.WriteLookup(keys.back(), std::nullopt);
-  }));
-  keys.pop_back();
-  std::ranges::sort(keys);
-
-  std::vector<IdentityKey> walked;
-  IdentityKey after{};
-  for (;;) {
-    const auto page = this->shards().ScanLookups(database, after, 10);
-    ASSERT_TRUE(page);
-    ASSERT_LE(page->size(), 10U);
-    for (const auto& entry : *page) {
-      walked.push_back(entry.key);
-      EXPECT_EQ(this->LookupNow(entry.key), entry.row);
-    }
-    if (page->size() < 10) break;
-    after = page->back().key;
-  }
-  EXPECT_EQ(walked, keys);
-
-  for (std::uint32_t other = 0; other < database; ++other) {
-    const auto page = this->shards().ScanLookups(other, {}, 10);
-    ASSERT_TRUE(page);
-    EXPECT_TRUE(page->empty()) << "a lookup row appears in a database that it does not live in";
-  }
-}
-
-TYPED_TEST_P(ShardStoreContract, OnlyOutcomesRecordedBeforeAreForgotten) {
-  const std::uint32_t database = this->last_database();
-  const auto record = [&](std::int64_t id) {
-    return this->Run(database, [&](ShardTransaction& transaction) {
-      return transaction.WriteOperation(OperationId(id), OperationOutcome::kAborted);
-    });
-  };
-  ASSERT_TRUE(record(1));
-  ASSERT_TRUE(record(2));
-  this->factory_.clock().Advance(std::chrono::minutes(10));
-  const Timestamp bound = this->shards().Now(database);
-  ASSERT_TRUE(record(3));
-
-  EXPECT_EQ(contract::ForgetAndWait(this->shards(), database, bound - std::chrono::minutes(10)), 0U)
-      << "recorded at the bound is not before it";
-  EXPECT_EQ(contract::ForgetAndWait(this->shards(), database, bound), 2U);
-  EXPECT_EQ(this->OutcomeNow(database, OperationId(1)), std::nullopt);
-  EXPECT_EQ(this->OutcomeNow(database, OperationId(2)), std::nullopt);
-  EXPECT_EQ(this->OutcomeNow(database, OperationId(3)), OperationOutcome::kAborted);
-  EXPECT_EQ(contract::ForgetAndWait(this->shards(), database, bound), 0U);
-}
-
 TYPED_TEST_P(ShardStoreContract, TheDatabasesGoByTheClock) {
   for (std::uint32_t database = 0; database < this->factory_.database_count(); ++database) {
     const Timestamp before = this->shards().Now(database);
@@ -466,7 +412,6 @@ REGISTER_TYPED_TEST_SUITE_P(ShardStoreContract, EveryShardHasOneDatabaseForEver,
                             ShardsOfOneDatabaseShareATransaction, CompareAndSwapOfALookupIsWonByOne,
                             NoUpdateIsLostBetweenThreads, TransactionsThatReadTwoRowsAndWriteOneAreSerialisable,
                             AFailureInAGroupHurtsNobodyElse, WhatIsDoneIsVisibleToWhoeverIsToldSo,
-                            ScanWalksAllLookupsOnceInKeyOrder, OnlyOutcomesRecordedBeforeAreForgotten,
                             TheDatabasesGoByTheClock);
 
 }  // namespace muster

@@ -28,27 +28,28 @@ TYPED_TEST_P(ShardStoreMergesContract, AMarkMakesNoVersionAndIsFoundByAScan) {
     EXPECT_EQ(this->MemberNow(id), member);
     EXPECT_EQ(this->factory_.History(id).size(), 1U);
   }
-  EXPECT_EQ(this->shards().ScanMarked(0, MemberId(0), 2), (std::vector{ids[0], ids[1]}));
-  EXPECT_EQ(this->shards().ScanMarked(0, ids[1], 2), std::vector{ids[2]});
+  EXPECT_EQ(this->upkeep().ScanMarked(0, MemberId(0), 2), (std::vector{ids[0], ids[1]}));
+  EXPECT_EQ(this->upkeep().ScanMarked(0, ids[1], 2), std::vector{ids[2]});
   // By MarkMember, or by the change that ends the move.
   ASSERT_TRUE(this->Run(0, [&](ShardTransaction& transaction) -> Result<void> {
     MUSTER_TRY(transaction.MarkMember(contract::PlainMember(ids[0])));
     const Member merged = contract::PlainMember(ids[1], Version(2));
     return transaction.WriteMember(merged, contract::ChangeOf(merged, ChangeType::kMerged));
   }));
-  EXPECT_EQ(this->shards().ScanMarked(0, MemberId(0), 9), std::vector{ids[2]});
+  EXPECT_EQ(this->upkeep().ScanMarked(0, MemberId(0), 9), std::vector{ids[2]});
   EXPECT_FALSE(this->MemberNow(ids[0])->move);
 }
 
 TYPED_TEST_P(ShardStoreMergesContract, AMergeRecordIsKeptUntilItIsTakenBack) {
   const MemberId target = contract::MemberIn(this->shards(), 0, 0);
   const auto write = [&](MemberId source, const std::optional<MergeRecord>& record) {
-    ASSERT_TRUE(this->Run(0, [&](ShardTransaction& rows) { return rows.WriteMerge(target, source, record); }));
+    ASSERT_TRUE(
+        this->Run(0, [&](ShardTransaction& rows) { return rows.records().WriteMerge(target, source, record); }));
   };
   const auto now = [&](MemberId source) {
     std::optional<MergeRecord> record;
     EXPECT_TRUE(this->Run(0, [&](ShardTransaction& rows) -> Result<void> {
-      MUSTER_ASSIGN(record, rows.ReadMerge(target, source));
+      MUSTER_ASSIGN(record, rows.records().ReadMerge(target, source));
       return {};
     }));
     return record;

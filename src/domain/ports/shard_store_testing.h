@@ -4,12 +4,14 @@
 
 #include <condition_variable>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "domain/ports/shard_store.h"
+#include "domain/ports/shard_upkeep.h"
 
 namespace muster {
 
@@ -32,12 +34,14 @@ inline Result<void> RunAndWait(ShardStore& shards, std::uint32_t database, Shard
   return *answer;
 }
 
-inline std::uint64_t ForgetAndWait(ShardStore& shards, std::uint32_t database, Timestamp before) {
+// Starts to forget, and waits for how many it was.
+inline std::uint64_t WaitForForgotten(std::move_only_function<void(ShardUpkeep::Forgotten)> forget) {
   std::mutex mutex;
   std::condition_variable arrived;
   std::optional<Result<std::uint64_t>> answer;
-  shards.ForgetOperations(database, before, [&](Result<std::uint64_t> result) {
+  forget([&](Result<std::uint64_t> result) {
     std::lock_guard lock(mutex);
+    EXPECT_FALSE(answer.has_value()) << "done was called twice";
     answer.emplace(std::move(result));
     arrived.notify_one();
   });
@@ -45,6 +49,14 @@ inline std::uint64_t ForgetAndWait(ShardStore& shards, std::uint32_t database, T
   arrived.wait(lock, [&] { return answer.has_value(); });
   EXPECT_TRUE(answer->has_value());
   return answer->value_or(0);
+}
+inline std::uint64_t ForgetAndWait(ShardUpkeep& upkeep, std::uint32_t database, Timestamp before) {
+  return WaitForForgotten(
+      [&](ShardUpkeep::Forgotten done) { upkeep.ForgetOperations(database, before, std::move(done)); });
+}
+inline std::uint64_t ForgetAnswersAndWait(ShardUpkeep& upkeep, std::uint32_t database, Timestamp before) {
+  return WaitForForgotten(
+      [&](ShardUpkeep::Forgotten done) { upkeep.ForgetAnswers(database, before, std::move(done)); });
 }
 
 // The `index`-th key that lives in `database`.

@@ -18,6 +18,16 @@ class FakeSource final : public ChangeFeed, public MemberArchive {
  public:
   // A change of its own, whatever the member's version is.
   void Put(const Member& member) {
+    Put(member, {.member_id = member.id,
+                 .version = member.version,
+                 .type = ChangeType::kUpdated,
+                 .time = member.update_time,
+                 .caller = {},
+                 .request_id = {},
+                 .fields = {},
+                 .identities = {}});
+  }
+  void Put(const Member& member, const Change& change) {
     std::vector<std::function<void()>> wakes;
     {
       std::lock_guard lock(mutex_);
@@ -25,8 +35,9 @@ class FakeSource final : public ChangeFeed, public MemberArchive {
       events_.push_back({.position = static_cast<std::int64_t>(events_.size()) + 1,
                          .member_id = member.id,
                          .version = member.version,
-                         .type = ChangeType::kUpdated,
-                         .time = member.update_time});
+                         .type = change.type,
+                         .time = change.time});
+      changes_.push_back(change);
       for (const auto& [number, wake] : wakes_) wakes.push_back(wake);
     }
     for (const auto& wake : wakes) wake();
@@ -44,6 +55,7 @@ class FakeSource final : public ChangeFeed, public MemberArchive {
   void Forget(std::int64_t position) {
     std::lock_guard lock(mutex_);
     events_.resize(static_cast<std::size_t>(position - 1));
+    changes_.resize(static_cast<std::size_t>(position - 1));
   }
   // While it is set, nobody gets past `limit` members in a scan.
   void SetFailure(std::optional<Error> failure) {
@@ -72,8 +84,13 @@ class FakeSource final : public ChangeFeed, public MemberArchive {
     return std::make_unique<Ticket>(*this, subscriptions_);
   }
 
-  Result<std::vector<Change>> ListHistory(MemberId /*id*/, Version /*before*/, std::size_t /*limit*/) override {
-    return std::vector<Change>{};
+  Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override {
+    std::lock_guard lock(mutex_);
+    std::vector<Change> page;
+    for (auto change = changes_.rbegin(); change != changes_.rend() && page.size() < limit; ++change) {
+      if (change->member_id == id && change->version < before) page.push_back(*change);
+    }
+    return page;
   }
   Result<std::vector<Member>> ScanMembers(MemberId after, std::size_t limit) override {
     std::lock_guard lock(mutex_);
@@ -110,6 +127,7 @@ class FakeSource final : public ChangeFeed, public MemberArchive {
   std::mutex mutex_;
   std::map<std::int64_t, Member> members_;
   std::vector<ChangeEvent> events_;
+  std::vector<Change> changes_;  // of the events
   std::int64_t before_earliest_ = 0;
   std::optional<Error> failure_;
   std::map<int, std::function<void()>> wakes_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -24,7 +25,8 @@ class MemoryTopology final : public TopologyStore {
     if (failure_) return Fail(*failure_);
     TopologyDocument next = *document_;
     MUSTER_TRY(change(next));
-    ++next.revision;
+    next.revision = document_->revision + 1;
+    std::ranges::sort(next.callers, {}, &CallerRecord::name);
     document_ = std::make_shared<const TopologyDocument>(std::move(next));
     if (failure_after_write_) return Fail(*failure_after_write_);
     return document_;

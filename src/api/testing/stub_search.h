@@ -9,7 +9,7 @@
 namespace muster::testing {
 
 // Answers what it was given, at once, and remembers what it was asked.
-class FakeSearch final : public MemberSearch {
+class StubSearch final : public MemberSearch {
  public:
   void Search(Query query, Reply reply) override {
     asked.push_back(std::move(query));
