@@ -26,7 +26,9 @@ Result<void> CheckMergeRow(std::string_view key, std::string_view value, const s
                "its merge cannot be taken back: " + (pair ? merge.error() : pair.error()).message);
     return {};
   }
-  MUSTER_ASSIGN(const std::optional<Member> source, rows.ReadRow(pair->source));
+  // As callers see it: the merge itself may be on its way.
+  MUSTER_ASSIGN(const SettledMember settled, ReadSettled(pair->source, rows));
+  const std::optional<Member>& source = settled.member;
   if (source && source->state == MemberState::kMerged && source->merged_into == pair->target) return {};
   report.Add("MERGE_RECORD_STRAY", DoctorReport::Subject(pair->source),
              "what its merge into " + DoctorReport::Subject(pair->target) +

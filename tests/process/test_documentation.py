@@ -43,7 +43,8 @@ def test_lines_to_paste(scratch, page, phone):
             command = command.replace("127.0.0.1:7401", server.grpc)
             if command.startswith("grpcurl "):
                 command = command.replace("grpcurl", tool("grpcurl"), 1)
-            command = re.sub(r"(^| )curl ", r"\1curl --fail-with-body ", command)
+            if "curl -sf" not in command:
+                command = re.sub(r"(^| )curl ", r"\1curl --fail-with-body ", command)
             script += f"echo '# {tried}'\n{command}\n"
             tried += 1
         done = subprocess.run(["bash", "-c", script], cwd=scratch, env=environment(variables),
