@@ -5,6 +5,7 @@
 
 #include "api/api_dependencies.h"
 #include "api/http.h"
+#include "api/import_batch.h"
 #include "base/event_loop.h"
 #include "domain/ports/import_ranges.h"
 #include "domain/ports/member_reader.h"
@@ -13,6 +14,8 @@ namespace muster {
 
 struct AdminApiDependencies {
   ImportRanges* ranges = nullptr;
+  // Lines of an import that are written at a time. What they wait in has to have room for others, too.
+  std::uint32_t import_window = ImportBatch::kWindowMax;
   // The live route trees of all loops as one (MergeDescriptions). Called on the admin loop: thread-safe.
   std::function<Result<RouteDescription>()> routes;
 };

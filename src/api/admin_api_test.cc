@@ -237,8 +237,19 @@ TEST_F(ImportTest, ManyLinesAreUnderWayAtOnceButNotAll) {
   const auto writes = writer_.TakeAsked();
   ASSERT_EQ(writes.size(), std::size_t{kLines});
   for (std::size_t i = 0; i < writes.size(); ++i) EXPECT_EQ(writes[i].id, IdOfLine(i + 1));
-  EXPECT_LE(writer_.under_way_max(), ImportBatch::kWindow);
-  EXPECT_GT(writer_.under_way_max(), ImportBatch::kRefillEvery);
+  EXPECT_LE(writer_.under_way_max(), ImportBatch::kWindowMax);
+  EXPECT_GT(writer_.under_way_max(), ImportBatch::kWindowMax / 2);
+}
+
+// However small what the lines wait in is, an import does not fill it.
+TEST_F(ImportTest, NoMoreLinesAreUnderWayThanTheWindow) {
+  for (const std::uint32_t window : {1U, 2U, 3U, 7U}) {
+    admin_ = MakeAdminApi(loop_, Dependencies(), {.ranges = &ranges_, .import_window = window, .routes = {}});
+    std::string lines;
+    for (int i = 0; i < 50; ++i) lines += "{}\n";
+    EXPECT_THAT(Import(lines).body, HasSubstr(R"("imported":50)"));
+    EXPECT_LE(writer_.under_way_max(), window);
+  }
 }
 
 TEST_F(ImportTest, NothingToImportIsNoError) {

@@ -72,7 +72,7 @@ Result<void> AdminHandler::ImportMembers(Call& call, const Input& input) {
   MUSTER_TRY(calls_.Hold(call, lines.size()));
   imports_.push_back(std::make_unique<ImportBatch>(
       call, lines, ImportBatch::Position{start, static_cast<std::uint64_t>(line)},
-      ImportBatch::Parts{json_, writer_, calls_}, clock_.Now(),
+      ImportBatch::Parts{json_, writer_, calls_, admin_.import_window}, clock_.Now(),
       [this](Call& done, const ImportBatch::Outcome& outcome) { FinishImport(done, outcome); }));
   imports_.back()->Start();
   return {};

@@ -16,6 +16,8 @@ ImportBatch::ImportBatch(Call& call, std::string_view body, Position position, c
       json_(parts.json),
       writer_(parts.writer),
       calls_(parts.calls),
+      window_(parts.window),
+      refill_every_(std::max(window_ / 2, 1U)),
       now_(now),
       finished_(std::move(finished)) {
   body_.reserve(body.size() + JsonReader::kPaddingBytes);
@@ -25,7 +27,7 @@ ImportBatch::ImportBatch(Call& call, std::string_view body, Position position, c
 }
 
 void ImportBatch::Fill() {
-  while (!rest_.empty() && holds_.load(std::memory_order_relaxed) < kWindow &&
+  while (!rest_.empty() && holds_.load(std::memory_order_relaxed) <= window_ &&
          !interrupted_.load(std::memory_order_relaxed)) {
     const std::size_t end = std::min(rest_.find('\n'), rest_.size());
     std::string_view text = rest_.substr(0, end);
@@ -61,7 +63,7 @@ void ImportBatch::NoteResult(std::uint64_t line, Result<ImportedMember> result) 
   } else {
     NoteFailure(line, std::move(result).error());
   }
-  if ((returned_.fetch_add(1, std::memory_order_relaxed) + 1) % kRefillEvery == 0) {
+  if ((returned_.fetch_add(1, std::memory_order_relaxed) + 1) % refill_every_ == 0) {
     calls_.loop().Post([this] { Fill(); });
   } else {
     Release();

@@ -20,16 +20,15 @@ namespace muster {
 // The lines of one import request on their way into the store. Lines are read on the loop and written many at a time,
 // so that they share the store's commits; what becomes of each is noted on whichever thread it comes back on.
 //
-//   Start ──► Fill (loop): read and begin lines until kWindow are under way ◄──┐
-//               └──► a line comes back (any thread) ──── every kRefillEvery-th ┘
+//   Start ──► Fill (loop): read and begin lines until `window` are under way ◄─┐
+//               └──► a line comes back (any thread) ──── when half have done ─┘
 //                        └──── the last one ──► Finish (loop)
 //
 // Destroyed after `finished` was called on the loop, or after the Calls, whose destructor waits for the lines under
 // way.
 class ImportBatch {
  public:
-  static constexpr std::uint32_t kWindow = 1024;
-  static constexpr std::uint32_t kRefillEvery = 512;  // at most kWindow, or Fill would not be called again
+  static constexpr std::uint32_t kWindowMax = 1024;
   static constexpr std::size_t kLinesMax = 10'000;
 
   struct Reject {
@@ -52,6 +51,7 @@ class ImportBatch {
     MemberJson& json;
     MemberWriter& writer;
     Calls& calls;
+    std::uint32_t window;  // lines under way at a time, from 1 to kWindowMax
   };
   ImportBatch(Call& call, std::string_view body, Position position, const Parts& parts, Timestamp now,
               Finished finished);
@@ -75,6 +75,8 @@ class ImportBatch {
   MemberJson& json_;
   MemberWriter& writer_;
   Calls& calls_;
+  const std::uint32_t window_;
+  const std::uint32_t refill_every_;  // at most the window, or Fill would not be called again
   const Timestamp now_;
   Finished finished_;
 

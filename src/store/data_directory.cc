@@ -112,14 +112,15 @@ Result<void> CreateDataFile(const std::string& path, const FileIdentity& identit
 
 Result<DirectoryLock> DirectoryLock::Acquire(const std::string& directory) {
   const std::string path = directory + "/lock";
-  const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  DirectoryLock lock;
+  const int descriptor = lock.descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor < 0) return CannotWrite(directory, errno);
-  DirectoryLock lock(descriptor);
   if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     if (error != EWOULDBLOCK) return CannotWrite(directory, error);
     return InUse(directory, ReadHolder(descriptor));
   }
+  MUSTER_TRY(lock.LockDirectory(directory, LOCK_EX));
   const std::string own = std::to_string(getpid()) + "\n";
   // A disk too full for the number still has a working lock; the number is for the message only.
   if (ftruncate(descriptor, 0) == 0) {
@@ -131,8 +132,9 @@ Result<DirectoryLock> DirectoryLock::Acquire(const std::string& directory) {
 Result<DirectoryLock> DirectoryLock::AcquireForReading(const std::string& directory) {
   if (IsWritable(directory)) return Acquire(directory);
   const std::string path = directory + "/lock";
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  DirectoryLock lock(descriptor);
+  DirectoryLock lock;
+  MUSTER_TRY(lock.LockDirectory(directory, LOCK_SH));
+  const int descriptor = lock.descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
     // A copy that was made without the lock: no server has started in it.
     if (errno == ENOENT) return lock;
@@ -144,10 +146,20 @@ Result<DirectoryLock> DirectoryLock::AcquireForReading(const std::string& direct
   return Fail(Reason::kInternal, "cannot lock " + path + ": " + Describe(errno) + ". Examine a copy of the directory");
 }
 
-DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+Result<void> DirectoryLock::LockDirectory(const std::string& directory, int kind) {
+  directory_ = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory_ >= 0 && flock(directory_, kind | LOCK_NB) == 0) return {};
+  if (directory_ >= 0 && errno == EWOULDBLOCK) return InUse(directory, "");
+  return Fail(Reason::kInternal, "cannot lock " + directory + ": " + Describe(errno) + ". Use a local file system");
+}
+
+DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept
+    : directory_(std::exchange(other.directory_, -1)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 DirectoryLock::~DirectoryLock() {
-  if (descriptor_ >= 0) close(descriptor_);
+  for (const int descriptor : {descriptor_, directory_}) {
+    if (descriptor >= 0) close(descriptor);
+  }
 }
 
 bool IsWritable(const std::string& directory) { return faccessat(AT_FDCWD, directory.c_str(), W_OK, AT_EACCESS) == 0; }

@@ -23,8 +23,11 @@ class DirectoryLock {
   ~DirectoryLock();
 
  private:
-  explicit DirectoryLock(int descriptor) : descriptor_(descriptor) {}
-  int descriptor_ = -1;
+  DirectoryLock() = default;
+  Result<void> LockDirectory(const std::string& directory, int kind);
+
+  int directory_ = -1;   // locked itself, as somebody may delete the file
+  int descriptor_ = -1;  // of the file `lock`, which names the holder
 };
 
 // Whether this process may make files in the directory.

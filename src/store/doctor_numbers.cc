@@ -1,7 +1,10 @@
 #include "store/doctor_numbers.h"
 
+#include <algorithm>
+
 #include "domain/id_allocator.h"
 #include "domain/ports/shard_store.h"
+#include "store/change_retention.h"
 #include "store/numbers.h"
 #include "store/schema.h"
 
@@ -61,14 +64,27 @@ Result<void> CheckRanges(Database& database, const std::string& path, DoctorRepo
   }
 }
 
+// It was the position of the newest change when the numbering in common began.
+Result<void> CheckFeedStart(Database& database, const std::string& path, DoctorReport& report) {
+  const Result<std::int64_t> start = ReadFeedStart(database);
+  MUSTER_ASSIGN(const ForgottenChanges forgotten, ReadForgottenChanges(database));
+  MUSTER_ASSIGN(const std::int64_t newest, database.ReadInteger("SELECT coalesce(max(position), 0) FROM change"));
+  if (!start) {
+    report.Add("FEED_START_WRONG", path, start.error().message);
+  } else if (*start > std::max(newest, forgotten.to)) {
+    report.Add("FEED_START_WRONG", path,
+               "changes are said to be numbered in common from " + std::to_string(*start) +
+                   " on, and there is none as new: streams leave out what is before; restore a backup");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> CheckNumbers(Database& database, const std::string& path, DoctorReport& report) {
   MUSTER_TRY(CheckOutcomes(database, path, report));
   MUSTER_TRY(CheckChangeNumbers(database, path, report));
-  if (const Result<std::int64_t> start = ReadFeedStart(database); !start) {
-    report.Add("FEED_START_UNREADABLE", path, start.error().message);
-  }
+  MUSTER_TRY(CheckFeedStart(database, path, report));
   return CheckRanges(database, path, report);
 }
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string_view>
 
+#include "store/numbers.h"
 #include "store/record_table.h"
 
 namespace muster {
@@ -15,6 +16,15 @@ void CheckAnswerRow(std::string_view value, const std::string& path, MemberCodec
   } else if (const std::uint32_t seal_key = codec.LastSealKeyId(); seal_key != 0) {
     report.CountSealKey(seal_key);
   }
+}
+
+// What a mark is of, doctor_moves.cc compares.
+void CheckMark(std::string_view key, std::string_view value, const std::string& path, DoctorReport& report) {
+  const Result<RecordTable::Mark> mark = RecordTable::DecodeMark(key, value);
+  if (mark && mark->id.value() > 0 && IsPlausibleNumber(mark->operation.value())) return;
+  report.Add("MOVE_MARK_UNREADABLE", path,
+             "by a row of its table record no merge or unmerge can be found, and no server starts with it; restore a "
+             "backup");
 }
 
 Result<void> CheckMergeRow(std::string_view key, std::string_view value, const std::string& path, MemberSource& rows,
@@ -52,6 +62,7 @@ Result<void> CheckRecords(Database& database, const std::string& path, MemberSou
         MUSTER_TRY(CheckMergeRow(scan.Blob(1), scan.Blob(2), path, rows, report));
         break;
       case RecordTable::Kind::kMarked:
+        CheckMark(scan.Blob(1), scan.Blob(2), path, report);
         break;
       default:
         report.Add("RECORD_KIND_UNKNOWN", path,

@@ -71,14 +71,28 @@ TEST_P(DoctorRecordsTest, FindsAMergeOfMembersThatAreNotMerged) {
   EXPECT_EQ(Examine().damage_total, 0U);
 }
 
+TEST_P(DoctorRecordsTest, FindsAMarkThatIsNone) {
+  for (const char* row :
+       {"x'00', 0, x''", "x'0000000000000005', 0, x''", "x'0000000000000005', 0, x'7fffffffffffffff'"}) {
+    Sql(file(), "INSERT INTO record(kind, key, time, value) VALUES(3, " + std::string(row) + ")");
+    EXPECT_THAT(Codes(), ::testing::Contains("MOVE_MARK_UNREADABLE")) << row;
+    EXPECT_FALSE(harness_.Open()) << row;
+    Sql(file(), "DELETE FROM record WHERE kind = 3");
+  }
+}
+
 TEST_P(DoctorRecordsTest, FindsARowOfNoKind) {
   Sql(file(), "UPDATE record SET kind = 9 WHERE kind = 1");
   EXPECT_THAT(Codes(), ElementsAre("RECORD_KIND_UNKNOWN"));
 }
 
 TEST_P(DoctorRecordsTest, FindsThatTheStartOfTheFeedIsNotSaid) {
-  Sql(file(), "UPDATE meta SET value = 'zz' WHERE name = 'feed_start'");
-  EXPECT_THAT(Codes(), ElementsAre("FEED_START_UNREADABLE"));
+  for (const char* value : {"'zz'", "''", "'5x'", "'-1'", "'9223372036854775807'"}) {
+    Sql(file(), "UPDATE meta SET value = " + std::string(value) + " WHERE name = 'feed_start'");
+    EXPECT_THAT(Codes(), ElementsAre("FEED_START_WRONG")) << value;
+  }
+  Sql(file(), "DELETE FROM meta WHERE name = 'feed_start'");
+  EXPECT_THAT(Codes(), ElementsAre("FEED_START_WRONG"));
 }
 
 }  // namespace

@@ -154,6 +154,16 @@ Result<RecordTable::Pair> RecordTable::DecodePair(std::string_view key) {
   return Pair{MemberId(target), MemberId(source)};
 }
 
+Result<RecordTable::Mark> RecordTable::DecodeMark(std::string_view key, std::string_view value) {
+  RowReader id(key);
+  RowReader operation(value);
+  std::int64_t numbers[2];
+  if (!id.Number(numbers[0]) || !operation.Number(numbers[1]) || !id.rest().empty() || !operation.rest().empty()) {
+    return Unreadable("a move under way");
+  }
+  return Mark{MemberId(numbers[0]), OperationId(numbers[1])};
+}
+
 Result<void> RecordTable::WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record,
                                      Timestamp now) {
   const std::string key = PairKey(target, source);

@@ -46,6 +46,11 @@ class RecordTable {
     MemberId target, source;
   };
   static Result<Pair> DecodePair(std::string_view key);
+  struct Mark {
+    MemberId id;
+    OperationId operation;
+  };
+  static Result<Mark> DecodeMark(std::string_view key, std::string_view value);
 
  private:
   Result<std::optional<std::string>> Read(Kind kind, std::string_view key);

@@ -83,7 +83,10 @@ Result<std::vector<std::pair<std::string, std::string>>> ReadMetaUnder(Database&
 Result<std::int64_t> ReadMetaNumber(Database& database, const std::string& name) {
   MUSTER_ASSIGN(const std::optional<std::string> text, ReadMeta(database, name));
   std::int64_t number = -1;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), number);
+  if (text) {
+    const char* const end = text->data() + text->size();
+    if (std::from_chars(text->data(), end, number).ptr != end) number = -1;
+  }
   if (number < 0) {
     return Fail(Reason::kInternal, database.path() + ": its meta table lacks " + name +
                                        ": the file is damaged; restore all files from one backup");

@@ -135,6 +135,17 @@ TEST_P(SqliteStoreTest, RefusesASecondOpenerAndNamesTheFirst) {
       << "the first is not disturbed";
 }
 
+TEST_P(SqliteStoreTest, RefusesASecondOpenerWhenTheLockFileWasDeleted) {
+  ASSERT_TRUE(harness_.Open());
+  std::filesystem::remove(harness_.directory.path() + "/lock");
+  MetricRegistry metrics;
+  SqliteDependencies dependencies = harness_.Dependencies();
+  dependencies.metrics = &metrics;
+  const auto second = SqliteStore::Open(harness_.directory.path(), harness_.options, dependencies);
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message, HasSubstr("in use"));
+}
+
 TEST_P(SqliteStoreTest, RefusesANewerSchema) {
   OpenAndClose();
   Write(last_file(), "UPDATE meta SET value = '99' WHERE name = 'schema_version'");

@@ -46,6 +46,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
           },
   };
   const AdminApiDependencies admin_api{.ranges = &directory_.store().import_ranges(),
+                                       .import_window = options.sqlite.ImportWindow(ImportBatch::kWindowMax),
                                        .routes = [this]() -> Result<RouteDescription> {
                                          if (!serving_)
                                            return Fail(Reason::kOverloaded, "the server is just starting; try again");
