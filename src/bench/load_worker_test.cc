@@ -129,15 +129,17 @@ TEST(LoadWorkerTest, AStallIsSeenByEveryRequestThatWasDueInIt) {
 }
 
 TEST(LoadWorkerTest, AStallIsASilence) {
-  for (const std::uint64_t rate : {1000, 0}) {
-    for (const std::uint32_t connections : {10U, 5000U}) {
-      const Ran ran = RunLoad({.rate = rate, .duration = seconds(10), .patience = seconds(2)},
-                              SimulatedTransport(Stalling(connections)));
-      ASSERT_EQ(ran.silences.size(), 1U) << rate;
-      // The last answer came as it began, the next one as it ended.
-      EXPECT_NEAR(std::chrono::duration<double>(ran.silences[0].from).count(), 4, 0.0011);
-      EXPECT_NEAR(std::chrono::duration<double>(ran.silences[0].length).count(), 1, 0.0011);
-    }
+  struct Load {
+    std::uint64_t rate;  // 0: as much as the connections take
+    std::uint32_t connections;
+  };
+  for (const Load& load : {Load{1000, 10}, Load{1000, 5000}, Load{0, 10}}) {
+    const Ran ran = RunLoad({.rate = load.rate, .duration = seconds(10), .patience = seconds(2)},
+                            SimulatedTransport(Stalling(load.connections)));
+    ASSERT_EQ(ran.silences.size(), 1U) << load.rate << " over " << load.connections;
+    // The last answer came as it began, the next one as it ended.
+    EXPECT_NEAR(std::chrono::duration<double>(ran.silences[0].from).count(), 4, 0.0011);
+    EXPECT_NEAR(std::chrono::duration<double>(ran.silences[0].length).count(), 1, 0.0011);
   }
 }
 
