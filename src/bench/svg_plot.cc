@@ -94,6 +94,7 @@ SvgScale TimeScale(const std::vector<Step>& steps) {
 // When nobody was answered.
 std::vector<SvgPoint> StallBands(const std::vector<Silence>& stalls) {
   std::vector<SvgPoint> bands;
+  bands.reserve(stalls.size());
   for (const Silence& stall : stalls) {
     bands.push_back({.x = std::chrono::duration<double>(stall.from).count(),
                      .y = std::chrono::duration<double>(stall.from + stall.length).count()});

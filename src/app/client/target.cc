@@ -196,7 +196,7 @@ Outcome<std::string> ResolveGrpcUrl(const std::string& given, const HttpClientOp
     return Fails(ExitCode::kUnavailable,
                  server.base_url + " does not say where it answers gRPC; name the place with --grpc HOST:PORT");
   }
-  const std::string url = ReachableLike(server, address);
+  std::string url = ReachableLike(server, address);
   if (IsOutOfReach(server, url)) {
     return Fails(ExitCode::kUnavailable, server.base_url + " answers gRPC on its own machine only (" + address +
                                              "); run this command there, start the server with --grpc 0.0.0.0:PORT, "
