@@ -100,6 +100,7 @@ bool AsioEventLoop::State::RunSockets() {
   MUSTER_CHECK(count >= 0 || errno == EINTR);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = ready[static_cast<std::size_t>(i)];
+    // The next one's connection comes from memory while this one is served.
     if (i + 1 < count) __builtin_prefetch(ready[static_cast<std::size_t>(i) + 1].data.ptr);
     static_cast<SocketWatcher*>(event.data.ptr)
         ->OnReady({.readable = (event.events & EPOLLIN) != 0,

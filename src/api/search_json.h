@@ -30,8 +30,7 @@ Result<SearchBody> ReadSearchBody(JsonReader& reader, std::string_view json);
 using SearchFields32 = std::uint32_t;
 SearchFields32 FieldsOf(const Filter& filter);
 
-// Of a member's JSON, as it is answered, those fields. A third of a microsecond when they stand before what is long.
-// INTERNAL: it is none, as far as it was read.
+// Of a member's JSON, as it is answered, those fields. It is read as far as they may stand in it. INTERNAL: it is none.
 Result<SearchDocument> ReadSearchDocument(JsonReader& reader, std::string_view json, SearchFields32 fields);
 
 }  // namespace muster

@@ -93,7 +93,7 @@ class MemberDocumentRef {
  private:
   friend class MemberDocumentBuilder;
   static constexpr std::size_t kCacheLineBytes = 64;
-  static constexpr std::size_t kPrefetchBytes = 768;  // most documents; a longer one's end follows by itself
+  static constexpr std::size_t kPrefetchBytes = 768;  // as long as most documents are
   explicit MemberDocumentRef(const MemberDocument* adopted) : document_(adopted) {}
   const MemberDocument* document_ = nullptr;
 };

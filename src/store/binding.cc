@@ -13,6 +13,9 @@
 namespace muster {
 namespace {
 
+// Of ids for one member; that chance needs so many of 1,024 databases happens once in 10^42.
+constexpr int kDrawsMax = 100'000;
+
 std::vector<IdentityKey> SortedKeys(const Member& member) {
   std::vector<IdentityKey> keys;
   keys.reserve(member.identities.size());
@@ -144,7 +147,11 @@ MemberId BindingWriter::AllocateId(const WriteContext& context) {
   MemberId id = ids_.NextMemberId();
   if (!context.idempotency) return id;
   const std::uint32_t home = shards_.DatabaseOf(ShardOf(context.idempotency->key));
-  while (shards_.DatabaseOf(id) != home) id = ids_.NextMemberId();
+  // One in as many as there are databases lives there, and there are no more of those than shards.
+  for (int draws = 0; shards_.DatabaseOf(id) != home; ++draws) {
+    MUSTER_CHECK(draws < kDrawsMax);
+    id = ids_.NextMemberId();
+  }
   return id;
 }
 

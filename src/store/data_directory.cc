@@ -150,7 +150,8 @@ Result<void> DirectoryLock::LockDirectory(const std::string& directory, int kind
   directory_ = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory_ >= 0 && flock(directory_, kind | LOCK_NB) == 0) return {};
   if (directory_ >= 0 && errno == EWOULDBLOCK) return InUse(directory, "");
-  return Fail(Reason::kInternal, "cannot lock " + directory + ": " + Describe(errno) + ". Use a local file system");
+  return Fail(Reason::kInternal, "cannot lock " + directory + ": " + Describe(errno) +
+                                     ". It has to be readable for this user, and on a local file system");
 }
 
 DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept

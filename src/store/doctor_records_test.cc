@@ -86,7 +86,7 @@ TEST_P(DoctorRecordsTest, FindsARowOfNoKind) {
   EXPECT_THAT(Codes(), ElementsAre("RECORD_KIND_UNKNOWN"));
 }
 
-TEST_P(DoctorRecordsTest, FindsThatTheStartOfTheFeedIsNotSaid) {
+TEST_P(DoctorRecordsTest, FindsAStartOfTheFeedThatIsWrong) {
   for (const char* value : {"'zz'", "''", "'5x'", "'-1'", "'9223372036854775807'"}) {
     Sql(file(), "UPDATE meta SET value = " + std::string(value) + " WHERE name = 'feed_start'");
     EXPECT_THAT(Codes(), ElementsAre("FEED_START_WRONG")) << value;

@@ -86,15 +86,14 @@ void GroupCommitter::Loop() {
   MaybeCheckpoint(0, Database::Checkpoint::kTruncate);
 }
 
-void GroupCommitter::HandOver(std::vector<Item>&& group) {
+void GroupCommitter::HandOver(std::vector<Item> group) {
   // One alone is answered sooner than handed over.
   if (group.size() > 1 && answers_.TryPush(std::move(group))) return;
   Answer(std::move(group));  // NOLINT(bugprone-use-after-move): a refused push leaves it untouched
 }
 
-void GroupCommitter::Answer(std::vector<Item>&& group) {
+void GroupCommitter::Answer(std::vector<Item> group) {
   for (Item& item : group) item.done(std::move(item.result));
-  group.clear();
 }
 
 void GroupCommitter::RunGroup(std::vector<Item>& group) {

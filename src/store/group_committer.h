@@ -108,8 +108,8 @@ class GroupCommitter {
   };
 
   void Loop();
-  void HandOver(std::vector<Item>&& group);
-  static void Answer(std::vector<Item>&& group);
+  void HandOver(std::vector<Item> group);
+  static void Answer(std::vector<Item> group);
   void RunGroup(std::vector<Item>& group);
   // False: the group was rolled back and has to run one by one. Never false for a group of one.
   bool TryGroup(std::span<Item> group);

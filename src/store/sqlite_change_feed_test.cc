@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "domain/ports/change_feed_contract.h"
 #include "domain/ports/shard_store_contract.h"
 #include "store/doctor.h"
 #include "store/sqlite_database.h"
@@ -38,16 +39,7 @@ class SqliteChangeFeedTest : public ::testing::TestWithParam<int> {
     });
   }
   std::vector<ChangeEvent> ReadAll(std::size_t page_size, std::int64_t after = 0) {
-    std::vector<ChangeEvent> all;
-    for (;;) {
-      const Result<ChangeFeed::Page> page = feed().Read(after, page_size);
-      EXPECT_TRUE(page) << page.error().message;
-      if (!page || page->events.empty()) return all;
-      EXPECT_LE(page->events.size(), page_size);
-      EXPECT_GE(page->next, page->events.back().position);
-      all.insert(all.end(), page->events.begin(), page->events.end());
-      after = page->next;
-    }
+    return contract::ReadChanges(feed(), page_size, after);
   }
 
   testing::StoreHarness harness_;

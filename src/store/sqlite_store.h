@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -33,11 +32,6 @@ struct SqliteOptions {
   std::int64_t writer_cache_bytes = std::int64_t{16} << 20;
   std::int64_t mmap_bytes = std::int64_t{1} << 36;  // of each file, for readers
   bool durable = true;                              // synchronous=FULL; false only for tests and throw-away demos
-
-  // Lines of an import that may wait in a queue at a time, so that they leave half of it to others.
-  std::uint32_t ImportWindow(std::uint32_t most) const {
-    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(queue_max / 2, 1, most));
-  }
 
   void Declare(OptionRegistry& options);  // store.sqlite.*
 };

@@ -1,5 +1,8 @@
 #include "app/server/server.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "api/admin_api.h"
 #include "api/grpc_api.h"
 #include "api/member_api.h"
@@ -46,7 +49,9 @@ Result<void> Server::Listen(const ServerOptions& options) {
           },
   };
   const AdminApiDependencies admin_api{.ranges = &directory_.store().import_ranges(),
-                                       .import_window = options.sqlite.ImportWindow(ImportBatch::kWindowMax),
+                                       // Half of the store's queue is left to others.
+                                       .import_window = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
+                                           options.sqlite.queue_max / 2, 1, ImportBatch::kWindowMax)),
                                        .routes = [this]() -> Result<RouteDescription> {
                                          if (!serving_)
                                            return Fail(Reason::kOverloaded, "the server is just starting; try again");

@@ -16,6 +16,24 @@
 
 namespace muster {
 
+namespace contract {
+
+// All events after a position, a page at a time.
+inline std::vector<ChangeEvent> ReadChanges(ChangeFeed& feed, std::size_t page_size, std::int64_t after = 0) {
+  std::vector<ChangeEvent> all;
+  for (;;) {
+    const Result<ChangeFeed::Page> page = feed.Read(after, page_size);
+    EXPECT_TRUE(page) << page.error().message;
+    if (!page || page->events.empty()) return all;
+    EXPECT_LE(page->events.size(), page_size);
+    EXPECT_GE(page->next, page->events.back().position);
+    all.insert(all.end(), page->events.begin(), page->events.end());
+    after = page->next;
+  }
+}
+
+}  // namespace contract
+
 // The contract of ChangeFeed as tests, run on every engine:
 //
 //   struct MyFeed { ChangeFeed& feed(); void Commit(const Member&, ChangeType); void ExpireSome(); };  // empty
@@ -39,16 +57,7 @@ class ChangeFeedContract : public ::testing::Test {
                     version == 1 ? ChangeType::kRegistered : ChangeType::kUpdated);
   }
   std::vector<ChangeEvent> ReadAll(std::size_t page_size, std::int64_t after = 0) {
-    std::vector<ChangeEvent> all;
-    for (;;) {
-      const Result<ChangeFeed::Page> page = feed().Read(after, page_size);
-      EXPECT_TRUE(page) << page.error().message;
-      if (!page || page->events.empty()) return all;
-      EXPECT_LE(page->events.size(), page_size);
-      EXPECT_GE(page->next, page->events.back().position);
-      all.insert(all.end(), page->events.begin(), page->events.end());
-      after = page->next;
-    }
+    return contract::ReadChanges(feed(), page_size, after);
   }
   void ExpectExpired(std::int64_t after) {
     const auto expired = feed().Read(after, 10);
