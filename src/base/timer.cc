@@ -19,12 +19,9 @@ ThreadTimer::~ThreadTimer() {
 
 void ThreadTimer::After(Duration delay, Work work) {
   const Instant at = clock_.Monotonic() + delay;
-  bool is_first;
-  {
-    std::lock_guard lock(mutex_);
-    is_first = waiting_.emplace(at, std::move(work)) == waiting_.begin();
-  }
-  if (is_first) changed_.notify_one();
+  // Told under the lock: once it is released the work may run, and what it finishes may end this timer.
+  std::lock_guard lock(mutex_);
+  if (waiting_.emplace(at, std::move(work)) == waiting_.begin()) changed_.notify_one();
 }
 
 void ThreadTimer::RunWaiting() {
