@@ -144,9 +144,13 @@ class NearCache final : public MemberCache {
     if (id.value() <= 0) return;
     MUSTER_CHECK(!document || document->id() == id);
     Stripe& stripe = StripeOf(HashOf(id));
-    std::lock_guard lock(stripe.mutex);
-    const bool taken = floor_.Allows(id, as_of) && FillLocked(stripe, id, document);
-    Count(taken ? stripe.fills : stripe.fills_refused);
+    {
+      std::lock_guard lock(stripe.mutex);
+      const bool taken = floor_.Allows(id, as_of) && FillLocked(stripe, id, document);
+      Count(taken ? stripe.fills : stripe.fills_refused);
+      if (!taken || !document) return;
+    }
+    for (const IdentityKey& key : document->keys()) PutHint(key, id);
   }
 
   void FillHolder(const IdentityKey& key, const MemberDocumentRef& document, CommitSequence as_of) override {
@@ -154,11 +158,7 @@ class NearCache final : public MemberCache {
     Stripe& stripe = StripeOf(key.Hash());
     if (document) {
       if (!document->Holds(key)) return Count(stripe.fills_refused);
-      Fill(document->id(), document, as_of);
-      std::lock_guard lock(stripe.mutex);
-      stripe.hints.Put(key.Hash(), {TagOf(key), static_cast<std::uint64_t>(document->id().value())});
-      stripe.negatives.Remove(key.Hash(), PairOf(key));
-      return;
+      return Fill(document->id(), document, as_of);
     }
     std::lock_guard lock(stripe.mutex);
     const bool taken = floor_.Allows(key, as_of);
@@ -225,6 +225,14 @@ class NearCache final : public MemberCache {
     std::lock_guard lock(stripe.mutex);
     if (const MemberDocumentRef* document = stripe.documents.Find(id)) return *document;
     return std::nullopt;
+  }
+
+  // Whoever is found by one identity is next asked for by another.
+  void PutHint(const IdentityKey& key, MemberId holder) {
+    Stripe& stripe = StripeOf(key.Hash());
+    std::lock_guard lock(stripe.mutex);
+    stripe.hints.Put(key.Hash(), {TagOf(key), static_cast<std::uint64_t>(holder.value())});
+    stripe.negatives.Remove(key.Hash(), PairOf(key));
   }
 
   static bool FillLocked(Stripe& stripe, MemberId id, const MemberDocumentRef& document) {

@@ -76,6 +76,26 @@ TEST_F(NearCacheTest, AFillByIdServesIdentitiesThatAreHinted) {
   EXPECT_EQ((*found)->id(), MemberId(5));
 }
 
+TEST_F(NearCacheTest, AMemberFilledOneWayIsFoundByEachOfItsIdentities) {
+  cache_->FillHolder(KeyOf(3), {}, floor_.Now());
+  cache_->Fill(MemberId(5), Document(5, {1, 2, 3}), floor_.Now());
+  cache_->FillHolder(KeyOf(6), Document(7, {6, 8}), floor_.Now());
+  for (const std::uint64_t key : {1, 2, 3, 6, 8}) {
+    const auto found = cache_->FindHolder(KeyOf(key));
+    ASSERT_TRUE(found && *found) << key;
+    EXPECT_EQ((*found)->id(), MemberId(key < 6 ? 5 : 7));
+  }
+}
+
+TEST_F(NearCacheTest, AnIdentityWhoseHintIsLostIsFoundAgainAfterAFillOfTheSameVersion) {
+  cache_->Fill(MemberId(5), Document(5, {1}), floor_.Now());
+  const std::array keys = {KeyOf(1)};
+  cache_->Erase({}, keys);
+  EXPECT_FALSE(cache_->FindHolder(KeyOf(1)));
+  cache_->FillHolder(KeyOf(1), Document(5, {1}), floor_.Now());
+  EXPECT_TRUE(cache_->FindHolder(KeyOf(1)));
+}
+
 TEST_F(NearCacheTest, AFloodOfWhatDoesNotExistPushesNoMemberOut) {
   for (std::int64_t id = 1; id <= 1000; ++id) cache_->Fill(MemberId(id), Document(id), floor_.Now());
   const std::uint64_t bytes = cache_->ReadStats().bytes;
