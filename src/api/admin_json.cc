@@ -10,7 +10,6 @@ namespace muster {
 
 namespace {
 
-constexpr FieldPath kRoot;
 constexpr std::size_t kScopesMax = 16;
 
 // A duration as proto3's JSON mapping writes it, in whole seconds: "3600s".

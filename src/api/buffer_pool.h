@@ -7,6 +7,9 @@
 
 namespace muster {
 
+// What a loop's scratch buffers and parsers keep between calls; above it, memory is given back.
+inline constexpr std::size_t kScratchBytesMax = std::size_t{256} << 10;
+
 // Whether a buffer has more than twice the memory that `bytes` need, so more than it can have by growing to them.
 // Connections count bytes and not memory; one that stays must not have more.
 inline bool IsOversized(const std::string& buffer, std::size_t bytes) { return bytes < buffer.capacity() / 2; }

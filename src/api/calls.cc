@@ -2,15 +2,13 @@
 
 #include <utility>
 
+#include "api/buffer_pool.h"
 #include "api/http_server.h"
 #include "api/problem.h"
 
 namespace muster {
 
 namespace {
-
-// What the scratch buffers keep between answers.
-constexpr std::size_t kRetainedBytesMax = std::size_t{256} << 10;
 
 // What a call keeps of a condition for the next one; entity tags are short.
 constexpr std::size_t kRetainedConditionBytesMax = 128;
@@ -80,7 +78,7 @@ std::string& Calls::StartHead(const Call& call) {
 }
 
 std::string& Calls::StartBody() {
-  Empty(body_, kRetainedBytesMax);
+  Empty(body_, kScratchBytesMax);
   return body_;
 }
 

@@ -19,6 +19,8 @@ struct FieldPath {
   std::string Text() const;  // "identities[1].value"; empty for the root
 };
 
+inline constexpr FieldPath kRoot;
+
 // A name that a caller made up, as an error may repeat it: itself when it looks like the name of a field, else a
 // phrase, since anything else might be a personal value in the wrong place.
 std::string ShownName(std::string_view name);

@@ -12,6 +12,9 @@
 
 namespace muster {
 
+// What stands before each message on the wire: whether it is compressed, and its length.
+inline constexpr std::size_t kGrpcPrefixBytes = 5;
+
 // What callers send beside their messages. Views into the request; empty when absent.
 struct GrpcMetadata {
   std::string_view authorization;

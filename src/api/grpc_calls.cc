@@ -1,14 +1,12 @@
 #include "api/grpc_calls.h"
 
+#include "api/buffer_pool.h"
 #include "api/grpc_status.h"
 #include "api/http.h"
 
 namespace muster {
 
 namespace {
-
-// What the scratch buffer keeps between answers.
-constexpr std::size_t kRetainedBytesMax = std::size_t{256} << 10;
 
 // Longer texts are cut: metadata has bounds.
 constexpr std::size_t kStatusMessageBytesMax = 1024;
@@ -46,7 +44,7 @@ Result<void> GrpcCalls::Admit(GrpcCall& call, const GrpcMetadata& metadata, Scop
 }
 
 std::string& GrpcCalls::StartMessage() {
-  if (message_.capacity() > kRetainedBytesMax) {
+  if (message_.capacity() > kScratchBytesMax) {
     std::string().swap(message_);  // assigning would keep the memory
   } else {
     message_.clear();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "api/buffer_pool.h"
 #include "base/check.h"
 
 namespace muster {
@@ -15,8 +16,7 @@ constexpr int kGzipWindowBits = 15 + 16;  // zlib's way to say gzip
 constexpr int kLevel = 1;                 // members are short: more effort gains little
 constexpr int kMemoryLevel = 8;
 
-// What the output of Unpack keeps, and how much it grows at a time.
-constexpr std::size_t kRetainedBytesMax = std::size_t{256} << 10;
+// How much the output of Unpack grows at a time.
 constexpr std::size_t kStepBytes = std::size_t{16} << 10;
 
 Bytef* Input(std::string_view text) { return reinterpret_cast<Bytef*>(const_cast<char*>(text.data())); }
@@ -47,7 +47,7 @@ Result<std::string_view> GrpcGzip::Unpack(std::string_view packed, std::size_t b
     state_->unpacks = true;
   }
   std::string& plain = state_->plain;
-  if (plain.capacity() > kRetainedBytesMax) std::string().swap(plain);
+  if (plain.capacity() > kScratchBytesMax) std::string().swap(plain);
   plain.clear();
   stream.next_in = Input(packed);
   stream.avail_in = static_cast<uInt>(packed.size());

@@ -1,17 +1,11 @@
 #include <utility>
 
+#include "api/connection_bounds.h"
 #include "api/grpc_handler.h"
 #include "domain/member_document.h"
 #include "domain/member_protobuf.h"
 
 namespace muster {
-
-namespace {
-
-// What a write under way takes beside its message, about.
-constexpr std::size_t kWriteOverheadBytes = 4096;
-
-}  // namespace
 
 Result<void> GrpcApi::AdmitWrite(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_TRY(calls_.Admit(call, request.metadata, Scope::kMembersWrite));

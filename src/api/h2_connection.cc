@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "api/connection_bounds.h"
 #include "api/h2_loop.h"
 #include "base/check.h"
 
@@ -14,8 +15,6 @@ namespace {
 
 // How much is gathered for one send.
 constexpr std::size_t kGatherBytes = 64 << 10;
-// How long one connection's calls are handled while others wait.
-constexpr Duration kStretchTimeMax = std::chrono::milliseconds(1);
 // Streams that were ended before their clients had, and are remembered.
 constexpr std::size_t kForgivenMax = 64;
 // A header block this many times as large as it may be is no mistake.

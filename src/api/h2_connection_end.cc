@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "api/connection_bounds.h"
 #include "api/h2_connection.h"
 #include "api/h2_loop.h"
 
@@ -11,10 +12,6 @@
 
 namespace muster {
 namespace {
-
-// How long and how much a client may go on sending after the last frame, so that it reads that before a reset.
-constexpr std::int64_t kLingerMs = 2000;
-constexpr std::size_t kLingerBytesMax = 16 << 20;
 
 // Between the two GOAWAYs, unless the client shows that it has read the first.
 constexpr std::int64_t kLeaveMs = 1000;
@@ -88,7 +85,7 @@ void H2Connection::UpdateDeadline() {
     case Wait::kLeave:
       return loop_.Schedule(*this, kLeaveMs);
     case Wait::kLinger:
-      return loop_.Schedule(*this, kLingerMs);
+      return loop_.Schedule(*this, std::chrono::duration_cast<std::chrono::milliseconds>(kLingerTime).count());
   }
 }
 

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <utility>
 
+#include "api/connection_bounds.h"
 #include "base/check.h"
 
 namespace muster {
@@ -17,9 +18,6 @@ namespace {
 
 // Streams that are kept for later ones; more are freed.
 constexpr std::size_t kIdleStreamsMax = 1024;
-
-// While room is short, nobody waits longer for a client that neither reads nor sends.
-constexpr Duration kStallTime = std::chrono::seconds(2);
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "api/connection_bounds.h"
 #include "api/grpc_status.h"
 #include "api/h2_connection.h"
 #include "api/h2_loop.h"
@@ -14,18 +15,13 @@ namespace muster {
 
 namespace {
 
-constexpr std::size_t kPrefixBytes = 5;
-
 // What a stream keeps for its next life.
-constexpr std::size_t kRetainedBytesMax = 4 << 10;
-
-// A request that is not whole yet may hold this much even when all connections together hold too much.
-constexpr std::size_t kSmallRequestBytes = 16 << 10;
+constexpr std::size_t kRetainedStreamBytesMax = 4 << 10;
 
 constexpr std::string_view kGrpcType = "application/grpc";
 
 void Empty(std::string& buffer) {
-  if (buffer.capacity() > kRetainedBytesMax) {
+  if (buffer.capacity() > kRetainedStreamBytesMax) {
     std::string().swap(buffer);  // assigning would keep the memory
   } else {
     buffer.clear();
@@ -62,7 +58,7 @@ int FieldOf(std::string_view name) {
 
 std::uint32_t LengthOf(std::string_view prefix) {
   std::uint32_t length = 0;
-  for (std::size_t i = 1; i < kPrefixBytes; ++i) length = length << 8 | static_cast<unsigned char>(prefix[i]);
+  for (std::size_t i = 1; i < kGrpcPrefixBytes; ++i) length = length << 8 | static_cast<unsigned char>(prefix[i]);
   return length;
 }
 
@@ -162,7 +158,7 @@ void H2Stream::TakeData(std::string_view bytes) {
 
 // Refuses a message that is too large before it is there, and bytes behind the one message of a unary call.
 bool H2Stream::CheckPrefix() {
-  if (body_.size() < kPrefixBytes) return true;
+  if (body_.size() < kGrpcPrefixBytes) return true;
   const std::size_t length = LengthOf(body_);
   const auto most = static_cast<std::size_t>(loop_.options().message_bytes_max);
   if (length > most) {
@@ -170,7 +166,7 @@ bool H2Stream::CheckPrefix() {
             .message = "the message is larger than " + std::to_string(most) + " bytes; send less"});
     return false;
   }
-  if (is_streaming_ || body_.size() <= kPrefixBytes + length) return true;
+  if (is_streaming_ || body_.size() <= kGrpcPrefixBytes + length) return true;
   Reject({.reason = Reason::kInvalidArgument, .message = "this method takes one message, and more were sent"});
   return false;
 }
@@ -189,7 +185,7 @@ void H2Stream::Handle() {
     return RejectHttp("415", "This port serves gRPC calls, whose content-type is application/grpc.\n");
   }
   if (!CheckEncoding()) return;
-  if (body_.size() < kPrefixBytes || body_.size() != kPrefixBytes + LengthOf(body_)) {
+  if (body_.size() < kGrpcPrefixBytes || body_.size() != kGrpcPrefixBytes + LengthOf(body_)) {
     return Reject({.reason = Reason::kInvalidArgument, .message = "the call ended before its message was whole"});
   }
   const Result<std::string_view> message = Unpacked(body_);
@@ -207,7 +203,7 @@ void H2Stream::Handle() {
 
 Result<std::string_view> H2Stream::Unpacked(std::string_view framed) {
   const char flag = framed[0];
-  const std::string_view message = framed.substr(kPrefixBytes);
+  const std::string_view message = framed.substr(kGrpcPrefixBytes);
   if (flag == 0) return message;
   if (flag != 1 || Field(H2Field::kEncoding) != "gzip") {
     return Fail(Reason::kInvalidArgument, "a message is marked as packed, and the call names no encoding");
@@ -235,9 +231,9 @@ void H2Stream::OpenSource() { source_ = loop_.handler().Open(Known(), *this); }
 
 // Whole messages go to the source one by one, while it keeps up with their answers.
 void H2Stream::DeliverMessages() {
-  while (!is_answered_ && !wants_room_ && unsent_bytes() < kUnsentBytesMax && body_.size() >= kPrefixBytes) {
+  while (!is_answered_ && !wants_room_ && unsent_bytes() < kUnsentBytesMax && body_.size() >= kGrpcPrefixBytes) {
     if (!CheckPrefix()) return;
-    const std::size_t size = kPrefixBytes + LengthOf(body_);
+    const std::size_t size = kGrpcPrefixBytes + LengthOf(body_);
     if (body_.size() < size) break;
     const Result<std::string_view> message = Unpacked(std::string_view(body_).substr(0, size));
     if (!message) return Reject(message.error());
@@ -246,7 +242,7 @@ void H2Stream::DeliverMessages() {
   }
   if (is_answered_) {
     Empty(body_);
-  } else if (body_.size() > kPrefixBytes + static_cast<std::size_t>(loop_.options().message_bytes_max)) {
+  } else if (body_.size() > kGrpcPrefixBytes + static_cast<std::size_t>(loop_.options().message_bytes_max)) {
     Reject({.reason = Reason::kOverloaded, .message = "more was sent than is read; read the answers first"});
   } else if (is_whole_ && !told_end_ && !wants_room_ && unsent_bytes() < kUnsentBytesMax) {
     told_end_ = true;

@@ -16,8 +16,6 @@ namespace muster {
 
 namespace {
 
-constexpr std::size_t kPrefixBytes = 5;
-
 // A message shorter than this does not get shorter by packing.
 constexpr std::size_t kPackedBytesMin = 128;
 
@@ -83,13 +81,13 @@ void H2Stream::AppendMessage(std::string_view message) {
   if (output_.empty()) moved_at_ = loop_.now();
   const std::size_t begin = output_.size();
   const bool packs = packs_ && message.size() >= kPackedBytesMin;
-  output_.append(kPrefixBytes, '\0');
+  output_.append(kGrpcPrefixBytes, '\0');
   if (packs) {
     loop_.gzip().Pack(message, output_);
   } else {
     output_.append(message);
   }
-  const std::size_t length = output_.size() - begin - kPrefixBytes;
+  const std::size_t length = output_.size() - begin - kGrpcPrefixBytes;
   char* const prefix = output_.data() + begin;
   prefix[0] = packs ? 1 : 0;
   if (!is_streaming_) connection_->ChangeUnsent(static_cast<std::int64_t>(output_.size() - begin));

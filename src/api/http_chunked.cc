@@ -4,17 +4,12 @@
 
 #include "api/http_text.h"
 #include "base/check.h"
+#include "base/encoding.h"
 
 namespace muster {
 namespace {
 
 constexpr std::uint8_t kSizeDigitsMax = 8;  // 4 GiB; a bound on zeros before a size, too
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = ToLowerAscii(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "api/connection_bounds.h"
 #include "api/http_connection_stream.h"
 #include "api/http_loop.h"
 #include "api/http_response.h"
@@ -13,12 +14,8 @@
 namespace muster {
 namespace {
 
-// A request that is not whole yet may hold this much even when all connections together hold too much.
-constexpr std::size_t kSmallRequestBytes = 16 << 10;
-
 // How much a connection may answer at a stretch while others wait.
 constexpr std::size_t kStretchBytesMax = 256 << 10;
-constexpr Duration kStretchTimeMax = std::chrono::milliseconds(1);
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 

@@ -4,20 +4,13 @@
 #include <cerrno>
 #include <utility>
 
+#include "api/connection_bounds.h"
 #include "api/http_connection_stream.h"
 #include "api/http_loop.h"
 
 // How a connection waits, and how it ends.
 
 namespace muster {
-namespace {
-
-// How long and how much a client may go on sending after its last answer, so that it reads that answer before a reset.
-constexpr Duration kLingerTime = std::chrono::seconds(2);
-constexpr std::size_t kLingerBytesMax = 16 << 20;
-
-}  // namespace
-
 void HttpConnection::End() {
   streams_.clear();  // all are over
   if (!lingers_ || client_ended_ || shutdown(socket_, SHUT_WR) != 0) return Close();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <utility>
 
+#include "api/connection_bounds.h"
 #include "base/check.h"
 
 namespace muster {
@@ -13,9 +14,6 @@ namespace {
 
 // Connections above the bound that are being told so; those beyond are closed at once.
 constexpr std::size_t kRefusedConnectionsMax = 128;
-
-// While room is short, nobody waits longer for a client that neither reads nor sends.
-constexpr Duration kStallTime = std::chrono::seconds(2);
 
 HttpLimits LimitsOf(const HttpServerOptions& options) {
   return {.target_bytes_max = static_cast<std::size_t>(options.target_bytes_max),

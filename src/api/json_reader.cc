@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "api/buffer_pool.h"
 #include "api/query.h"
 #include "base/check.h"
 
@@ -28,8 +29,6 @@ struct JsonAccess {
 
 namespace {
 
-// What a parser keeps between texts; above it, memory is given back.
-constexpr std::size_t kRetainedBytesMax = std::size_t{256} << 10;
 constexpr std::size_t kCapacityMin = std::size_t{16} << 10;
 
 std::string_view TypeName(JsonType type) {
@@ -124,7 +123,7 @@ JsonReader::~JsonReader() = default;
 
 Result<JsonValue> JsonReader::Parse(std::string_view text) {
   std::string& padded = state_->padded;
-  if (padded.capacity() > kRetainedBytesMax && text.size() + kPaddingBytes <= kRetainedBytesMax) {
+  if (padded.capacity() > kScratchBytesMax && text.size() + kPaddingBytes <= kScratchBytesMax) {
     std::string().swap(padded);  // assigning would keep the memory
   }
   padded.assign(text);
@@ -133,7 +132,7 @@ Result<JsonValue> JsonReader::Parse(std::string_view text) {
 }
 
 Result<JsonValue> JsonReader::ParseInPlace(std::string_view text) {
-  if (state_->parser != nullptr && state_->parser->capacity() > kRetainedBytesMax && text.size() <= kRetainedBytesMax) {
+  if (state_->parser != nullptr && state_->parser->capacity() > kScratchBytesMax && text.size() <= kScratchBytesMax) {
     state_->parser.reset();
   }
   if (state_->parser == nullptr) {

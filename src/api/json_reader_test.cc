@@ -16,8 +16,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr std::array<std::string_view, 3> kKnown = {"text", "number", "flag"};
-constexpr FieldPath kRoot;
-
 MATCHER_P2(Violation, field, description, "") {
   return arg.field == field && arg.description.find(description) != std::string::npos;
 }

@@ -115,7 +115,6 @@ std::uint64_t FieldsOfMask(const std::vector<std::string>* mask) {
 
 void SettlePatch(MemberPatch& patch, const std::vector<std::string>* mask, std::uint64_t wanted, std::uint64_t sent,
                  std::uint64_t given, JsonFaults& faults) {
-  static constexpr FieldPath kRoot;
   // A replacement of the whole member without a state is not about its state, which cannot be cleared.
   if (mask != nullptr && mask->front() == kWholeMask && (given & FieldBit(kStateField)) == 0) {
     wanted &= ~FieldBit(kStateField);

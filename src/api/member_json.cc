@@ -15,8 +15,6 @@ constexpr std::array<std::string_view, 7> kIdentityFields = {"kind",  "platform"
                                                              "state", "bindTime", "source"};
 enum IdentityField : int { kKind, kPlatform, kValue, kVerified, kIdentityState, kBindTime, kSource };
 
-constexpr FieldPath kRoot;
-
 }  // namespace
 
 void CompleteTimes(Member& member, Timestamp now) {

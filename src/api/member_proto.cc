@@ -13,10 +13,16 @@ namespace muster {
 
 namespace {
 
-constexpr FieldPath kRoot;
-
 // Fields of muster.v1.Identity.
-enum IdentityNumber : unsigned { kKind = 1, kPlatform, kValue, kVerified, kState, kBindTime, kSource };
+enum IdentityNumber : unsigned {
+  kKindNumber = 1,
+  kPlatformNumber,
+  kValueNumber,
+  kVerifiedNumber,
+  kStateNumber,
+  kBindTimeNumber,
+  kSourceNumber
+};
 
 Result<void> Settle(const ProtoReader& reader, JsonFaults& faults) {
   AddMalformed(reader, kRoot, faults);
@@ -432,12 +438,13 @@ bool MemberProto::ReadIdentity(std::string_view message, const FieldPath& path, 
   ProtoReader reader(message);
   while (reader.Next()) {
     const std::string_view bytes = reader.bytes();
-    if (reader.Is(kKind, WireType::kBytes)) sound &= ReadProtoText(bytes, path.Field("kind"), faults, identity.kind);
-    if (reader.Is(kPlatform, WireType::kBytes))
+    if (reader.Is(kKindNumber, WireType::kBytes))
+      sound &= ReadProtoText(bytes, path.Field("kind"), faults, identity.kind);
+    if (reader.Is(kPlatformNumber, WireType::kBytes))
       sound &= ReadProtoText(bytes, path.Field("platform"), faults, identity.platform);
-    if (reader.Is(kValue, WireType::kBytes)) sound &= ReadProtoText(bytes, path.Field("value"), faults, value);
-    if (reader.Is(kVerified, WireType::kVarint)) identity.verified = reader.number() != 0;
-    if (reader.Is(kState, WireType::kVarint) && reader.number() != 0) {
+    if (reader.Is(kValueNumber, WireType::kBytes)) sound &= ReadProtoText(bytes, path.Field("value"), faults, value);
+    if (reader.Is(kVerifiedNumber, WireType::kVarint)) identity.verified = reader.number() != 0;
+    if (reader.Is(kStateNumber, WireType::kVarint) && reader.number() != 0) {
       has_past = true;
       if (reader.number() > 0 && reader.number() <= 2) {
         identity.state = static_cast<IdentityState>(reader.number());
@@ -446,11 +453,11 @@ bool MemberProto::ReadIdentity(std::string_view message, const FieldPath& path, 
         sound = false;
       }
     }
-    if (reader.Is(kBindTime, WireType::kBytes)) {
+    if (reader.Is(kBindTimeNumber, WireType::kBytes)) {
       has_past = true;
       sound &= ReadProtoTime(bytes, path.Field("bind_time"), faults, identity.bind_time);
     }
-    if (reader.Is(kSource, WireType::kBytes))
+    if (reader.Is(kSourceNumber, WireType::kBytes))
       sound &= ReadProtoText(bytes, path.Field("source"), faults, identity.source);
   }
   if (reader.malformed()) {

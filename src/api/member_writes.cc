@@ -2,6 +2,7 @@
 #include <array>
 #include <utility>
 
+#include "api/connection_bounds.h"
 #include "api/member_fields.h"
 #include "api/member_handler.h"
 #include "domain/member_document.h"
@@ -13,9 +14,6 @@ namespace {
 constexpr std::array<std::string_view, 1> kUpdateParameters = {"updateMask"};
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kMergePatch = "application/merge-patch+json";
-
-// What a write under way takes beside its body, about.
-constexpr std::size_t kWriteOverheadBytes = 4096;
 
 Error VersionMismatch() {
   return Error{.reason = Reason::kVersionMismatch,

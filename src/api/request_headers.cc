@@ -48,7 +48,7 @@ std::optional<EntityTag> TakeEntityTag(std::string_view& list) {
 }
 
 // The length of a header's name is nearly a perfect hash of those that are read here.
-std::string_view RequestHeaders::* FieldOf(std::string_view name) {
+std::string_view RequestHeaders::* HeaderField(std::string_view name) {
   switch (name.size()) {
     case 10:
       return EqualsIgnoringCase(name, "request-id") ? &RequestHeaders::request_id : nullptr;
@@ -79,7 +79,7 @@ bool IsAllZero(std::string_view text) {
 RequestHeaders RequestHeaders::Scan(std::span<const HttpHeader> headers) {
   RequestHeaders found;
   for (const HttpHeader& header : headers) {
-    if (auto field = FieldOf(header.name)) {
+    if (auto field = HeaderField(header.name)) {
       if ((found.*field).empty()) found.*field = header.value;
     } else if (header.name.size() == 13 && EqualsIgnoringCase(header.name, "cache-control")) {
       found.no_cache = found.no_cache || ListsNoCache(header.value);

@@ -17,8 +17,6 @@ namespace muster {
 
 namespace {
 
-constexpr FieldPath kRoot;
-
 constexpr SearchFields32 BitOf(SearchField field) { return SearchFields32{1} << static_cast<unsigned>(field); }
 
 // Which fields of a search each field of a member holds, in the order of kMemberFields.

@@ -23,13 +23,6 @@ constexpr std::array<std::uint8_t, 256> InvertDigits(std::string_view digits) {
 
 constexpr auto kBase64Values = InvertDigits(kBase64Digits);
 
-std::uint8_t HexValue(char c) {
-  if (c >= '0' && c <= '9') return static_cast<std::uint8_t>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<std::uint8_t>(c - 'a' + 10);
-  if (c >= 'A' && c <= 'F') return static_cast<std::uint8_t>(c - 'A' + 10);
-  return kNoDigit;
-}
-
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::int64_t kSecondsPerDay = 86'400;
 
@@ -120,9 +113,9 @@ std::optional<std::vector<std::uint8_t>> FromHex(std::string_view text) {
   std::vector<std::uint8_t> bytes;
   bytes.reserve(text.size() / 2);
   for (std::size_t i = 0; i < text.size(); i += 2) {
-    const std::uint8_t high = HexValue(text[i]);
-    const std::uint8_t low = HexValue(text[i + 1]);
-    if (high == kNoDigit || low == kNoDigit) return std::nullopt;
+    const int high = HexValue(text[i]);
+    const int low = HexValue(text[i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
     bytes.push_back(static_cast<std::uint8_t>(high << 4 | low));
   }
   return bytes;

@@ -10,6 +10,14 @@
 
 namespace muster {
 
+// The value of a hexadecimal digit of either case; -1: it is none.
+constexpr int HexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
 std::string ToHex(std::span<const std::uint8_t> bytes);                   // lower case
 std::optional<std::vector<std::uint8_t>> FromHex(std::string_view text);  // either case
 

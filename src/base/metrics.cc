@@ -11,7 +11,7 @@
 namespace muster {
 namespace {
 
-constexpr double kMicrosPerSecond = 1e6;
+constexpr double kMicrosOfSecond = 1e6;
 
 // The rules of https://prometheus.io/docs/practices/naming and of `promtool check metrics`.
 constexpr std::array kReservedSuffixes = {"_bucket", "_sum", "_count", "_info"};
@@ -58,10 +58,10 @@ prometheus::ClientMetric::Histogram ReadHistogram(const Histogram& histogram) {
     out.sample_count += snapshot.counts[i];
     // The serializer adds the bucket of +Inf, which is the count.
     if (i == Histogram::kBoundsMicros.size()) continue;
-    const double bound = static_cast<double>(Histogram::kBoundsMicros[i]) / kMicrosPerSecond;
+    const double bound = static_cast<double>(Histogram::kBoundsMicros[i]) / kMicrosOfSecond;
     out.bucket.push_back({.cumulative_count = out.sample_count, .upper_bound = bound});
   }
-  out.sample_sum = static_cast<double>(snapshot.sum_micros) / kMicrosPerSecond;
+  out.sample_sum = static_cast<double>(snapshot.sum_micros) / kMicrosOfSecond;
   return out;
 }
 

@@ -19,6 +19,11 @@ inline std::unexpected<Error> Fail(Reason reason, std::string message) {
 
 inline std::unexpected<Error> Fail(Error error) { return std::unexpected(std::move(error)); }
 
+// An element of a list as the field of a violation: "tags[2]".
+inline std::string Indexed(std::string_view list, std::size_t index) {
+  return std::string(list) + "[" + std::to_string(index) + "]";
+}
+
 // One invalid field, with its path.
 inline std::unexpected<Error> FailField(std::string field, std::string description) {
   Error error{.reason = Reason::kInvalidArgument, .message = field.empty() ? description : field + ": " + description};

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kDetailsBytesMax = 8192;
 constexpr std::size_t kReasonBytesMax = 40;
 
-constexpr std::array<std::string_view, 17> kNames = {
+constexpr std::array<std::string_view, 17> kStatusNames = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
@@ -68,12 +68,12 @@ std::string_view ReasonIn(std::string_view status) {
 }  // namespace
 
 std::string_view GrpcStatusName(std::string_view status) {
-  std::size_t number = kNames.size();
+  std::size_t number = kStatusNames.size();
   if (status.size() == 1 && status[0] >= '0' && status[0] <= '9') number = static_cast<std::size_t>(status[0] - '0');
   if (status.size() == 2 && status[0] == '1' && status[1] >= '0' && status[1] <= '6') {
     number = 10 + static_cast<std::size_t>(status[1] - '0');
   }
-  return number < kNames.size() ? kNames[number] : "UNKNOWN";
+  return number < kStatusNames.size() ? kStatusNames[number] : "UNKNOWN";
 }
 
 bool IsGrpcRefusal(std::string_view code) {

@@ -7,13 +7,13 @@
 namespace muster {
 namespace {
 
-constexpr std::array<std::string_view, kVerbCount> kNames = {
+constexpr std::array<std::string_view, kVerbCount> kVerbNames = {
     "get", "resolve", "update", "batchGet", "register", "batchResolve", "search", "bind", "unbind", "merge", "unmerge"};
 
 std::optional<LoadVerb> VerbOf(std::string_view name) {
-  const auto* const found = std::ranges::find(kNames, name);
-  if (found == kNames.end()) return std::nullopt;
-  return kAllVerbs[static_cast<std::size_t>(found - kNames.begin())];
+  const auto* const found = std::ranges::find(kVerbNames, name);
+  if (found == kVerbNames.end()) return std::nullopt;
+  return kAllVerbs[static_cast<std::size_t>(found - kVerbNames.begin())];
 }
 
 std::unexpected<Error> Wrong(const std::string& what) {
@@ -22,7 +22,7 @@ std::unexpected<Error> Wrong(const std::string& what) {
 
 }  // namespace
 
-std::string_view VerbName(LoadVerb verb) { return kNames[static_cast<std::size_t>(verb)]; }
+std::string_view VerbName(LoadVerb verb) { return kVerbNames[static_cast<std::size_t>(verb)]; }
 
 std::uint64_t LoadMix::Sum() const {
   std::uint64_t sum = 0;
@@ -51,7 +51,7 @@ Result<LoadMix> ParseLoadMix(std::string_view text) {
     const auto verb = VerbOf(part.substr(0, equals));
     if (!verb) {
       std::string names;
-      for (const std::string_view name : kNames) names.append(names.empty() ? "" : ", ").append(name);
+      for (const std::string_view name : kVerbNames) names.append(names.empty() ? "" : ", ").append(name);
       return Wrong("the verbs are " + names + ", not '" + std::string(part.substr(0, equals)) + "'");
     }
     const std::string_view digits = equals == std::string_view::npos ? "" : part.substr(equals + 1);

@@ -9,7 +9,7 @@ namespace muster {
 
 namespace {
 
-constexpr std::array<std::pair<ChangeType, std::string_view>, 8> kNames = {{
+constexpr std::array<std::pair<ChangeType, std::string_view>, 8> kTypeNames = {{
     {ChangeType::kRegistered, "REGISTERED"},
     {ChangeType::kUpdated, "UPDATED"},
     {ChangeType::kIdentityBound, "IDENTITY_BOUND"},
@@ -23,14 +23,14 @@ constexpr std::array<std::pair<ChangeType, std::string_view>, 8> kNames = {{
 }  // namespace
 
 std::string_view ChangeTypeName(ChangeType type) {
-  for (const auto& [known, name] : kNames) {
+  for (const auto& [known, name] : kTypeNames) {
     if (known == type) return name;
   }
   MUSTER_UNREACHABLE("a ChangeType without a name");
 }
 
 std::optional<ChangeType> ParseChangeType(std::string_view name) {
-  for (const auto& [type, known] : kNames) {
+  for (const auto& [type, known] : kTypeNames) {
     if (known == name) return type;
   }
   return std::nullopt;

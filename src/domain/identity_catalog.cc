@@ -10,7 +10,7 @@ namespace muster {
 
 namespace {
 
-constexpr std::size_t kWordBytesMax = 32;
+constexpr std::size_t kKindBytesMax = 32;
 constexpr int kMembersLimitMax = 100;
 constexpr std::size_t kKindsMax = 64;
 constexpr std::string_view kWordRule =
@@ -18,16 +18,12 @@ constexpr std::string_view kWordRule =
 
 bool IsWord(std::string_view word) {
   const auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
-  if (word.empty() || word.size() > kWordBytesMax || !is_lower(word[0])) return false;
+  if (word.empty() || word.size() > kKindBytesMax || !is_lower(word[0])) return false;
   return std::ranges::all_of(word, [&](char c) { return is_lower(c) || (c >= '0' && c <= '9') || c == '_'; });
 }
 
 std::string Join(std::string_view path, std::string_view name) {
   return path.empty() ? std::string(name) : std::string(path) + "." + std::string(name);
-}
-
-std::string Indexed(std::string_view list, std::size_t index) {
-  return std::string(list) + "[" + std::to_string(index) + "]";
 }
 
 // "phone, email, document": configured names, which are not personal.

@@ -52,10 +52,6 @@ bool IsIn(const Names<Enum, N>& names, Enum value) {
   return std::ranges::any_of(names, [value](const auto& entry) { return entry.first == value; });
 }
 
-std::string Indexed(std::string_view list, std::size_t index) {
-  return std::string(list) + "[" + std::to_string(index) + "]";
-}
-
 bool IsPlainAscii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
 }

@@ -23,13 +23,13 @@ std::unexpected<Error> FailState(MemberState state, std::string_view next, std::
               std::string(who) + " is " + std::string(StateName(state)) + ": " + std::string(next));
 }
 
-bool Names(const MemberPatch& patch, std::string_view field) {
+bool IsNamed(const MemberPatch& patch, std::string_view field) {
   return std::ranges::find(patch.fields, field) != patch.fields.end();
 }
 
 // Whether the patch may touch the member at all: of a frozen one only what unfreezes it, and what leaves it frozen.
 Result<void> CheckUpdatable(const Member& member, const MemberPatch& patch) {
-  if (member.state != MemberState::kFrozen || !Names(patch, "state")) return CheckWritable(member);
+  if (member.state != MemberState::kFrozen || !IsNamed(patch, "state")) return CheckWritable(member);
   if (patch.values.state == MemberState::kActive) return {};
   const bool is_state_alone =
       std::ranges::all_of(patch.fields, [](const std::string& field) { return field == "state"; });

@@ -20,13 +20,13 @@ static_assert(kHeaderBytes + kTagBytes == Sealer::kOverheadBytes);
 // Nonces drawn at once: one call of the generator costs more than a sealing.
 constexpr std::size_t kNonceBatch = 64;
 
-struct FreeContext {
+struct FreeCipherContext {
   void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
 };
 struct FreeCipher {
   void operator()(EVP_CIPHER* cipher) const { EVP_CIPHER_free(cipher); }
 };
-using Context = std::unique_ptr<EVP_CIPHER_CTX, FreeContext>;
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, FreeCipherContext>;
 
 const std::uint8_t* Bytes(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
 
@@ -44,14 +44,14 @@ struct Sealer::State {
 
   std::unique_ptr<EVP_CIPHER, FreeCipher> cipher{EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr)};
   std::uint32_t seal_id = 0;
-  Context sealing;                           // holds the active key's schedule
-  std::map<std::uint32_t, Context> opening;  // one a key
+  CipherContext sealing;                           // holds the active key's schedule
+  std::map<std::uint32_t, CipherContext> opening;  // one a key
   Random& random;
   std::array<std::uint8_t, kNonceBatch * kNonceBytes> nonces;
   std::size_t nonces_used = kNonceBatch;
 
-  Context NewContext(const SecretKey& key, bool seal) {
-    Context context(EVP_CIPHER_CTX_new());
+  CipherContext NewContext(const SecretKey& key, bool seal) {
+    CipherContext context(EVP_CIPHER_CTX_new());
     MUSTER_CHECK(context != nullptr);
     MUSTER_CHECK(EVP_CipherInit_ex2(context.get(), cipher.get(), key.data(), nullptr, seal ? 1 : 0, nullptr) == 1);
     return context;

@@ -17,7 +17,7 @@ bool IsEquality(Operator op) { return op == SearchOperator::kEqual || op == Sear
 // "city" as a beginning of a message about one of its comparisons.
 std::string NameOf(const SearchFieldRow& row) { return std::string(row.name); }
 
-bool IsDay(std::string_view text) {
+bool IsDate(std::string_view text) {
   const std::int64_t day = DayNumber(text);
   const auto part = [&](std::int64_t number) { return static_cast<unsigned>(number); };
   return day > 0 &&
@@ -214,7 +214,7 @@ class FilterParser {
   Result<void> InterpretNumber(const SearchFieldRow& row, const FilterScanner::Value& value, SearchTest& test) {
     const std::string& text = value.text;
     if (row.type == SearchType::kDate) {
-      if (!IsDay(text)) return FailAt(value.at, NameOf(row) + " is compared with a day: \"1990-05-17\"");
+      if (!IsDate(text)) return FailAt(value.at, NameOf(row) + " is compared with a day: \"1990-05-17\"");
       test.number = DayNumber(text);
       return {};
     }

@@ -11,10 +11,6 @@
 namespace muster {
 namespace {
 
-constexpr Duration kPauseMin = std::chrono::milliseconds(1);
-constexpr Duration kPauseMax = std::chrono::milliseconds(100);
-constexpr int kPauseDoublings = 7;
-
 // Rolls a transaction back whose verdict is said beside it; nobody sees the error.
 std::unexpected<Error> RollBack() { return Fail(Reason::kStateConflict, "the transaction was rolled back"); }
 
@@ -190,7 +186,7 @@ Task<bool> ClaimProtocol::Wait(const LookupRow& rival, Patience& patience, const
   const Instant now = clock_.Monotonic();
   if (patience.rival != rival) patience = {patience.operation_id, rival, now, 0};
   const Duration left = std::max(Duration(0), context.deadline.at() - now);
-  const Duration pause = std::min({kPauseMin * (1 << std::min(patience.looks++, kPauseDoublings)), kPauseMax, left});
+  const Duration pause = PauseBeforeLook(patience.looks++, left);
   co_return co_await Callback<bool>(
       [&](auto done) { timer_.After(pause, [done = std::move(done)]() mutable { done(true); }); });
 }

@@ -7,19 +7,14 @@
 
 #include "base/check.h"
 #include "domain/id_allocator.h"
+#include "store/columns.h"
 #include "store/numbers.h"
 
 namespace muster {
 namespace {
 
-std::string_view AsBytes(const IdentityKey& key) {
-  return {reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size()};
-}
-
 // As `PRAGMA synchronous` tells it: every commit is flushed before it is visible.
 constexpr std::int64_t kSynchronousFull = 2;
-
-std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
 
 // The newest number of an operation that the member knows. Those of imported lines are of a space of their own.
 std::int64_t NewestNumberOf(const Member& member) {

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/encoding.h"
 #include "muster/storage/v1/record.pb.h"
+#include "store/columns.h"
 
 namespace muster {
 namespace {
@@ -18,12 +19,6 @@ std::unexpected<Error> Unreadable(MemberId id, std::string_view why) {
   return Fail(Reason::kInternal, "the stored record of member " + std::to_string(id.value()) +
                                      " cannot be read: " + std::string(why) +
                                      ". Run `muster doctor`, and restore a backup if it finds damage");
-}
-
-std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
-
-std::string_view AsBytes(const IdentityKey& key) {
-  return {reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size()};
 }
 
 bool ReadKey(std::string_view bytes, IdentityKey& key) {

@@ -14,10 +14,6 @@
 namespace muster {
 namespace {
 
-constexpr Duration kPauseMin = std::chrono::milliseconds(1);
-constexpr Duration kPauseMax = std::chrono::milliseconds(100);
-constexpr int kPauseDoublings = 7;
-
 bool Gives(const std::optional<Member>& member, OperationId operation) {
   return member && member->move && member->move->role == MoveMark::Role::kGives &&
          member->move->operation_id == operation;
@@ -120,7 +116,7 @@ Task<Result<void>> MoveWaiter::WaitFor(Member marked, OperationId own, const Wri
     }
     if (*end != MoveEnd::kUndecided) co_return Result<void>();
     const Duration left = std::max(Duration(0), context.deadline.at() - now);
-    const Duration pause = std::min({kPauseMin * (1 << std::min(look, kPauseDoublings)), kPauseMax, left});
+    const Duration pause = PauseBeforeLook(look, left);
     co_await Callback<bool>(
         [&](auto done) { timer_.After(pause, [done = std::move(done)]() mutable { done(true); }); });
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -9,6 +10,13 @@
 #include "domain/ports/write_context.h"
 
 namespace muster {
+
+// How long to wait before another look at what somebody else's operation is doing: 1 ms, twice as long with each look
+// up to 100 ms, and never longer than `left`.
+inline Duration PauseBeforeLook(int look, Duration left) {
+  constexpr int kDoublingsMax = 7;
+  return std::min({Duration(1000) * (1 << std::min(look, kDoublingsMax)), Duration(100'000), left});
+}
 
 enum class MoveEnd : std::uint8_t {
   kUndecided,  // its process may still commit it

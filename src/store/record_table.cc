@@ -5,15 +5,10 @@
 #include <cstring>
 #include <utility>
 
+#include "store/columns.h"
+
 namespace muster {
 namespace {
-
-std::int64_t Micros(Timestamp time) { return time.time_since_epoch().count(); }
-
-template <std::size_t kSize>
-std::string_view AsBytes(const std::array<std::uint8_t, kSize>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 // Numbers are eight bytes, big-endian.
 void AppendNumber(std::string& out, std::int64_t number) {

@@ -15,7 +15,7 @@
 namespace muster {
 namespace {
 
-struct Read {
+struct PendingRead {
   bool is_resolve = false;
   MemberId id;
   IdentityKey key;
@@ -31,11 +31,11 @@ std::unexpected<Error> Overloaded(std::string message) {
 }
 
 // Reads of the same thing become neighbours, and ids come in the order of their rows.
-bool Before(const Read& a, const Read& b) {
+bool Before(const PendingRead& a, const PendingRead& b) {
   if (a.is_resolve != b.is_resolve) return b.is_resolve;
   return a.is_resolve ? a.key < b.key : a.id < b.id;
 }
-bool Equal(const Read& a, const Read& b) {
+bool Equal(const PendingRead& a, const PendingRead& b) {
   return a.is_resolve == b.is_resolve && (a.is_resolve ? a.key == b.key : a.id == b.id);
 }
 
@@ -70,7 +70,7 @@ class SqliteReader final : public MemberReader, private HolderSource, private Me
   // What a read of one member or one holder found, before the options of whoever asked are applied.
   using Found = Result<MemberDocumentRef>;
 
-  void Enqueue(Read read) {
+  void Enqueue(PendingRead read) {
     if (waiting_.size() >= kReadsQueuedMax) {
       refused_.fetch_add(1, std::memory_order_relaxed);
       read.reply(Overloaded("too many reads wait for the store; try again later"));
@@ -90,7 +90,7 @@ class SqliteReader final : public MemberReader, private HolderSource, private Me
   }
 
   void RunTurn() {
-    std::vector<Read> reads = TakeTurn();
+    std::vector<PendingRead> reads = TakeTurn();
     // Before the first read opens a snapshot: each snapshot sees every commit up to it.
     const CommitSequence as_of = floor_.Now();
     const Instant now = clock_.Monotonic();
@@ -99,9 +99,9 @@ class SqliteReader final : public MemberReader, private HolderSource, private Me
     std::ranges::sort(order_, [&](std::uint32_t a, std::uint32_t b) { return Before(reads[a], reads[b]); });
 
     std::optional<Found> found;
-    const Read* previous = nullptr;
+    const PendingRead* previous = nullptr;
     for (const std::uint32_t index : order_) {
-      Read& read = reads[index];
+      PendingRead& read = reads[index];
       if (read.options.deadline.at() <= now) {
         read.answer = Fail(Reason::kDeadlineExceeded, "the deadline passed before the store was read; allow more time");
         continue;
@@ -117,13 +117,13 @@ class SqliteReader final : public MemberReader, private HolderSource, private Me
     turns_.fetch_add(1, std::memory_order_relaxed);
     metrics_.reads.Add(reads.size());
     metrics_.turns.Add();
-    for (Read& read : reads) read.reply(std::move(read.answer));
+    for (PendingRead& read : reads) read.reply(std::move(read.answer));
   }
 
-  std::vector<Read> TakeTurn() {
+  std::vector<PendingRead> TakeTurn() {
     if (waiting_.size() <= kReadsPerTurnMax) return std::exchange(waiting_, {});
-    std::vector<Read> reads(std::make_move_iterator(waiting_.begin()),
-                            std::make_move_iterator(waiting_.begin() + kReadsPerTurnMax));
+    std::vector<PendingRead> reads(std::make_move_iterator(waiting_.begin()),
+                                   std::make_move_iterator(waiting_.begin() + kReadsPerTurnMax));
     waiting_.erase(waiting_.begin(), waiting_.begin() + kReadsPerTurnMax);
     Schedule();
     return reads;
@@ -179,7 +179,7 @@ class SqliteReader final : public MemberReader, private HolderSource, private Me
   ReaderMetrics metrics_;
   MemberCodec codec_;
 
-  std::vector<Read> waiting_;
+  std::vector<PendingRead> waiting_;
   bool scheduled_ = false;
   std::vector<std::uint32_t> order_;
   std::atomic<std::uint64_t> reads_{0};
@@ -192,7 +192,7 @@ class SqliteReader final : public MemberReader, private HolderSource, private Me
 ReaderMetrics::ReaderMetrics(MetricRegistry& registry)
     : reads(registry.AddCounter("muster_store_reads_total", "Reads that reached the store.")),
       turns(registry.AddCounter("muster_store_read_turns_total",
-                                "Read transactions; reads divided by it, how many share one.")),
+                                "PendingRead transactions; reads divided by it, how many share one.")),
       rows(registry.AddCounter("muster_store_rows_read_total", "Member and lookup rows that readers looked for.")) {}
 
 Result<std::unique_ptr<MemberReader>> OpenSqliteReader(const std::vector<std::string>& paths, std::int64_t mmap_bytes,

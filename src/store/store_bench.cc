@@ -20,6 +20,7 @@
 #include "domain/id_allocator.h"
 #include "domain/member_document.h"
 #include "domain/synthetic_members.h"
+#include "store/columns.h"
 #include "store/data_directory.h"
 #include "store/member_codec.h"
 #include "store/schema.h"
@@ -131,10 +132,6 @@ void StoreInsert(benchmark::State& state) {
     RegisterAll(harness.store->shards(), members);
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBatch));
-}
-
-std::string_view AsBytes(const IdentityKey& key) {
-  return {reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size()};
 }
 
 // The settings that any careful user of SQLite gives it.

@@ -14,7 +14,7 @@
 namespace muster {
 namespace {
 
-constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 constexpr std::size_t kLineBytesMax = std::size_t{32} << 20;
 
 constexpr const char* kOtherWay =
@@ -72,8 +72,8 @@ Outcome<Population> ReadPopulation(const std::string& path, const PopulationWish
   std::uint64_t line = 1;
   for (bool is_more = true; is_more && population.members.size() < wish.members;) {
     const std::size_t kept = text.size();
-    text.resize(kept + kReadBytes);
-    text.resize(kept + std::fread(text.data() + kept, 1, kReadBytes, file.get()));
+    text.resize(kept + kPieceBytes);
+    text.resize(kept + std::fread(text.data() + kept, 1, kPieceBytes, file.get()));
     if (std::ferror(file.get()) != 0)
       return Fails(ExitCode::kFailure, path + " cannot be read: " + SystemMessage(errno));
     is_more = std::feof(file.get()) == 0;

@@ -10,7 +10,7 @@
 namespace muster {
 namespace {
 
-std::string_view Environment(const char* name) {
+std::string_view EnvironmentText(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing in the process sets the environment
   return value == nullptr ? std::string_view() : std::string_view(value);
 }
@@ -49,7 +49,8 @@ Terminal DescribeTerminal(int file_descriptor) {
   Terminal terminal;
   terminal.is_terminal = isatty(file_descriptor) == 1;
   if (!terminal.is_terminal) return terminal;
-  terminal.has_color = Environment("NO_COLOR").empty() && Environment("TERM") != "dumb" && !Environment("TERM").empty();
+  terminal.has_color =
+      EnvironmentText("NO_COLOR").empty() && EnvironmentText("TERM") != "dumb" && !EnvironmentText("TERM").empty();
   winsize size{};
   if (ioctl(file_descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) terminal.columns = size.ws_col;
   return terminal;

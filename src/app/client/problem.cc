@@ -9,7 +9,7 @@
 namespace muster {
 namespace {
 
-std::string Text(const simdjson::dom::element& object, const char* key) {
+std::string TextMember(const simdjson::dom::element& object, const char* key) {
   std::string_view text;
   return object[key].get(text) == simdjson::SUCCESS ? std::string(text) : std::string();
 }
@@ -28,7 +28,7 @@ std::string ProblemCode(const HttpReply& reply) {
   simdjson::dom::parser parser;
   simdjson::dom::element problem;
   if (parser.parse(simdjson::padded_string(reply.body)).get(problem) != simdjson::SUCCESS) return "";
-  return Text(problem, "code");
+  return TextMember(problem, "code");
 }
 
 bool ProblemBlames(const HttpReply& reply, std::string_view field) {
@@ -39,7 +39,8 @@ bool ProblemBlames(const HttpReply& reply, std::string_view field) {
       problem["errors"].get(violations) != simdjson::SUCCESS) {
     return false;
   }
-  return std::ranges::any_of(violations, [&](const auto& violation) { return Text(violation, "field") == field; });
+  return std::ranges::any_of(violations,
+                             [&](const auto& violation) { return TextMember(violation, "field") == field; });
 }
 
 Failure DescribeRefusal(const HttpReply& reply) {
@@ -47,23 +48,23 @@ Failure DescribeRefusal(const HttpReply& reply) {
   simdjson::dom::element problem;
   const bool is_problem =
       parser.parse(simdjson::padded_string(reply.body)).get(problem) == simdjson::SUCCESS && problem.is_object();
-  const std::string code = is_problem ? Text(problem, "code") : "";
+  const std::string code = is_problem ? TextMember(problem, "code") : "";
   Failure failure{.code = ExitCodeOfProblem(code, reply.status), .message = ""};
   if (code.empty()) {
     failure.message =
         "the server answered HTTP " + std::to_string(reply.status) + " without saying why; is it a muster server?";
     return failure;
   }
-  const std::string detail = Text(problem, "detail");
-  failure.message = code + ": " + (detail.empty() ? Text(problem, "title") : detail);
+  const std::string detail = TextMember(problem, "detail");
+  failure.message = code + ": " + (detail.empty() ? TextMember(problem, "title") : detail);
   simdjson::dom::array violations;
   if (problem["errors"].get(violations) == simdjson::SUCCESS && violations.size() > 1) {
     for (const simdjson::dom::element violation : violations) {
-      const std::string field = Text(violation, "field");
-      failure.message += "\n  " + (field.empty() ? "" : field + ": ") + Text(violation, "description");
+      const std::string field = TextMember(violation, "field");
+      failure.message += "\n  " + (field.empty() ? "" : field + ": ") + TextMember(violation, "description");
     }
   }
-  if (const std::string id = Text(problem, "requestId"); !id.empty()) failure.message += " (request " + id + ")";
+  if (const std::string id = TextMember(problem, "requestId"); !id.empty()) failure.message += " (request " + id + ")";
   return failure;
 }
 

@@ -149,7 +149,7 @@ void AppendYaml(std::string& out, const element& value, std::size_t depth) {
   }
 }
 
-Outcome<element> Parse(simdjson::dom::parser& parser, std::string_view json) {
+Outcome<element> ParseAny(simdjson::dom::parser& parser, std::string_view json) {
   element root;
   if (const auto error = parser.parse(simdjson::padded_string(json)).get(root); error != simdjson::SUCCESS) {
     return Fails(ExitCode::kFailure, std::string("the answer is not JSON: ") + simdjson::error_message(error));
@@ -161,7 +161,7 @@ Outcome<element> Parse(simdjson::dom::parser& parser, std::string_view json) {
 
 Outcome<std::string> IndentJson(std::string_view json) {
   simdjson::dom::parser parser;
-  const auto root = Parse(parser, json);
+  const auto root = ParseAny(parser, json);
   if (!root) return std::unexpected(root.error());
   std::string out;
   AppendIndented(out, *root, 0);
@@ -171,7 +171,7 @@ Outcome<std::string> IndentJson(std::string_view json) {
 
 Outcome<std::string> JsonToYaml(std::string_view json) {
   simdjson::dom::parser parser;
-  const auto root = Parse(parser, json);
+  const auto root = ParseAny(parser, json);
   if (!root) return std::unexpected(root.error());
   std::string out;
   if (IsEmpty(*root) || !(root->is_object() || root->is_array())) {
