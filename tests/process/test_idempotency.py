@@ -97,7 +97,7 @@ def test_an_account_may_demand_keys(server, scratch):
     with server.client((scratch / "strict.key").read_text().strip()) as client:
         refused = client.call("PATCH", f"{path}?updateMask=city", {"city": "Wuxi"})
         assert_problem(refused, "INVALID_ARGUMENT")
-        assert refused.json["errors"][0]["field"] == "Idempotency-Key" and "UUID" in refused.json["errors"][0]["message"], refused
+        assert refused.json["errors"][0]["field"] == "Idempotency-Key" and "UUID" in refused.json["errors"][0]["detail"], refused
         assert client.call("GET", path).json.get("city") is None
         headers = {"Idempotency-Key": f"strict-{people.number()}"}
         assert client.call("PATCH", f"{path}?updateMask=city", {"city": "Wuxi"}, headers).status == 200
