@@ -43,6 +43,8 @@ Result<void> AdminHandler::Dispatch(Call& call, const Input& input) {
       return CreateCaller(call, input);
     case Rpc::kListCallers:
       return ListCallers(call, input);
+    case Rpc::kUpdateCaller:
+      return UpdateCaller(call, input);
     case Rpc::kRotateCaller:
       return RotateCaller(call, input);
     case Rpc::kDisableCaller:

@@ -54,6 +54,7 @@ TEST_F(AdminApiTest, MakesACallerAndShowsItsKeyOnce) {
   EXPECT_EQ(response.body, R"({"key":"mk_new","keyId":"id1"})");
   EXPECT_EQ(response.Header("Cache-Control"), "no-store");
   EXPECT_EQ(callers_.records.at(0).name, "orders");
+  EXPECT_FALSE(callers_.records.at(0).idempotency_key_required);
   EXPECT_EQ(callers_.lifetime, std::chrono::hours(24));
   for (const auto& [level, line] : logger_.lines) EXPECT_THAT(line, Not(HasSubstr("mk_new")));
   callers_.records[0].keys = {{"id1", "00ff", clock_.Now(), {}}, {"id2", "00ff", clock_.Now(), clock_.Now()}};
@@ -62,7 +63,8 @@ TEST_F(AdminApiTest, MakesACallerAndShowsItsKeyOnce) {
   EXPECT_EQ(list.body,
             R"({"callers":[{"name":"orders","purpose":"order path","scopes":["members.read"],"disabled":false,)"
             R"("createTime":"2023-11-14T22:13:20Z","keys":[{"id":"id1","createTime":"2023-11-14T22:13:20Z"},)"
-            R"({"id":"id2","createTime":"2023-11-14T22:13:20Z","expireTime":"2023-11-14T22:13:20Z"}]}]})");
+            R"({"id":"id2","createTime":"2023-11-14T22:13:20Z","expireTime":"2023-11-14T22:13:20Z"}],)"
+            R"("idempotencyKeyRequired":false}]})");
   EXPECT_THAT(list.body, Not(HasSubstr("00ff")));
 }
 
@@ -73,6 +75,7 @@ TEST_F(AdminApiTest, ChecksCallerBodies) {
   EXPECT_THAT(create(R"({"name":"a","scope":["x"]})"), BlamesField("scope"));
   EXPECT_THAT(create(R"({"scopes":"members.read"})"), BlamesField("scopes"));
   EXPECT_THAT(create(R"({"scopes":[1]})"), BlamesField("scopes[0]"));
+  EXPECT_THAT(create(R"({"idempotencyKeyRequired":"yes"})"), BlamesField("idempotencyKeyRequired"));
   for (const char* lifetime : {"1", "\"0s\"", "\"00s\"", "\"1\"", "\"1m\"", "\"-1s\"", "\"1.5s\"", "\"s\"",
                                "\"99999999999999999999s\"", "\"9000000000000s\""}) {
     EXPECT_THAT(create(R"({"keyLifetime":)" + std::string(lifetime) + "}"), BlamesField("keyLifetime")) << lifetime;
@@ -96,6 +99,33 @@ TEST_F(AdminApiTest, RotatesDisablesAndEnables) {
   EXPECT_THAT(Post("/admin/v1/callers/nobody:rotate", "{}"), IsProblem(Reason::kNotFound));
   EXPECT_THAT(Post("/admin/v1/callers/nobody:disable", "{}"), IsProblem(Reason::kNotFound));
   EXPECT_THAT(Post("/admin/v1/callers/orders:disable", R"({"why":1})"), BlamesField("why"));
+}
+
+TEST_F(AdminApiTest, ChangesWhetherACallerNeedsIdempotencyKeys) {
+  Post("/admin/v1/callers",
+       R"({"name":"orders","purpose":"p","scopes":["members.write"],"idempotencyKeyRequired":true})");
+  EXPECT_TRUE(callers_.records.at(0).idempotency_key_required);
+  callers_.records[0].create_time = clock_.Now();
+  const auto update = [&](const std::string& name, const std::string& body, const std::string& caller = "admin") {
+    return SendAdmin({.method = kPatch, .target = "/admin/v1/callers/" + name, .body = body, .caller = caller});
+  };
+  EXPECT_THAT(update("orders", R"({"idempotencyKeyRequired":false})", "importer"),
+              IsProblem(Reason::kPermissionDenied));
+  EXPECT_TRUE(callers_.records.at(0).idempotency_key_required);
+  const Response changed = update("orders", R"({"idempotencyKeyRequired":false})");
+  EXPECT_EQ(changed.status, 200);
+  EXPECT_EQ(changed.body, R"({"name":"orders","purpose":"p","scopes":["members.write"],"disabled":false,)"
+                          R"("createTime":"2023-11-14T22:13:20Z","keys":[],"idempotencyKeyRequired":false})");
+  EXPECT_FALSE(callers_.records.at(0).idempotency_key_required);
+  Post("/admin/v1/callers/orders:disable", "{}");
+  EXPECT_THAT(update("orders", R"({"idempotencyKeyRequired":true})").body,
+              AllOf(HasSubstr("\"disabled\":true"), HasSubstr("\"idempotencyKeyRequired\":true")));
+  for (const char* body : {"{}", R"({"idempotencyKeyRequired":null})", R"({"idempotencyKeyRequired":1})"})
+    EXPECT_THAT(update("orders", body), BlamesField("idempotencyKeyRequired")) << body;
+  EXPECT_THAT(update("orders", ""), IsProblem(Reason::kInvalidArgument));
+  EXPECT_THAT(update("orders", R"({"disabled":false})"), BlamesField("disabled"));
+  EXPECT_THAT(update("nobody", R"({"idempotencyKeyRequired":true})"), IsProblem(Reason::kNotFound));
+  EXPECT_THAT(Get("/admin/v1/callers/orders"), IsProblem(Reason::kMethodNotAllowed));
 }
 
 TEST_F(AdminApiTest, PrintsTheRouteTree) {

@@ -5,8 +5,8 @@ namespace muster {
 
 Result<void> AdminHandler::CreateCaller(Call& call, const Input& input) {
   MUSTER_TRY(Admit(call, input, Scope::kAdmin));
-  MUSTER_ASSIGN(const CallerBody body, ReadCallerBody(json_.reader(), input.request.body));
-  MUSTER_ASSIGN(const NewKey key, callers_.Create(body.name, body.purpose, body.scopes, body.key_lifetime));
+  MUSTER_ASSIGN(const NewCaller caller, ReadNewCaller(json_.reader(), input.request.body));
+  MUSTER_ASSIGN(const NewKey key, callers_.Create(caller));
   AnswerKey(call, key, 201);
   return {};
 }
@@ -17,6 +17,18 @@ Result<void> AdminHandler::ListCallers(Call& call, const Input& input) {
   std::string& body = calls_.StartBody();
   JsonWriter json(body);
   WriteCallers(json, callers);
+  calls_.StartHead(call);
+  calls_.Answer(call, 200, "application/json", body);
+  return {};
+}
+
+Result<void> AdminHandler::UpdateCaller(Call& call, const Input& input) {
+  MUSTER_TRY(Admit(call, input, Scope::kAdmin));
+  MUSTER_ASSIGN(const CallerChange change, ReadCallerChange(json_.reader(), input.request.body));
+  MUSTER_ASSIGN(const CallerRecord caller, callers_.Change(input.caller, change));
+  std::string& body = calls_.StartBody();
+  JsonWriter json(body);
+  WriteCaller(json, caller);
   calls_.StartHead(call);
   calls_.Answer(call, 200, "application/json", body);
   return {};
@@ -33,7 +45,7 @@ Result<void> AdminHandler::RotateCaller(Call& call, const Input& input) {
 Result<void> AdminHandler::SetDisabled(Call& call, const Input& input, bool disabled) {
   MUSTER_TRY(Admit(call, input, Scope::kAdmin));
   MUSTER_TRY(json_.ReadEmpty(input.request.body));
-  MUSTER_TRY(callers_.SetDisabled(input.caller, disabled));
+  MUSTER_TRY(callers_.Change(input.caller, {.disabled = disabled}));
   calls_.StartHead(call);
   calls_.Answer(call, 200, "application/json", "{}");
   return {};

@@ -45,6 +45,7 @@ class AdminHandler final : public HttpHandler {
 
   Result<void> CreateCaller(Call& call, const Input& input);
   Result<void> ListCallers(Call& call, const Input& input);
+  Result<void> UpdateCaller(Call& call, const Input& input);
   Result<void> RotateCaller(Call& call, const Input& input);
   Result<void> SetDisabled(Call& call, const Input& input, bool disabled);
   void AnswerKey(Call& call, const NewKey& key, int status);

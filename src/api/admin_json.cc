@@ -48,22 +48,40 @@ void ReadWords(JsonValue value, const FieldPath& path, JsonFaults& faults, std::
 
 }  // namespace
 
-Result<CallerBody> ReadCallerBody(JsonReader& reader, std::string_view json) {
-  static constexpr std::array<std::string_view, 4> kFields = {"name", "purpose", "scopes", "keyLifetime"};
+Result<NewCaller> ReadNewCaller(JsonReader& reader, std::string_view json) {
+  static constexpr std::array<std::string_view, 5> kFields = {"name", "purpose", "scopes", "keyLifetime",
+                                                              "idempotencyKeyRequired"};
   MUSTER_ASSIGN(const JsonValue value, reader.Parse(json));
   JsonFaults faults;
   JsonObject object(value, kRoot, kFields, faults);
-  CallerBody body;
+  NewCaller caller;
   JsonValue field;
   for (int index = object.Next(field); index != JsonObject::kEnd; index = object.Next(field)) {
     const FieldPath place = kRoot.Field(kFields[static_cast<std::size_t>(index)]);
-    if (index == 0) ReadText(field, place, faults, body.name);
-    if (index == 1) ReadText(field, place, faults, body.purpose);
-    if (index == 2) ReadWords(field, place, faults, body.scopes);
-    if (index == 3) ReadKeyLifetime(field, place, faults, body.key_lifetime);
+    if (index == 0) ReadText(field, place, faults, caller.name);
+    if (index == 1) ReadText(field, place, faults, caller.purpose);
+    if (index == 2) ReadWords(field, place, faults, caller.scopes);
+    if (index == 3) ReadKeyLifetime(field, place, faults, caller.key_lifetime);
+    if (index == 4) ReadBoolean(field, place, faults, caller.idempotency_key_required);
   }
   if (faults.any()) return Fail(faults.Take());
-  return body;
+  return caller;
+}
+
+Result<CallerChange> ReadCallerChange(JsonReader& reader, std::string_view json) {
+  static constexpr std::array<std::string_view, 1> kFields = {"idempotencyKeyRequired"};
+  MUSTER_ASSIGN(const JsonValue value, reader.Parse(json));
+  JsonFaults faults;
+  JsonObject object(value, kRoot, kFields, faults);
+  const FieldPath place = kRoot.Field(kFields[0]);
+  CallerChange change;
+  JsonValue field;
+  while (object.Next(field) != JsonObject::kEnd) {
+    ReadBoolean(field, place, faults, change.idempotency_key_required.emplace());
+  }
+  if (!change.idempotency_key_required && !faults.any()) faults.Add(place, "is required: true or false");
+  if (faults.any()) return Fail(faults.Take());
+  return change;
 }
 
 Result<RotationBody> ReadRotationBody(JsonReader& reader, std::string_view json) {
@@ -104,29 +122,32 @@ void WriteNewKey(JsonWriter& json, const NewKey& key) {
   json.EndObject();
 }
 
+void WriteCaller(JsonWriter& json, const CallerRecord& caller) {
+  json.BeginObject();
+  json.Key("name").String(caller.name);
+  json.Key("purpose").String(caller.purpose);
+  json.Key("scopes").BeginArray();
+  for (const std::string& scope : caller.scopes) json.String(scope);
+  json.EndArray();
+  json.Key("disabled").Bool(caller.disabled);
+  json.Key("createTime").Time(caller.create_time);
+  json.Key("keys").BeginArray();
+  for (const CallerRecord::Key& key : caller.keys) {
+    json.BeginObject();
+    json.Key("id").String(key.id);
+    json.Key("createTime").Time(key.create_time);
+    if (key.expire_time != Timestamp{}) json.Key("expireTime").Time(key.expire_time);
+    json.EndObject();
+  }
+  json.EndArray();
+  json.Key("idempotencyKeyRequired").Bool(caller.idempotency_key_required);
+  json.EndObject();
+}
+
 void WriteCallers(JsonWriter& json, const std::vector<CallerRecord>& callers) {
   json.BeginObject();
   json.Key("callers").BeginArray();
-  for (const CallerRecord& caller : callers) {
-    json.BeginObject();
-    json.Key("name").String(caller.name);
-    json.Key("purpose").String(caller.purpose);
-    json.Key("scopes").BeginArray();
-    for (const std::string& scope : caller.scopes) json.String(scope);
-    json.EndArray();
-    json.Key("disabled").Bool(caller.disabled);
-    json.Key("createTime").Time(caller.create_time);
-    json.Key("keys").BeginArray();
-    for (const CallerRecord::Key& key : caller.keys) {
-      json.BeginObject();
-      json.Key("id").String(key.id);
-      json.Key("createTime").Time(key.create_time);
-      if (key.expire_time != Timestamp{}) json.Key("expireTime").Time(key.expire_time);
-      json.EndObject();
-    }
-    json.EndArray();
-    json.EndObject();
-  }
+  for (const CallerRecord& caller : callers) WriteCaller(json, caller);
   json.EndArray();
   json.EndObject();
 }

@@ -18,13 +18,9 @@ namespace muster {
 // The bodies of the admin API, read as strictly as those of the member API. Names, scopes and times are the caller
 // directory's to judge.
 
-struct CallerBody {
-  std::string name;
-  std::string purpose;
-  std::vector<std::string> scopes;
-  Duration key_lifetime{0};  // zero: for ever
-};
-Result<CallerBody> ReadCallerBody(JsonReader& reader, std::string_view json);
+Result<NewCaller> ReadNewCaller(JsonReader& reader, std::string_view json);
+// Refuses a body that names nothing to change.
+Result<CallerChange> ReadCallerChange(JsonReader& reader, std::string_view json);
 
 inline constexpr Duration kOverlapDefault = std::chrono::days(1);
 struct RotationBody {
@@ -40,6 +36,7 @@ inline constexpr std::int64_t kImportFileLinesMax = 100'000'000;
 Result<std::uint64_t> ReadReservationBody(JsonReader& reader, std::string_view json);
 
 void WriteNewKey(JsonWriter& json, const NewKey& key);
+void WriteCaller(JsonWriter& json, const CallerRecord& caller);
 void WriteCallers(JsonWriter& json, const std::vector<CallerRecord>& callers);
 void WriteRoutes(JsonWriter& json, const RouteDescription& route);
 

@@ -96,7 +96,12 @@ Result<void> CallLedger::Hold(CallFacts& call, std::size_t bytes) {
 
 Result<void> CallLedger::EnterIdempotency(CallFacts& call, std::string_view key, const std::vector<Version>& condition,
                                           const WriteContent& content) {
-  if (key.empty()) return {};
+  if (key.empty()) {
+    if (!call.caller->idempotency_key_required || call.is_dry_run) return {};
+    return FailField("Idempotency-Key",
+                     "is demanded of the caller " + call.caller->name +
+                         ": send a new random UUID with each write, and the same one when you repeat it");
+  }
   const std::string member = std::to_string(call.member.value());
   const std::string versions = ConditionText(condition);
   const std::string_view parts[] = {RpcName(call.rpc), member, versions, content.Reveal()};
@@ -111,6 +116,7 @@ void CallLedger::Close(CallFacts& call, int http_status, std::optional<Reason> r
   Record(call, http_status, reason);
   if (call.idempotency) keys_under_way_.Leave(call.idempotency->key);
   call.idempotency.reset();
+  call.is_dry_run = false;
   call.replayed = false;
   held_bytes_ -= call.held_bytes;
   call.held_bytes = 0;

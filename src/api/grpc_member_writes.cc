@@ -74,7 +74,7 @@ Result<void> GrpcApi::Unbind(GrpcCall& call, const GrpcRequest& request) {
 Result<void> GrpcApi::Merge(GrpcCall& call, const GrpcRequest& request) {
   MUSTER_TRY(AdmitWrite(call, request));
   MUSTER_ASSIGN(const WriteRequest asked, proto_.ReadMerge(request.message));
-  call.member = asked.id;
+  call.is_dry_run = asked.merge.dry_run;
   const bool is_merge = call.rpc == Rpc::kMergeMembers;
   return WriteIf(call, request, asked, ContentOf(asked.merge),
                  [this, id = asked.id, body = asked.merge, is_merge](WriteContext context) {

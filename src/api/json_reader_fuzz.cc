@@ -57,7 +57,8 @@ void ReadAs(MemberJson& json, std::uint8_t kind, std::string_view body) {
     case 7:
       return CheckResult(json.ReadEmpty(body));
     case 8:
-      return CheckResult(ReadCallerBody(json.reader(), body));
+      CheckResult(ReadCallerChange(json.reader(), body));
+      return CheckResult(ReadNewCaller(json.reader(), body));
     case 9:
       return CheckResult(ReadRotationBody(json.reader(), body));
     default:

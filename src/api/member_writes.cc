@@ -98,6 +98,7 @@ Result<void> MemberHandler::Merge(Call& call, const Input& input) {
   MUSTER_TRY(AdmitWrite(call, input, {}, {kJson}));
   MUSTER_ASSIGN(VersionCondition condition, ParseIfMatch(input.request.headers));
   MUSTER_ASSIGN(const MergeBody body, json_.ReadMerge(input.request.body));
+  call.is_dry_run = body.dry_run;
   const bool is_merge = call.rpc == Rpc::kMergeMembers;
   return WriteIf(call, input, std::move(condition), ContentOf(body),
                  [this, id = call.member, body, is_merge](WriteContext context) {

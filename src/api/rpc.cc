@@ -36,6 +36,7 @@ constexpr std::array<RpcRow, kRpcCount> kRpcs = {{{"None"},
                                                   {"GetOpenApi"},
                                                   {"CreateCaller", true},
                                                   {"ListCallers"},
+                                                  {"UpdateCaller", true},
                                                   {"RotateCaller", true},
                                                   {"DisableCaller", true},
                                                   {"EnableCaller", true},
@@ -57,7 +58,8 @@ struct Methods {
 std::string_view AllowOf(const Methods& methods) {
   if (methods.get != Rpc::kNone && methods.patch != Rpc::kNone) return "GET, HEAD, PATCH";
   if (methods.get != Rpc::kNone && methods.post != Rpc::kNone) return "GET, HEAD, POST";
-  return methods.get != Rpc::kNone ? "GET, HEAD" : "POST";
+  if (methods.get != Rpc::kNone) return "GET, HEAD";
+  return methods.patch != Rpc::kNone ? "PATCH" : "POST";
 }
 
 void Choose(const Methods& methods, HttpMethod method, Route& route) {
@@ -98,7 +100,8 @@ constexpr std::array<FixedPath, 7> kMemberSuffixes = {{{"", {.get = Rpc::kGetMem
                                                        {":unmerge", {.post = Rpc::kUnmergeMembers}},
                                                        {":close", {.post = Rpc::kCloseMember}},
                                                        {"/history", {.get = Rpc::kListMemberHistory}}}};
-constexpr std::array<FixedPath, 3> kCallerSuffixes = {{{":rotate", {.post = Rpc::kRotateCaller}},
+constexpr std::array<FixedPath, 4> kCallerSuffixes = {{{"", {.patch = Rpc::kUpdateCaller}},
+                                                       {":rotate", {.post = Rpc::kRotateCaller}},
                                                        {":disable", {.post = Rpc::kDisableCaller}},
                                                        {":enable", {.post = Rpc::kEnableCaller}}}};
 
@@ -151,6 +154,7 @@ Route RouteAdminPath(HttpMethod method, std::string_view path) {
   path.remove_prefix(kPrefix.size());
   const std::size_t end = std::min(path.find_first_of(":/"), path.size());
   route.caller = path.substr(0, end);
+  if (route.caller.empty()) return route;
   ChooseFixed(kCallerSuffixes, method, path.substr(end), route);
   return route;
 }

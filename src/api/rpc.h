@@ -35,6 +35,7 @@ enum class Rpc : std::uint8_t {
   kGetOpenApi,
   kCreateCaller,
   kListCallers,
+  kUpdateCaller,
   kRotateCaller,
   kDisableCaller,
   kEnableCaller,

@@ -40,6 +40,7 @@ TEST(RouteTest, LeadsWhereTheTableSays) {
   const auto admin = [](HttpMethod method, std::string_view path) { return RouteAdminPath(method, path).rpc; };
   EXPECT_EQ(admin(kPost, "/admin/v1/callers"), Rpc::kCreateCaller);
   EXPECT_EQ(admin(kGet, "/admin/v1/callers"), Rpc::kListCallers);
+  EXPECT_EQ(admin(kPatch, "/admin/v1/callers/orders"), Rpc::kUpdateCaller);
   EXPECT_EQ(admin(kPost, "/admin/v1/callers/orders:rotate"), Rpc::kRotateCaller);
   EXPECT_EQ(admin(kPost, "/admin/v1/callers/orders:disable"), Rpc::kDisableCaller);
   EXPECT_EQ(admin(kPost, "/admin/v1/callers/orders:enable"), Rpc::kEnableCaller);
@@ -61,7 +62,7 @@ TEST(RouteTest, KnowsNothingElse) {
     EXPECT_EQ(route.refusal, Reason::kNotFound) << path;
   }
   for (const char* path :
-       {"/v1/members", "/admin/v1", "/admin/v1/callers/", "/admin/v1/callers/orders", "/admin/v1/callers/a/b"}) {
+       {"/v1/members", "/admin/v1", "/admin/v1/callers/", "/admin/v1/callers/:rotate", "/admin/v1/callers/a/b"}) {
     EXPECT_EQ(RouteAdminPath(kGet, path).refusal, Reason::kNotFound) << path;
     EXPECT_EQ(RouteAdminPath(kGet, path).rpc, Rpc::kNone) << path;
   }
@@ -82,6 +83,7 @@ TEST(RouteTest, SaysWhichMethodsAPathTakes) {
   EXPECT_EQ(allow(kPost, "/livez"), "GET, HEAD");
   EXPECT_EQ(allow(kPut, "/admin/v1/callers"), "GET, HEAD, POST");
   EXPECT_EQ(allow(kOther, "/admin/v1/callers/x:enable"), "POST");
+  EXPECT_EQ(allow(kGet, "/admin/v1/callers/x"), "PATCH");
   EXPECT_EQ(allow(kDelete, "/v1/members/x"), "GET, HEAD, PATCH");
 }
 

@@ -27,6 +27,7 @@ struct CallerRecord {
   std::vector<std::string> scopes = {};  // traffic/scopes.h
   std::vector<Key> keys = {};            // two during a rotation
   bool disabled = false;
+  bool idempotency_key_required = false;  // of its writes to members
   Timestamp create_time{};
   friend bool operator==(const CallerRecord&, const CallerRecord&) = default;
 };

@@ -37,8 +37,13 @@ void WriteCaller(JsonWriter& json, const CallerRecord& caller) {
   for (const CallerRecord::Key& key : caller.keys) WriteKey(json, key);
   json.EndArray();
   json.Key("disabled").Bool(caller.disabled);
+  if (caller.idempotency_key_required) json.Key("idempotencyKeyRequired").Bool(true);
   json.Key("createTime").Time(caller.create_time);
   json.EndObject();
+}
+
+std::int64_t FormatOf(const TopologyDocument& document) {
+  return std::ranges::any_of(document.callers, &CallerRecord::idempotency_key_required) ? 2 : 1;
 }
 
 // Reads one file. Every field is visited, so everything in the file is either understood or refused.
@@ -143,6 +148,12 @@ class Parser {
     return {};
   }
 
+  Result<void> ReadBoolean(ondemand::value value, std::string_view name, bool& target) {
+    const std::size_t offset = Offset(value);
+    if (value.get_bool().get(target)) return Fail(Wrong(offset, name, "true or false"));
+    return {};
+  }
+
   Result<void> ReadNumber64(ondemand::value value, std::string_view name, std::int64_t& target) {
     const std::size_t offset = Offset(value);
     std::string text;
@@ -197,16 +208,14 @@ class Parser {
   }
 
   Result<void> ReadCaller(ondemand::value value, CallerRecord& caller) {
-    return ReadObject(value, {"name", "purpose", "scopes", "keys", "disabled", "createTime"},
+    return ReadObject(value, {"name", "purpose", "scopes", "keys", "disabled", "?idempotencyKeyRequired", "createTime"},
                       [&](std::string_view name, ondemand::value field) -> Result<void> {
                         if (name == "name") return ReadText(field, name, caller.name);
                         if (name == "purpose") return ReadText(field, name, caller.purpose);
                         if (name == "createTime") return ReadTime(field, name, caller.create_time);
-                        if (name == "disabled") {
-                          const std::size_t offset = Offset(field);
-                          if (field.get_bool().get(caller.disabled)) return Fail(Wrong(offset, name, "true or false"));
-                          return {};
-                        }
+                        if (name == "disabled") return ReadBoolean(field, name, caller.disabled);
+                        if (name == "idempotencyKeyRequired")
+                          return ReadBoolean(field, name, caller.idempotency_key_required);
                         if (name == "scopes") {
                           return ReadArray(field, name, [&](ondemand::value element) {
                             return ReadText(element, name, caller.scopes.emplace_back());
@@ -244,7 +253,7 @@ std::string RenderTopology(const TopologyDocument& document) {
   std::string out;
   JsonWriter json(out);
   json.BeginObject();
-  json.Key("format").Number(kTopologyFormat);
+  json.Key("format").Number(FormatOf(document));
   json.Key("revision").Number64(document.revision);
   json.Key("epoch").Number64(document.epoch.value());
   json.Key("callers").BeginArray();

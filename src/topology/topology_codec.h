@@ -8,9 +8,12 @@
 
 namespace muster {
 
-// The version of the file's format. A file with a higher one was written by a newer muster and is refused, because
-// writing it back would lose what this one does not know.
-inline constexpr std::int64_t kTopologyFormat = 1;
+// The newest version of the file's format. A file with a higher one was written by a newer muster and is refused,
+// because writing it back would lose what this one does not know. Written is the lowest one that has all that the
+// document says, so that an older muster reads what it knows:
+//   1  revision, epoch, callers
+//   2  a caller may have idempotencyKeyRequired
+inline constexpr std::int64_t kTopologyFormat = 2;
 
 // JSON, one caller a line, ended by a line feed.
 std::string RenderTopology(const TopologyDocument& document);

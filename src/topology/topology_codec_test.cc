@@ -10,6 +10,7 @@ namespace muster {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 const std::string kHash(64, 'a');
@@ -25,7 +26,8 @@ TopologyDocument Sample() {
                .keys = {{.id = "abcd1234", .hash_hex = kHash, .create_time = time},
                         {.id = "zzzz9999", .hash_hex = kHash, .create_time = time, .expire_time = time + Duration(1)}},
                .create_time = time},
-              {.name = "orders", .purpose = "订单", .disabled = true, .create_time = time}}};
+              {.name = "orders", .purpose = "订单", .disabled = true, .create_time = time},
+              {.name = "payments", .purpose = "p", .idempotency_key_required = true, .create_time = time}}};
 }
 
 void ExpectSame(const TopologyDocument& a, const TopologyDocument& b) {
@@ -62,9 +64,23 @@ TEST(TopologyCodec, WritesACallerALine) {
             "01T00:00:01Z\"}]}\n");
 }
 
+// An older muster would neither demand the key nor write the demand back, so it must not read such a file; any other
+// file stays what it was.
+TEST(TopologyCodec, TheFormatIsAsOldAsItsContentAllows) {
+  TopologyDocument document = Sample();
+  EXPECT_THAT(RenderTopology(document), StartsWith("{\"format\":2,"));
+  document.callers.back().idempotency_key_required = false;
+  const std::string text = RenderTopology(document);
+  EXPECT_THAT(text, StartsWith("{\"format\":1,"));
+  EXPECT_THAT(text, Not(HasSubstr("idempotencyKeyRequired")));
+  const auto parsed = ParseTopology("t.json", text);
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  ExpectSame(*parsed, document);
+}
+
 TEST(TopologyCodec, RefusesANewerFormatBeforeItMeetsWhatItDoesNotKnow) {
-  EXPECT_EQ(RefusalOf(R"({"format":2,"lanes":[]})"),
-            "t.json: has format 2, this muster reads up to 1: it was written by a newer one; run that");
+  EXPECT_EQ(RefusalOf(R"({"format":3,"lanes":[]})"),
+            "t.json: has format 3, this muster reads up to 2: it was written by a newer one; run that");
   EXPECT_THAT(RefusalOf(R"({"revision":"1","format":1,"epoch":"1","callers":[]})"),
               HasSubstr("\"format\" must be the first"));
 }
@@ -107,6 +123,7 @@ TEST(TopologyCodec, RefusesWhatDoesNotFit) {
       {Document(R"({"name":"b",)" + caller_tail + R"(,{"name":"a",)" + caller_tail), "out of place"},
       {Document(R"({"name":"b",)" + caller_tail + R"(,{"name":"b",)" + caller_tail), "out of place"},
       {Document(R"({"name":"b","disabled":"no"})"), "true or false"},
+      {Document(R"({"name":"b","idempotencyKeyRequired":1})"), "true or false"},
       {Document(R"({"name":"b","createTime":"yesterday"})"), "a time as in"},
       {Document(R"({"name":"b","scopes":[1]})"), "\"scopes\" must be a string"},
       {Document(R"({"name":"b","keys":[{)" + key + R"("abc"}]})"), "64 hexadecimal digits"},
@@ -134,7 +151,11 @@ RC_GTEST_PROP(TopologyCodec, KeepsAnyDocument, ()) {
   TopologyDocument document{.revision = *rc::gen::inRange<std::int64_t>(1, INT64_MAX),
                             .epoch = Epoch(*rc::gen::inRange(1, 99))};
   for (const std::string& name : *rc::gen::container<std::set<std::string>>(rc::gen::nonEmpty(word))) {
-    CallerRecord caller{.name = name, .purpose = *word, .disabled = *rc::gen::arbitrary<bool>(), .create_time = *time};
+    CallerRecord caller{.name = name,
+                        .purpose = *word,
+                        .disabled = *rc::gen::arbitrary<bool>(),
+                        .idempotency_key_required = *rc::gen::arbitrary<bool>(),
+                        .create_time = *time};
     caller.scopes = *rc::gen::container<std::vector<std::string>>(word);
     for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
       caller.keys.push_back({.id = *word,

@@ -5,7 +5,6 @@
 #include "base/encoding.h"
 #include "base/options.h"
 #include "domain/normalise.h"
-#include "traffic/callers.h"
 #include "traffic/scopes.h"
 
 namespace muster {
@@ -109,9 +108,10 @@ Result<void> RotateKey(CallerRecord& caller, CallerRecord::Key key, Duration ove
   return {};
 }
 
-Result<void> DisableCaller(TopologyDocument& document, std::string_view name, bool disabled, Timestamp now) {
+Result<CallerRecord> ChangeCaller(TopologyDocument& document, std::string_view name, const CallerChange& change,
+                                  Timestamp now) {
   MUSTER_ASSIGN(CallerRecord * caller, RequireCaller(document, name));
-  if (disabled && Administrates(*caller, now)) {
+  if (change.disabled.value_or(false) && Administrates(*caller, now)) {
     const auto others = std::ranges::count_if(
         document.callers, [&](const CallerRecord& other) { return &other != caller && Administrates(other, now); });
     if (others == 0) {
@@ -121,8 +121,9 @@ Result<void> DisableCaller(TopologyDocument& document, std::string_view name, bo
                       "before you disable it");
     }
   }
-  caller->disabled = disabled;
-  return {};
+  caller->disabled = change.disabled.value_or(caller->disabled);
+  caller->idempotency_key_required = change.idempotency_key_required.value_or(caller->idempotency_key_required);
+  return *caller;
 }
 
 }  // namespace muster

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "topology/topology.h"
+#include "traffic/callers.h"
 
 namespace muster {
 
@@ -31,6 +32,8 @@ Result<CallerRecord*> RequireCaller(TopologyDocument& document, std::string_view
 Result<void> AddCaller(TopologyDocument& document, CallerRecord caller);
 // Forgets expired keys, shortens the life of the others to `now + overlap`, adds `key`.
 Result<void> RotateKey(CallerRecord& caller, CallerRecord::Key key, Duration overlap, Timestamp now);
-Result<void> DisableCaller(TopologyDocument& document, std::string_view name, bool disabled, Timestamp now);
+// The record as it is then.
+Result<CallerRecord> ChangeCaller(TopologyDocument& document, std::string_view name, const CallerChange& change,
+                                  Timestamp now);
 
 }  // namespace muster

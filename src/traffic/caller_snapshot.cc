@@ -18,7 +18,7 @@ CallerKeyHash HashCallerKey(KeyedHash& hash, const CallerKeyParts& parts) {
 std::shared_ptr<const CallerSnapshot> MakeCallerSnapshot(const TopologyDocument& document) {
   auto snapshot = std::make_shared<CallerSnapshot>();
   for (const CallerRecord& record : document.callers) {
-    Caller caller{.name = record.name};
+    Caller caller{.name = record.name, .idempotency_key_required = record.idempotency_key_required};
     for (const std::string& name : record.scopes) {
       // A word that a newer muster knows grants nothing here.
       if (const auto scope = ParseScope(name)) caller.scopes |= static_cast<std::uint16_t>(*scope);

@@ -83,17 +83,17 @@ class TopologyCallerDirectory final : public CallerDirectory {
     return slot.caller;
   }
 
-  Result<NewKey> Create(std::string_view name, std::string_view purpose, const std::vector<std::string>& scopes,
-                        Duration key_lifetime) override {
-    MUSTER_TRY(CheckCallerName(name));
-    MUSTER_TRY(CheckPurpose(purpose));
-    MUSTER_TRY(CheckKeyLifetime(key_lifetime));
-    MUSTER_ASSIGN(auto checked, CheckScopes(scopes));
+  Result<NewKey> Create(const NewCaller& caller) override {
+    MUSTER_TRY(CheckCallerName(caller.name));
+    MUSTER_TRY(CheckPurpose(caller.purpose));
+    MUSTER_TRY(CheckKeyLifetime(caller.key_lifetime));
+    NewCaller checked = caller;
+    MUSTER_ASSIGN(checked.scopes, CheckScopes(caller.scopes));
     std::lock_guard lock(change_mutex_);
-    const FreshKey fresh = MakeKey(key_lifetime);
+    const FreshKey fresh = MakeKey(caller.key_lifetime);
     MUSTER_TRY(ChangeLocked([&](TopologyDocument& document) -> Result<void> {
       MUSTER_TRY(CheckKeyId(document, fresh.record.id));
-      return AddCaller(document, NewRecord(name, purpose, checked, fresh.record));
+      return AddCaller(document, NewRecord(checked, fresh.record));
     }));
     return fresh.shown;
   }
@@ -111,10 +111,14 @@ class TopologyCallerDirectory final : public CallerDirectory {
     return fresh.shown;
   }
 
-  Result<void> SetDisabled(std::string_view name, bool disabled) override {
+  Result<CallerRecord> Change(std::string_view name, const CallerChange& change) override {
     std::lock_guard lock(change_mutex_);
-    return ChangeLocked(
-        [&](TopologyDocument& document) { return DisableCaller(document, name, disabled, clock_.Now()); });
+    CallerRecord changed;
+    MUSTER_TRY(ChangeLocked([&](TopologyDocument& document) -> Result<void> {
+      MUSTER_ASSIGN(changed, ChangeCaller(document, name, change, clock_.Now()));
+      return {};
+    }));
+    return changed;
   }
 
   Result<std::vector<CallerRecord>> List() override {
@@ -134,15 +138,15 @@ class TopologyCallerDirectory final : public CallerDirectory {
       Publish(*current);
       return false;
     }
-    std::vector<std::string> scopes;
-    for (const Scope scope : AllScopes()) scopes.emplace_back(ScopeName(scope));
+    NewCaller admin{.name = std::string(kAdminCaller), .purpose = "operating muster"};
+    for (const Scope scope : AllScopes()) admin.scopes.emplace_back(ScopeName(scope));
     const FreshKey fresh = MakeKey(Duration::zero());
     bool is_there = false;  // another process was faster
     MUSTER_TRY(ChangeLocked([&](TopologyDocument& document) -> Result<void> {
       is_there = FindCaller(document, kAdminCaller) != nullptr;
       if (is_there) return {};
       MUSTER_TRY(CheckKeyId(document, fresh.record.id));
-      MUSTER_TRY(AddCaller(document, NewRecord(kAdminCaller, "operating muster", scopes, fresh.record)));
+      MUSTER_TRY(AddCaller(document, NewRecord(admin, fresh.record)));
       return save(fresh.shown.text);
     }));
     return !is_there;
@@ -212,12 +216,12 @@ class TopologyCallerDirectory final : public CallerDirectory {
     return fresh;
   }
 
-  static CallerRecord NewRecord(std::string_view name, std::string_view purpose, const std::vector<std::string>& scopes,
-                                const CallerRecord::Key& key) {
-    return {.name = std::string(name),
-            .purpose = std::string(purpose),
-            .scopes = scopes,
+  static CallerRecord NewRecord(const NewCaller& caller, const CallerRecord::Key& key) {
+    return {.name = caller.name,
+            .purpose = caller.purpose,
+            .scopes = caller.scopes,
             .keys = {key},
+            .idempotency_key_required = caller.idempotency_key_required,
             .create_time = key.create_time};
   }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ namespace muster {
 struct Caller {
   std::string name;
   std::uint16_t scopes = 0;
+  bool idempotency_key_required = false;  // of its writes to members
   bool Has(Scope scope) const { return (scopes & static_cast<std::uint16_t>(scope)) != 0; }
 };
 
@@ -27,6 +29,21 @@ struct Caller {
 struct NewKey {
   std::string text;
   std::string id;
+};
+
+// What an account is made with.
+struct NewCaller {
+  std::string name = {};     // [a-z][a-z0-9-]{0,62}
+  std::string purpose = {};  // what it is for
+  std::vector<std::string> scopes = {};
+  Duration key_lifetime{0};  // zero: its key never expires
+  bool idempotency_key_required = false;
+};
+
+// What is changed of an account; absent: stays as it is.
+struct CallerChange {
+  std::optional<bool> disabled = std::nullopt;
+  std::optional<bool> idempotency_key_required = std::nullopt;
 };
 
 inline constexpr std::string_view kAdminCaller = "admin";
@@ -48,15 +65,13 @@ class CallerDirectory {
   // not the key); others one HMAC, whose comparison is constant-time whether the key's id exists or not.
   virtual Result<std::shared_ptr<const Caller>> Authenticate(std::string_view authorization) = 0;
 
-  // Names: [a-z][a-z0-9-]{0,62}. INVALID_ARGUMENT names the field; STATE_CONFLICT when the name is taken,
-  // LIMIT_EXCEEDED.
-  virtual Result<NewKey> Create(std::string_view name, std::string_view purpose, const std::vector<std::string>& scopes,
-                                Duration key_lifetime) = 0;  // zero: never expires
+  // INVALID_ARGUMENT names the field; STATE_CONFLICT when the name is taken, LIMIT_EXCEEDED.
+  virtual Result<NewKey> Create(const NewCaller& caller) = 0;
   // Adds a second key and lets the older ones expire after `overlap` (zero: at once), or earlier if they would anyway.
   // NOT_FOUND, LIMIT_EXCEEDED when too many keys are still valid.
   virtual Result<NewKey> Rotate(std::string_view name, Duration overlap, Duration key_lifetime) = 0;
-  // NOT_FOUND; STATE_CONFLICT when nobody else could administrate.
-  virtual Result<void> SetDisabled(std::string_view name, bool disabled) = 0;
+  // The account as it is then. NOT_FOUND; STATE_CONFLICT when it is to be disabled and nobody else could administrate.
+  virtual Result<CallerRecord> Change(std::string_view name, const CallerChange& change) = 0;
   virtual Result<std::vector<CallerRecord>> List() = 0;
   // On an error the snapshot stays as it was.
   virtual Result<void> Refresh() = 0;

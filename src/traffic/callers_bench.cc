@@ -17,7 +17,10 @@ struct World {
 
   std::string Header(Duration lifetime) {
     static int number = 0;
-    auto key = callers->Create("caller-" + std::to_string(number++), "bench", {"members.read"}, lifetime);
+    auto key = callers->Create({.name = "caller-" + std::to_string(number++),
+                                .purpose = "bench",
+                                .scopes = {"members.read"},
+                                .key_lifetime = lifetime});
     MUSTER_CHECK(key.has_value());
     return "Bearer " + key->text;
   }

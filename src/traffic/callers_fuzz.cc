@@ -15,7 +15,7 @@ struct World {
   muster::ManualClock clock;
   std::unique_ptr<muster::CallerDirectory> callers = muster::MakeCallerDirectory(topology, keyring, clock, random);
 
-  World() { MUSTER_CHECK(callers->Create("fuzz", "fuzzing", {"admin"}, muster::Duration::zero()).has_value()); }
+  World() { MUSTER_CHECK(callers->Create({.name = "fuzz", .purpose = "fuzzing", .scopes = {"admin"}}).has_value()); }
 };
 
 }  // namespace

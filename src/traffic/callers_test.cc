@@ -22,7 +22,8 @@ class CallersTest : public testing::Test {
  protected:
   NewKey Create(std::string_view name, const std::vector<std::string>& scopes = {"members.read"},
                 Duration lifetime = Duration::zero()) {
-    auto key = callers_->Create(name, "testing", scopes, lifetime);
+    auto key =
+        callers_->Create({.name = std::string(name), .purpose = "testing", .scopes = scopes, .key_lifetime = lifetime});
     EXPECT_TRUE(key) << key.error().message;
     return key.value_or(NewKey{});
   }
@@ -175,23 +176,57 @@ TEST_F(CallersTest, TheNumberOfValidKeysIsBounded) {
 TEST_F(CallersTest, ADisabledCallerIsRefusedAtOnceAndCanComeBack) {
   const NewKey key = Create("orders");
   EXPECT_EQ(NameOf(key.text), "orders");
-  ASSERT_TRUE(callers_->SetDisabled("orders", true));
+  ASSERT_TRUE(callers_->Change("orders", {.disabled = true}));
   EXPECT_THAT(NameOf(key.text), HasSubstr("orders is disabled"));
-  ASSERT_TRUE(callers_->SetDisabled("orders", false));
+  ASSERT_TRUE(callers_->Change("orders", {.disabled = false}));
   EXPECT_EQ(NameOf(key.text), "orders");
+}
+
+TEST_F(CallersTest, ADemandOfIdempotencyKeysIsInForceAtOnce) {
+  const auto key = callers_->Create(
+      {.name = "orders", .purpose = "p", .scopes = {"members.write"}, .idempotency_key_required = true});
+  ASSERT_TRUE(key) << key.error().message;
+  const auto is_demanded = [&](CallerDirectory& callers) {
+    const auto caller = callers.Authenticate("Bearer " + key->text);
+    return caller && (*caller)->idempotency_key_required;
+  };
+  EXPECT_TRUE(is_demanded(*callers_));
+  const auto changed = callers_->Change("orders", {.idempotency_key_required = false});
+  ASSERT_TRUE(changed) << changed.error().message;
+  EXPECT_EQ(*changed, callers_->List()->at(0));
+  EXPECT_FALSE(changed->idempotency_key_required);
+  EXPECT_FALSE(is_demanded(*callers_)) << "though the memo knew it";
+  const auto other = Directory();
+  ASSERT_TRUE(other->Refresh());
+  ASSERT_TRUE(callers_->Change("orders", {.idempotency_key_required = true}));
+  EXPECT_FALSE(is_demanded(*other));
+  ASSERT_TRUE(other->Refresh());
+  EXPECT_TRUE(is_demanded(*other));
+}
+
+TEST_F(CallersTest, AChangeLeavesWhatItDoesNotName) {
+  Create("admin", {"admin"});
+  Create("orders");
+  ASSERT_TRUE(callers_->Change("orders", {.disabled = true}));
+  EXPECT_TRUE(callers_->Change("orders", {.idempotency_key_required = true})->disabled);
+  EXPECT_TRUE(callers_->Change("orders", {.disabled = false})->idempotency_key_required);
+  ASSERT_TRUE(callers_->Rotate("orders", Duration::zero(), Duration::zero()));
+  EXPECT_TRUE(callers_->List()->at(1).idempotency_key_required);
+  EXPECT_FALSE(callers_->Change("admin", {.disabled = true, .idempotency_key_required = true}));
+  EXPECT_FALSE(callers_->List()->at(0).idempotency_key_required) << "a change is whole or not at all";
 }
 
 TEST_F(CallersTest, TheLastAdministratorCannotBeDisabled) {
   Create("admin", {"admin"});
-  const auto refused = callers_->SetDisabled("admin", true);
+  const auto refused = callers_->Change("admin", {.disabled = true});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, Reason::kStateConflict);
   Create("second", {"admin"}, kHour);
-  EXPECT_TRUE(callers_->SetDisabled("admin", true));
-  EXPECT_FALSE(callers_->SetDisabled("second", true));
-  ASSERT_TRUE(callers_->SetDisabled("admin", false));
+  EXPECT_TRUE(callers_->Change("admin", {.disabled = true}));
+  EXPECT_FALSE(callers_->Change("second", {.disabled = true}));
+  ASSERT_TRUE(callers_->Change("admin", {.disabled = false}));
   clock_.Advance(kHour);
-  EXPECT_FALSE(callers_->SetDisabled("admin", true)) << "the second one's key has expired";
+  EXPECT_FALSE(callers_->Change("admin", {.disabled = true})) << "the second one's key has expired";
 }
 
 TEST_F(CallersTest, AnotherProcessIsHeardAtTheNextRefresh) {
@@ -200,7 +235,7 @@ TEST_F(CallersTest, AnotherProcessIsHeardAtTheNextRefresh) {
   EXPECT_THAT(NameOf(*other, key.text), HasSubstr("not known here"));
   ASSERT_TRUE(other->Refresh());
   EXPECT_EQ(NameOf(*other, key.text), "orders");
-  ASSERT_TRUE(callers_->SetDisabled("orders", true));
+  ASSERT_TRUE(callers_->Change("orders", {.disabled = true}));
   EXPECT_EQ(NameOf(*other, key.text), "orders");
   ASSERT_TRUE(other->Refresh());
   EXPECT_THAT(NameOf(*other, key.text), HasSubstr("is disabled"));
@@ -211,14 +246,14 @@ TEST_F(CallersTest, ARefreshThatFailsKeepsWhatWasKnown) {
   topology_.FailWith(Error{.reason = Reason::kInternal, .message = "broken"});
   EXPECT_FALSE(callers_->Refresh());
   EXPECT_FALSE(callers_->List());
-  EXPECT_FALSE(callers_->Create("more", "p", {"admin"}, Duration::zero()));
+  EXPECT_FALSE(callers_->Create({.name = "more", .purpose = "p", .scopes = {"admin"}}));
   EXPECT_EQ(NameOf(key.text), "orders");
 }
 
 TEST_F(CallersTest, AChangeOfUnknownOutcomeIsLookedUp) {
   const NewKey key = Create("orders");
   topology_.FailAfterWriteWith(Error{.reason = Reason::kOutcomeUnknown, .message = "disk"});
-  EXPECT_FALSE(callers_->SetDisabled("orders", true));
+  EXPECT_FALSE(callers_->Change("orders", {.disabled = true}));
   EXPECT_THAT(NameOf(key.text), HasSubstr("is disabled"));
 }
 
@@ -230,21 +265,26 @@ TEST_F(CallersTest, RefusesBadNamesPurposesScopesAndTimes) {
                                                : result.error().violations[0].field;
   };
   for (const std::string name : {"", "Orders", "1orders", "-a", "a b", "a_b", "a\n", "é"}) {
-    EXPECT_EQ(field(callers_->Create(name, "p", scopes, Duration::zero())), "name") << name;
+    EXPECT_EQ(field(callers_->Create({.name = name, .purpose = "p", .scopes = scopes})), "name") << name;
     EXPECT_EQ(field(callers_->Rotate(name, Duration::zero(), Duration::zero())), "name") << name;
-    EXPECT_EQ(field(callers_->SetDisabled(name, true)), "name") << name;
+    EXPECT_EQ(field(callers_->Change(name, {.disabled = true})), "name") << name;
   }
-  EXPECT_EQ(field(callers_->Create(std::string(64, 'a'), "p", scopes, Duration::zero())), "name");
-  EXPECT_EQ(field(callers_->Create("a", "", scopes, Duration::zero())), "purpose");
-  EXPECT_EQ(field(callers_->Create("a", std::string(257, 'a'), scopes, Duration::zero())), "purpose");
-  EXPECT_EQ(field(callers_->Create("a", "a\nb", scopes, Duration::zero())), "purpose");
-  EXPECT_EQ(field(callers_->Create("a", "\xc3", scopes, Duration::zero())), "purpose");
-  EXPECT_EQ(field(callers_->Create("a", "a\u0085b", scopes, Duration::zero())), "purpose");
-  EXPECT_EQ(field(callers_->Create("a", "p", {}, Duration::zero())), "scopes");
-  EXPECT_EQ(field(callers_->Create("a", "p", {"member.read"}, Duration::zero())), "scopes[0]");
-  EXPECT_EQ(field(callers_->Create("a", "p", scopes, Duration(-1))), "keyLifetime");
-  EXPECT_EQ(field(callers_->Create("a", "p", scopes, kKeyLifetimeMax + Duration(1))), "keyLifetime");
-  EXPECT_EQ(field(callers_->Create(std::string(63, 'a'), "订单", scopes, kKeyLifetimeMax)), "accepted");
+  EXPECT_EQ(field(callers_->Create({.name = std::string(64, 'a'), .purpose = "p", .scopes = scopes})), "name");
+  EXPECT_EQ(field(callers_->Create({.name = "a", .purpose = "", .scopes = scopes})), "purpose");
+  EXPECT_EQ(field(callers_->Create({.name = "a", .purpose = std::string(257, 'a'), .scopes = scopes})), "purpose");
+  EXPECT_EQ(field(callers_->Create({.name = "a", .purpose = "a\nb", .scopes = scopes})), "purpose");
+  EXPECT_EQ(field(callers_->Create({.name = "a", .purpose = "\xc3", .scopes = scopes})), "purpose");
+  EXPECT_EQ(field(callers_->Create({.name = "a", .purpose = "a\u0085b", .scopes = scopes})), "purpose");
+  EXPECT_EQ(field(callers_->Create({.name = "a", .purpose = "p", .scopes = {}})), "scopes");
+  EXPECT_EQ(field(callers_->Create({.name = "a", .purpose = "p", .scopes = {"member.read"}})), "scopes[0]");
+  EXPECT_EQ(field(callers_->Create({.name = "a", .purpose = "p", .scopes = scopes, .key_lifetime = Duration(-1)})),
+            "keyLifetime");
+  EXPECT_EQ(field(callers_->Create(
+                {.name = "a", .purpose = "p", .scopes = scopes, .key_lifetime = kKeyLifetimeMax + Duration(1)})),
+            "keyLifetime");
+  EXPECT_EQ(field(callers_->Create(
+                {.name = std::string(63, 'a'), .purpose = "订单", .scopes = scopes, .key_lifetime = kKeyLifetimeMax})),
+            "accepted");
   EXPECT_EQ(field(callers_->Rotate(std::string(63, 'a'), Duration(-1), Duration::zero())), "overlap");
   EXPECT_EQ(field(callers_->Rotate(std::string(63, 'a'), kRotationOverlapMax + Duration(1), Duration::zero())),
             "overlap");
@@ -253,7 +293,7 @@ TEST_F(CallersTest, RefusesBadNamesPurposesScopesAndTimes) {
 
 TEST_F(CallersTest, ANameIsGivenOnce) {
   const NewKey key = Create("orders");
-  const auto again = callers_->Create("orders", "p", {"admin"}, Duration::zero());
+  const auto again = callers_->Create({.name = "orders", .purpose = "p", .scopes = {"admin"}});
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().reason, Reason::kStateConflict);
   EXPECT_FALSE((*callers_->Authenticate("Bearer " + key.text))->Has(Scope::kAdmin));
@@ -265,7 +305,7 @@ TEST_F(CallersTest, AMistypedNameGetsTheNearest) {
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().reason, Reason::kNotFound);
   EXPECT_THAT(missing.error().message, HasSubstr("did you mean orders?"));
-  EXPECT_EQ(callers_->SetDisabled("zzz", true).error().reason, Reason::kNotFound);
+  EXPECT_EQ(callers_->Change("zzz", {.disabled = true}).error().reason, Reason::kNotFound);
 }
 
 TEST_F(CallersTest, TheFirstStartMakesAnAdminWhoseKeyWasSavedFirst) {
@@ -324,7 +364,7 @@ TEST_F(CallersTest, AThreadMayUseSeveralDirectories) {
   MemoryTopology other_topology;
   const auto other = MakeCallerDirectory(other_topology, keyring_, clock_, random_);
   const NewKey here = Create("here");
-  const auto there = other->Create("there", "p", {"admin"}, Duration::zero());
+  const auto there = other->Create({.name = "there", .purpose = "p", .scopes = {"admin"}});
   ASSERT_TRUE(there);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(NameOf(here.text), "here");

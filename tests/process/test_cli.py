@@ -14,7 +14,7 @@ from muster_process import DEADLINE_S, Server, binary, environment, run
 COMMANDS = ["serve", "demo", "member", "import", "export", "routes", "bench", "callers", "doctor", "config", "completion", "version"]
 LEAVES = [["serve"], ["demo"], ["import"], ["export"], ["routes"], ["bench"], ["doctor"], ["completion"], ["version"],
           *(["member", verb] for verb in ("get", "resolve", "register", "update", "bind", "unbind", "close", "history")),
-          *(["callers", verb] for verb in ("create", "list", "rotate", "disable", "enable")),
+          *(["callers", verb] for verb in ("create", "list", "update", "rotate", "disable", "enable")),
           *(["config", verb] for verb in ("check", "explain", "reference"))]
 
 

@@ -1,11 +1,12 @@
 """Idempotency-Key: a request that is sent again is done once, whatever happened to the first answer."""
+import json
 import threading
 
 import pytest
 
 import people
 from member_client import assert_problem
-from muster_process import Server, doctor
+from muster_process import Server, doctor, run
 
 FILES = (1, 4)
 
@@ -78,6 +79,41 @@ def test_bad_keys_are_refused(client, key):
     reply = client.call("POST", "/v1/members", {"displayName": "x"}, {"Idempotency-Key": key.encode("utf-8")})
     assert_problem(reply, "INVALID_ARGUMENT")
     assert reply.json["errors"][0]["field"] == "Idempotency-Key"
+
+
+def test_an_account_may_demand_keys(server, scratch):
+    """From the shell, as an operator says it; refused and served over HTTP. The shell's own writes have keys."""
+    def callers(*arguments):
+        done = run("callers", *arguments, "-o", "json", data=server.data)
+        assert done.returncode == 0, done
+        return json.loads(done.stdout)
+
+    callers("create", "strict", "--purpose", "test", "--scopes", "members.read,members.write", "--idempotency-key", "required",
+            "--write-key", scratch / "strict.key")
+    assert "required" in run("callers", "list", data=server.data).stdout
+    by_shell = run("member", "register", "--name", "Li Lei", "--server", server.http, "--key-file", scratch / "strict.key", "-o", "json")
+    assert by_shell.returncode == 0, by_shell
+    path = f"/v1/members/{json.loads(by_shell.stdout)['id']}"
+    with server.client((scratch / "strict.key").read_text().strip()) as client:
+        refused = client.call("PATCH", f"{path}?updateMask=city", {"city": "Wuxi"})
+        assert_problem(refused, "INVALID_ARGUMENT")
+        assert refused.json["errors"][0]["field"] == "Idempotency-Key" and "UUID" in refused.json["errors"][0]["detail"], refused
+        assert client.call("GET", path).json.get("city") is None
+        headers = {"Idempotency-Key": f"strict-{people.number()}"}
+        assert client.call("PATCH", f"{path}?updateMask=city", {"city": "Wuxi"}, headers).status == 200
+        assert callers("update", "strict", "--idempotency-key", "optional")["idempotencyKeyRequired"] is False
+        assert client.call("PATCH", f"{path}?updateMask=city", {"city": "Suzhou"}).status == 200
+        assert callers("update", "strict", "--idempotency-key", "required")["idempotencyKeyRequired"] is True
+        assert client.call("POST", f"{path}:close", {}).status == 400
+
+
+def test_a_demand_survives_a_restart(scratch):
+    server = Server(scratch / "data")
+    with server:
+        key = server.new_caller("strict", "members.write", idempotencyKeyRequired=True)
+    with server, server.client(key) as client:
+        assert client.call("POST", "/v1/members", {}).status == 400
+        assert client.call("POST", "/v1/members", {}, {"Idempotency-Key": "after"}).status == 201
 
 
 def test_many_at_once_make_one_member(server):

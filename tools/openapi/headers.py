@@ -22,7 +22,7 @@ REQUEST = {
     "Idempotency-Key": {
         "description": "1 to 128 visible ASCII characters of the caller's choice, raw or in quotes. The same request with the "
                        "same key is done once; its repetition within 24 h answers what the first one answered, with "
-                       "`Idempotent-Replayed: true`.",
+                       "`Idempotent-Replayed: true`. Needed where the caller's account demands it, but for a dry run.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 130, "pattern": r'^([!#-~]{1,128}|"[!#-~]{1,128}")$',
                    "format": "idempotency-key"},
         "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',

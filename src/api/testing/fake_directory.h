@@ -266,16 +266,24 @@ class FakeCallers final : public CallerDirectory {
     }
     known["Bearer " + name] = std::make_shared<const Caller>(std::move(caller));
   }
+  void DemandIdempotencyKeys(const std::string& name, bool demanded) {
+    Caller caller = *known.at("Bearer " + name);
+    caller.idempotency_key_required = demanded;
+    known["Bearer " + name] = std::make_shared<const Caller>(std::move(caller));
+  }
   void Remove(const std::string& name) { known.erase("Bearer " + name); }
   Result<std::shared_ptr<const Caller>> Authenticate(std::string_view authorization) override {
     const auto found = known.find(authorization);
     if (found == known.end()) return Fail(Reason::kUnauthenticated, "no such key");
     return found->second;
   }
-  Result<NewKey> Create(std::string_view name, std::string_view purpose, const std::vector<std::string>& scopes,
-                        Duration key_lifetime) override {
-    records.push_back({.name = std::string(name), .purpose = std::string(purpose), .scopes = scopes, .keys = {}});
-    lifetime = key_lifetime;
+  Result<NewKey> Create(const NewCaller& caller) override {
+    records.push_back({.name = caller.name,
+                       .purpose = caller.purpose,
+                       .scopes = caller.scopes,
+                       .keys = {},
+                       .idempotency_key_required = caller.idempotency_key_required});
+    lifetime = caller.key_lifetime;
     return NewKey{"mk_new", "id1"};
   }
   Result<NewKey> Rotate(std::string_view name, Duration given_overlap, Duration key_lifetime) override {
@@ -286,11 +294,12 @@ class FakeCallers final : public CallerDirectory {
     lifetime = key_lifetime;
     return NewKey{"mk_rotated", "id2"};
   }
-  Result<void> SetDisabled(std::string_view name, bool disabled) override {
+  Result<CallerRecord> Change(std::string_view name, const CallerChange& change) override {
     const auto found = std::ranges::find(records, name, &CallerRecord::name);
     if (found == records.end()) return Fail(Reason::kNotFound, "there is no such caller");
-    found->disabled = disabled;
-    return {};
+    found->disabled = change.disabled.value_or(found->disabled);
+    found->idempotency_key_required = change.idempotency_key_required.value_or(found->idempotency_key_required);
+    return *found;
   }
   Result<std::vector<CallerRecord>> List() override { return records; }
   Result<void> Refresh() override { return {}; }

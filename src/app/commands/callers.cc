@@ -1,5 +1,7 @@
 #include "traffic/callers.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -25,7 +27,11 @@ struct CallerFlags {
   std::string lifetime;
   std::string overlap;
   std::string write_key;
+  std::string idempotency_key;
 };
+
+constexpr const char* kRequired = "required";
+constexpr const char* kOptional = "optional";
 
 // "36h" as protobuf's JSON writes a duration: "129600s".
 Outcome<std::string> DurationJson(const std::string& text, const char* flag) {
@@ -57,6 +63,11 @@ void AddKeyFlags(CLI::App& command, CallerFlags& flags) {
       ->type_name("FILE");
 }
 
+CLI::Option* AddIdempotencyKey(CLI::App& command, CallerFlags& flags, const char* description) {
+  return command.add_option("--idempotency-key", flags.idempotency_key, description)
+      ->check(CLI::IsMember({kRequired, kOptional}));
+}
+
 // Sends what makes a key, and shows the key once.
 Outcome<ExitCode> SendForKey(const CallerFlags& flags, const std::string& path, const std::string& body) {
   MUSTER_TRY(CheckNewKeyFile(flags.write_key));
@@ -81,8 +92,22 @@ Outcome<ExitCode> Create(const CallerFlags& flags) {
     MUSTER_ASSIGN(const std::string lifetime, LifetimeJson(flags.lifetime));
     json.Key("keyLifetime").String(lifetime);
   }
+  if (flags.idempotency_key == kRequired) json.Key("idempotencyKeyRequired").Bool(true);
   json.EndObject();
   return SendForKey(flags, "/admin/v1/callers", body);
+}
+
+Outcome<ExitCode> Update(const CallerFlags& flags) {
+  std::string body;
+  JsonWriter json(body);
+  json.BeginObject();
+  json.Key("idempotencyKeyRequired").Bool(flags.idempotency_key == kRequired);
+  json.EndObject();
+  MUSTER_ASSIGN(HttpClientOptions target, flags.client->ResolveAdmin());
+  HttpClient client(std::move(target));
+  MUSTER_ASSIGN(const std::string path, CallerPath(flags));
+  return SendAndPrint(client, {.method = "PATCH", .path = path, .body = body}, flags.client->format(),
+                      [](std::string_view answer) { return RenderCaller(DescribeTerminal(STDOUT_FILENO), answer); });
 }
 
 Outcome<ExitCode> Rotate(const CallerFlags& flags) {
@@ -124,6 +149,7 @@ void AddCreate(CLI::App& callers, CommandContext& context) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->required();
+  AddIdempotencyKey(*command, *flags, "Whether its writes to members need an Idempotency-Key [optional]");
   AddKeyFlags(*command, *flags);
   flags->client = AddClientFlags(*command);
   AddFormatFlag(*command, flags->client->format_text);
@@ -131,6 +157,17 @@ void AddCreate(CLI::App& callers, CommandContext& context) {
       "Example:\n  muster callers create orders --purpose 'order service, resolves buyers' --scopes members.read "
       "--write-key orders.key");
   command->callback([&context, flags] { context.action = [flags] { return Create(*flags); }; });
+}
+
+void AddUpdate(CLI::App& callers, CommandContext& context) {
+  CLI::App* command = callers.add_subcommand("update", "Change what is demanded of a caller, from now on");
+  auto flags = std::make_shared<CallerFlags>();
+  AddName(*command, *flags);
+  AddIdempotencyKey(*command, *flags, "Whether its writes to members need an Idempotency-Key")->required();
+  flags->client = AddClientFlags(*command);
+  AddFormatFlag(*command, flags->client->format_text);
+  command->footer("Example:\n  muster callers update orders --idempotency-key required");
+  command->callback([&context, flags] { context.action = [flags] { return Update(*flags); }; });
 }
 
 void AddRotate(CLI::App& callers, CommandContext& context) {
@@ -159,6 +196,7 @@ void AddCallersCommands(CLI::App& root, CommandContext& context) {
   PrintsAdminAnswer(*callers->add_subcommand("list", "Print all callers and the ids of their keys"), context,
                     "/admin/v1/callers", &RenderCallers);
   AddCreate(*callers, context);
+  AddUpdate(*callers, context);
   AddRotate(*callers, context);
   AddStateVerb(*callers, context, "disable", "Refuse a caller's keys");
   AddStateVerb(*callers, context, "enable", "Accept a caller's keys again");

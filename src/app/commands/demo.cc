@@ -84,11 +84,11 @@ Outcome<Running> StartAnywhere(ServerOptions options, Logger& logger) {
 }
 
 Outcome<std::string> MakeDemoKey(CallerDirectory& callers) {
-  const auto key =
-      callers.Create("demo", "tries things out",
-                     {std::string(ScopeName(Scope::kMembersRead)), std::string(ScopeName(Scope::kMembersWrite)),
-                      std::string(ScopeName(Scope::kPersonalRead))},
-                     Duration{0});
+  const auto key = callers.Create(
+      {.name = "demo",
+       .purpose = "tries things out",
+       .scopes = {std::string(ScopeName(Scope::kMembersRead)), std::string(ScopeName(Scope::kMembersWrite)),
+                  std::string(ScopeName(Scope::kPersonalRead))}});
   if (!key) return Fails(key.error());
   return key->text;
 }

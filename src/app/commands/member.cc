@@ -1,6 +1,8 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
+#include <cstdint>
 #include <memory>
 
 #include "app/cli/messages.h"
@@ -11,6 +13,7 @@
 #include "app/commands/member_fields.h"
 #include "app/output/answer_tables.h"
 #include "base/encoding.h"
+#include "base/random.h"
 #include "domain/json_writer.h"
 
 namespace muster {
@@ -55,10 +58,18 @@ void AddFreshness(const VerbApp& added) {
 
 Outcome<std::string> ShowMember(std::string_view json) { return RenderMember(DescribeTerminal(STDOUT_FILENO), json); }
 
+// Of a write, which the client may send again over a new connection. A command that is given again is another write.
+std::string NewIdempotencyKey() {
+  std::array<std::uint8_t, 16> bytes;
+  SystemRandom().Fill(bytes);
+  return ToHex(bytes);
+}
+
 Outcome<ExitCode> Send(const Verb& verb, std::string_view method, std::string path, std::string_view body = {}) {
   MUSTER_ASSIGN(HttpClientOptions target, verb.client->Resolve());
   HttpClient client(std::move(target));
   HttpClient::Request request{.method = method, .path = std::move(path), .body = body};
+  if (method != "GET") request.headers["Idempotency-Key"] = NewIdempotencyKey();
   if (!verb.if_match.empty()) request.headers["If-Match"] = "\"" + verb.if_match + "\"";
   if (verb.no_cache) request.headers["Cache-Control"] = "no-cache";
   if (!verb.min_version.empty()) {

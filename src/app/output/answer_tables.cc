@@ -88,6 +88,22 @@ std::string DescribeChange(const element& change) {
   return what;
 }
 
+std::string StateOfCaller(const element& caller) { return Text(caller, "disabled").empty() ? "enabled" : "disabled"; }
+
+std::string DemandOfKey(const element& caller) {
+  return Text(caller, "idempotencyKeyRequired").empty() ? "optional" : "required";
+}
+
+std::string DescribeKeys(const element& caller) {
+  std::string keys;
+  if (!HasArray(caller, "keys")) return keys;
+  for (const element key : Array(caller, "keys")) {
+    const std::string expires = Text(key, "expireTime");
+    keys += (keys.empty() ? "" : ", ") + Text(key, "id") + (expires.empty() ? "" : " until " + expires);
+  }
+  return keys;
+}
+
 void AppendRoute(std::string& out, const element& route, const std::string& first, const std::string& rest,
                  const Terminal& terminal) {
   out += first + Styled(terminal, Style::kBold, Text(route, "name"));
@@ -184,20 +200,24 @@ std::string NextPageToken(std::string_view json) {
   return root ? Text(*root, "nextPageToken") : "";
 }
 
+Outcome<std::string> RenderCaller(const Terminal& terminal, std::string_view json) {
+  return Rendered(json, [&](const element& caller) {
+    return RenderFields(terminal, {{"name", Text(caller, "name")},
+                                   {"state", StateOfCaller(caller)},
+                                   {"scopes", JoinTexts(caller, "scopes", ",")},
+                                   {"idempotency key", DemandOfKey(caller)},
+                                   {"keys", DescribeKeys(caller)},
+                                   {"purpose", Text(caller, "purpose")}});
+  });
+}
+
 Outcome<std::string> RenderCallers(const Terminal& terminal, std::string_view json) {
   return Rendered(json, [&](const element& root) {
-    Table table({{"NAME"}, {"STATE"}, {"SCOPES"}, {"KEYS"}, {"PURPOSE"}});
+    Table table({{"NAME"}, {"STATE"}, {"SCOPES"}, {"IDEMPOTENCY KEY"}, {"KEYS"}, {"PURPOSE"}});
     if (HasArray(root, "callers")) {
       for (const element caller : Array(root, "callers")) {
-        std::string keys;
-        if (HasArray(caller, "keys")) {
-          for (const element key : Array(caller, "keys")) {
-            const std::string expires = Text(key, "expireTime");
-            keys += (keys.empty() ? "" : ", ") + Text(key, "id") + (expires.empty() ? "" : " until " + expires);
-          }
-        }
-        table.AddRow({Text(caller, "name"), Text(caller, "disabled").empty() ? "enabled" : "disabled",
-                      JoinTexts(caller, "scopes", ","), keys, Text(caller, "purpose")});
+        table.AddRow({Text(caller, "name"), StateOfCaller(caller), JoinTexts(caller, "scopes", ","),
+                      DemandOfKey(caller), DescribeKeys(caller), Text(caller, "purpose")});
       }
     }
     return table.Render(terminal);

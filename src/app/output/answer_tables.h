@@ -15,6 +15,7 @@ Outcome<std::string> RenderMembers(const Terminal& terminal, std::string_view js
 Outcome<std::string> RenderHistory(const Terminal& terminal, std::string_view json);
 // Where an answer of several pages goes on; empty at its end.
 std::string NextPageToken(std::string_view json);
+Outcome<std::string> RenderCaller(const Terminal& terminal, std::string_view json);
 Outcome<std::string> RenderCallers(const Terminal& terminal, std::string_view json);
 Outcome<std::string> RenderRoutes(const Terminal& terminal, std::string_view json);
 

@@ -45,8 +45,15 @@ TEST(AnswerTablesTest, CallersShowKeyIdsAndStates) {
   const auto text = RenderCallers(
       {}, R"({"callers":[{"name":"orders","purpose":"order path","scopes":["members.read"],"disabled":true,
       "keys":[{"id":"aB","expireTime":"2026-01-02T00:00:00Z"},{"id":"cD"}]}]})");
-  EXPECT_THAT(text.value(),
-              HasSubstr("orders  disabled  members.read  aB until 2026-01-02T00:00:00Z, cD  order path\n"));
+  EXPECT_THAT(
+      text.value(),
+      HasSubstr("orders  disabled  members.read  optional         aB until 2026-01-02T00:00:00Z, cD  order path\n"));
+}
+
+TEST(AnswerTablesTest, CallersShowWhetherTheyNeedIdempotencyKeys) {
+  const std::string caller = R"({"name":"orders","scopes":["members.write"],"keys":[],"idempotencyKeyRequired":true})";
+  EXPECT_THAT(RenderCallers({}, "{\"callers\":[" + caller + "]}").value(), HasSubstr("members.write  required"));
+  EXPECT_THAT(RenderCaller({}, caller).value(), HasSubstr("idempotency key  required\n"));
 }
 
 TEST(AnswerTablesTest, RoutesAreATree) {

@@ -67,7 +67,7 @@ TEST_F(AdminKeyTest, AKeyThatCannotBeWrittenMakesNoCaller) {
 
 TEST_F(AdminKeyTest, ReplacingEndsTheOldKeyAndNoOther) {
   ASSERT_TRUE(EnsureAdminKey(*callers_, path_));
-  const auto other = callers_->Create("other", "test", {"members.read"}, Duration{0});
+  const auto other = callers_->Create({.name = "other", .purpose = "test", .scopes = {"members.read"}});
   const std::string old = key();
   ASSERT_TRUE(Replace());
   EXPECT_TRUE(Knows(key()));
@@ -77,8 +77,8 @@ TEST_F(AdminKeyTest, ReplacingEndsTheOldKeyAndNoOther) {
 
 TEST_F(AdminKeyTest, ReplacingBringsADisabledAdminBack) {
   ASSERT_TRUE(EnsureAdminKey(*callers_, path_));
-  ASSERT_TRUE(callers_->Create("second", "test", {"admin"}, Duration{0}));
-  ASSERT_TRUE(callers_->SetDisabled(kAdminCaller, true));
+  ASSERT_TRUE(callers_->Create({.name = "second", .purpose = "test", .scopes = {"admin"}}));
+  ASSERT_TRUE(callers_->Change(kAdminCaller, {.disabled = true}));
   ASSERT_FALSE(Knows(key()));
   ASSERT_TRUE(Replace());
   const auto caller = callers_->Authenticate(key());
