@@ -16,10 +16,12 @@ if(MUSTER_FUZZ)
 endif()
 
 # muster_module(NAME [SOURCES ...] [IMPORTS module...] [LIBRARIES library...] [TESTS file...] [FUZZERS file...]
-#               [BENCHMARKS file...] [TEST_LIBRARIES library...])
+#               [BENCHMARKS file...] [TEST_LIBRARIES library...] [APART file...])
+# Presets but dev compile a dozen sources at a time, as one; APART are those that have a private name in common with another.
 # Tests of a module are one executable, <module>_test; each x_fuzz.cc and x_bench.cc is one of its own.
 function(muster_module name)
-  cmake_parse_arguments(arg "" "" "SOURCES;IMPORTS;LIBRARIES;PRIVATE_LIBRARIES;TESTS;TEST_LIBRARIES;FUZZERS;BENCHMARKS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;IMPORTS;LIBRARIES;PRIVATE_LIBRARIES;TESTS;TEST_LIBRARIES;FUZZERS;BENCHMARKS;APART" ${ARGN})
+  set_source_files_properties(${arg_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   set(target muster_${name})
   if(arg_SOURCES)
     add_library(${target} STATIC ${arg_SOURCES})

@@ -5,7 +5,7 @@
 namespace muster::sim {
 namespace {
 
-std::string Name(MemberId id) { return "member " + std::to_string(id.value()); }
+std::string MemberLabel(MemberId id) { return "member " + std::to_string(id.value()); }
 
 }  // namespace
 
@@ -22,7 +22,7 @@ std::vector<MemberWrite> MoveWatch::Told(const std::vector<MemberWrite>& writes,
     plain.member.move.reset();
     const auto expected = expected_.find(write.member.id);
     if (expected != expected_.end()) {
-      if (!(expected->second == plain.member)) fault = Name(write.member.id) + " gave otherwise than it was marked";
+      if (!(expected->second == plain.member)) fault = MemberLabel(write.member.id) + " gave otherwise than it was marked";
       expected_.erase(expected);
       continue;
     }
@@ -31,7 +31,7 @@ std::vector<MemberWrite> MoveWatch::Told(const std::vector<MemberWrite>& writes,
     if (!mark || mark->role != MoveMark::Role::kTakes || !taken_.insert(mark->operation_id).second) continue;
     const auto giver = givers_.find(mark->operation_id);
     if (giver == givers_.end()) {
-      fault = Name(write.member.id) + " took from " + Name(mark->other) + ", which is not marked to give";
+      fault = MemberLabel(write.member.id) + " took from " + MemberLabel(mark->other) + ", which is not marked to give";
       continue;
     }
     const Member after = AfterGiving(giver->second);
@@ -58,8 +58,8 @@ void MoveWatch::Moved(const Member& before, const MemberWrite& taker, Fault& fau
   std::set<IdentityKey> given;
   for (const Identity& identity : taker.member.identities) given.insert(identity.key);
   if (given != expected) {
-    fault = Name(taker.member.id) + " got back " + std::to_string(given.size()) + " identities from " +
-            Name(before.id) + ", and other ones than the " + std::to_string(expected.size()) + " that it brought there";
+    fault = MemberLabel(taker.member.id) + " got back " + std::to_string(given.size()) + " identities from " +
+            MemberLabel(before.id) + ", and other ones than the " + std::to_string(expected.size()) + " that it brought there";
   }
 }
 

@@ -15,7 +15,7 @@
 namespace muster {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 std::unique_ptr<AsioEventLoop> MakeLoop() { return *AsioEventLoop::Make(); }
 
@@ -194,7 +194,7 @@ TEST(AsioEventLoopTest, WithoutDescriptorsThereIsNoLoop) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_FALSE(loop.has_value());
   EXPECT_EQ(loop.error().reason, Reason::kOverloaded);
-  EXPECT_THAT(loop.error().message, testing::HasSubstr("ulimit -n"));
+  EXPECT_THAT(loop.error().message, ::testing::HasSubstr("ulimit -n"));
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ TEST_F(HttpServerRoomTest, WhoDoesNotSendTheRestMakesRoomForOthers) {
     halves[i]->Send("x");
     refused += halves[i]->Receive()->status == 503 ? 1 : 0;
   }
-  EXPECT_THAT(refused, testing::AllOf(testing::Ge(1), testing::Lt(4))) << "no more than is needed";
+  EXPECT_THAT(refused, ::testing::AllOf(::testing::Ge(1), ::testing::Lt(4))) << "no more than is needed";
   halves.back()->Send("x");
   EXPECT_EQ(halves.back()->Receive()->status, 200) << "the largest went first";
 }

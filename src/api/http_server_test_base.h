@@ -22,7 +22,7 @@ namespace muster {
 
 // A server over real sockets whose handler echoes: the answer's body is "METHOD target body". Requests for /hold… wait
 // until the test releases them, by their target.
-class HttpServerTest : public testing::Test {
+class HttpServerTest : public ::testing::Test {
  protected:
   ~HttpServerTest() override { Stop(); }
 

@@ -22,7 +22,7 @@ struct TestTimer final : TimerWheel::Timer {
   std::function<void()> then;
 };
 
-class TimerWheelTest : public testing::Test {
+class TimerWheelTest : public ::testing::Test {
  protected:
   const Instant start_{milliseconds(1'234'567)};
   TimerWheel wheel_{start_};
