@@ -6,6 +6,7 @@
 
 #include "api/field_path.h"
 #include "base/check.h"
+#include "base/thread_name.h"
 
 namespace muster {
 
@@ -73,6 +74,7 @@ void ChangeHub::Start() {
     asked_.notify_one();
   });
   thread_ = std::thread([this] { Run(); });
+  NameThread(thread_, "changes");
 }
 
 void ChangeHub::Stop() {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/thread_name.h"
 
 namespace muster {
 
@@ -51,7 +51,7 @@ class LoopThreads {
                                              "; raise the limit of processes (ulimit -u) or lower " + name_ +
                                              ".threads");
       }
-      pthread_setname_np(threads_.back().native_handle(), (name_ + "-" + std::to_string(i)).substr(0, 15).c_str());
+      NameThread(threads_.back(), name_ + "-" + std::to_string(i));
     }
     return {};
   }

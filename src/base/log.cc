@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/log_line.h"
+#include "base/thread_name.h"
 
 namespace muster {
 namespace {
@@ -45,7 +46,9 @@ class AsyncLogger final : public Logger {
         clock_(clock),
         file_(options.file),
         descriptor_(descriptor),
-        thread_([this] { Loop(); }) {}
+        thread_([this] { Loop(); }) {
+    NameThread(thread_, "log");
+  }
 
   AsyncLogger(const AsyncLogger&) = delete;
   ~AsyncLogger() override {

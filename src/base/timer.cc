@@ -1,12 +1,12 @@
 #include "base/timer.h"
 
-#include <pthread.h>
-
 #include <utility>
+
+#include "base/thread_name.h"
 
 namespace muster {
 
-ThreadTimer::ThreadTimer() : thread_([this] { RunWaiting(); }) { pthread_setname_np(thread_.native_handle(), "timer"); }
+ThreadTimer::ThreadTimer() : thread_([this] { RunWaiting(); }) { NameThread(thread_, "timer"); }
 
 ThreadTimer::~ThreadTimer() {
   {

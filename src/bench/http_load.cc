@@ -44,7 +44,7 @@ struct Settings {
   int connections = 64;
   int pipeline = 1;
   double seconds = 3;
-  // get: GET /v1/members/{1..members}; plain: GET /; register: POST /v1/members, a fresh phone each. Of the members of
+  // get: GET /v1/members/{1..members}; register: POST /v1/members, a fresh phone each. Of the members of
   // tests/figures/members.py: resolve, by a random phone; batch-resolve, kBatchKeys of them at once; search: POST
   // /v1/members:search, 50 by city and tier from a random place on
   std::string mode = "get";
@@ -63,11 +63,7 @@ class RequestMaker {
   }
 
   void Append(std::string& out) {
-    if (settings_.mode == "plain") {
-      out += "GET /";
-      out += tail_;
-      out += "\r\n";
-    } else if (settings_.mode == "get") {
+    if (settings_.mode == "get") {
       char digits[24];
       const auto end = std::to_chars(digits, digits + sizeof digits, 1 + NextRandom() % settings_.members).ptr;
       out += "GET /v1/members/";

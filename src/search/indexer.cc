@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/thread_name.h"
 
 namespace muster {
 
@@ -40,6 +41,7 @@ void Indexer::Start() {
     changed_.notify_one();
   });
   thread_ = std::thread([this] { Run(); });
+  NameThread(thread_, "indexer");
 }
 
 void Indexer::Stop() {

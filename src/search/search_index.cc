@@ -9,6 +9,7 @@
 
 #include "base/bounded_queue.h"
 #include "base/check.h"
+#include "base/thread_name.h"
 #include "search/index_reader.h"
 #include "search/indexer.h"
 
@@ -38,6 +39,7 @@ class SearchIndexImpl final : public SearchIndex {
     indexer_.Start();
     for (Worker& worker : workers_) {
       worker.thread = std::thread([this, &worker] { Work(worker); });
+      NameThread(worker.thread, "search");
     }
   }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/thread_name.h"
 #include "store/schema.h"
 
 namespace muster {
@@ -55,7 +56,9 @@ GroupCommitter::GroupCommitter(std::unique_ptr<FileTransaction> file, std::strin
   answerer_ = std::thread([this] {
     for (std::vector<std::vector<Item>> some; some = answers_.PopSome(1), !some.empty();) Answer(std::move(some[0]));
   });
+  NameThread(answerer_, "reply " + name_);
   writer_ = std::thread([this] { Loop(); });
+  NameThread(writer_, "write " + name_);
 }
 
 GroupCommitter::~GroupCommitter() { MUSTER_CHECK(!writer_.joinable()); }

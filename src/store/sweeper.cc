@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/thread_name.h"
 #include "domain/id_allocator.h"
 #include "store/binding.h"
 #include "store/binding_steps.h"
@@ -182,8 +183,8 @@ Task<Result<std::uint64_t>> ForgetChanges(ChangeKeeper& keeper, Timestamp now, s
 void SweeperOptions::Declare(OptionRegistry& options) {
   options.AddDuration(
       "store.sweeper.period", &period_ms,
-      "How long the sweeper rests after it has looked at every identity for reservations left behind by "
-      "a crash.",
+      "How often the sweeper forgets what is old and settles what a crash left, and begins anew to look at identities "
+      "when it has looked at all.",
       {.min = 1'000, .max = 86'400'000});
   options.AddDuration("store.sweeper.pause", &pause_ms, "How long the sweeper rests after each batch.",
                       {.min = 1, .max = 60'000});
@@ -231,7 +232,8 @@ Sweeper::~Sweeper() { Stop(); }
 
 void Sweeper::Start() {
   MUSTER_CHECK(!thread_.joinable());
-  thread_ = std::thread([this] { WalkForEver(); });
+  thread_ = std::thread([this] { RunForEver(); });
+  NameThread(thread_, "sweeper");
 }
 
 void Sweeper::Stop() {
@@ -243,75 +245,85 @@ void Sweeper::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Sweeper::WalkForEver() {
+void Sweeper::RunForEver() {
   do {
-    for (const std::uint32_t database : databases_) WalkDatabase(database);
-  } while (Wait(options_.period_ms));
+    for (const std::uint32_t database : databases_) Tend(database);
+  } while (SweepForAPeriod());
 }
 
-// One walk over one database. A failure ends it: the next walk begins anew, after the period.
-void Sweeper::WalkDatabase(std::uint32_t database) {
-  const auto note = [&](const Error& error) {
-    failures_.Add();
-    logger_.Warning("sweeper step failed", {{"database", database}, {"code", error.code()}});
-  };
-  // First, since writers wait for them.
-  MemberId after_member{0};
+// What writers wait for, and what only grows, has its turn in each period, however many identities there are.
+void Sweeper::Tend(std::uint32_t database) {
+  MemberId after{0};
   do {
-    const auto step =
-        RunToEnd(SweepMoves(shards_, upkeep_, database, after_member, static_cast<std::size_t>(options_.batch)));
+    const auto step = RunToEnd(SweepMoves(shards_, upkeep_, database, after, static_cast<std::size_t>(options_.batch)));
     if (!step) {
-      note(step.error());
+      Note(database, step.error());
       break;
     }
     settled_.Add(step->settled);
     failures_.Add(step->unreadable);
-    after_member = step->next;
-  } while (after_member != MemberId(0) && Wait(options_.pause_ms));
-  IdentityKey after{};
-  bool is_first = true;
-  bool more_to_forget = true;
-  bool more_answers = true;
-  bool more_changes = changes_ != nullptr;
-  while (is_first || after != IdentityKey{} || more_to_forget || more_answers || more_changes) {
-    if (!Wait(options_.pause_ms)) return;
-    if (more_to_forget) {
-      // A store forgets a bounded number at a time.
-      const Result<std::uint64_t> forgotten = RunToEnd(ForgetOutcomes(upkeep_, shards_.Now(database), database));
-      if (!forgotten) return note(forgotten.error());
-      forgotten_.Add(*forgotten);
-      more_to_forget = *forgotten > 0;
+    after = step->next;
+  } while (after != MemberId(0) && Wait(options_.pause_ms));
+
+  // A store forgets a bounded number at a time.
+  const auto forget = [&](Counter& forgotten, auto step) {
+    while (Wait(options_.pause_ms)) {
+      const Result<std::uint64_t> some = RunToEnd(step());
+      if (!some) return Note(database, some.error());
+      forgotten.Add(*some);
+      if (*some == 0) return;
     }
-    if (more_answers) {
-      const Result<std::uint64_t> forgotten = RunToEnd(
-          ForgetAnswers(upkeep_, shards_.Now(database), database, std::chrono::milliseconds(options_.answers_ms)));
-      if (!forgotten) return note(forgotten.error());
-      forgotten_answers_.Add(*forgotten);
-      more_answers = *forgotten > 0;
+  };
+  forget(forgotten_, [&] { return ForgetOutcomes(upkeep_, shards_.Now(database), database); });
+  forget(forgotten_answers_, [&] {
+    return ForgetAnswers(upkeep_, shards_.Now(database), database, std::chrono::milliseconds(options_.answers_ms));
+  });
+  if (changes_ == nullptr) return;
+  forget(forgotten_changes_, [&] {
+    return ForgetChanges(*changes_, shards_.Now(database), database, std::chrono::milliseconds(options_.changes_ms),
+                         options_.changes_max);
+  });
+}
+
+bool Sweeper::SweepForAPeriod() {
+  using std::chrono::milliseconds;
+  const auto end = std::chrono::steady_clock::now() + milliseconds(options_.period_ms);
+  bool was_last = false;
+  do {
+    const auto left = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now()).count();
+    if (!Wait(was_last ? left : options_.pause_ms)) return false;
+    if (was_last) return true;
+    was_last = SweepBatch();
+  } while (was_last || std::chrono::steady_clock::now() < end);
+  return true;
+}
+
+// A database that fails is left for the next walk; the others are not kept from being swept.
+bool Sweeper::SweepBatch() {
+  const std::uint32_t database = databases_[swept_.database];
+  const auto step =
+      RunToEnd(SweepLookups(shards_, upkeep_, database, swept_.after, static_cast<std::size_t>(options_.batch)));
+  if (step) {
+    examined_.Add(step->examined);
+    freed_.Add(step->freed);
+    if (step->unreadable > 0) {
+      failures_.Add(step->unreadable);
+      logger_.Warning("members behind identities cannot be read; stop the server and run `muster doctor`",
+                      {{"database", database}, {"identities", step->unreadable}});
     }
-    if (more_changes) {
-      const Result<std::uint64_t> forgotten =
-          RunToEnd(ForgetChanges(*changes_, shards_.Now(database), database,
-                                 std::chrono::milliseconds(options_.changes_ms), options_.changes_max));
-      if (!forgotten) return note(forgotten.error());
-      forgotten_changes_.Add(*forgotten);
-      more_changes = *forgotten > 0;
-    }
-    if (is_first || after != IdentityKey{}) {
-      const auto step =
-          RunToEnd(SweepLookups(shards_, upkeep_, database, after, static_cast<std::size_t>(options_.batch)));
-      if (!step) return note(step.error());
-      examined_.Add(step->examined);
-      freed_.Add(step->freed);
-      if (step->unreadable > 0) {
-        failures_.Add(step->unreadable);
-        logger_.Warning("members behind identities cannot be read; stop the server and run `muster doctor`",
-                        {{"database", database}, {"identities", step->unreadable}});
-      }
-      after = step->next;
-      is_first = false;
-    }
+    swept_.after = step->next;
+  } else {
+    Note(database, step.error());
+    swept_.after = {};
   }
+  if (swept_.after != IdentityKey{}) return false;
+  swept_.database = (swept_.database + 1) % databases_.size();
+  return swept_.database == 0;
+}
+
+void Sweeper::Note(std::uint32_t database, const Error& error) {
+  failures_.Add();
+  logger_.Warning("sweeper step failed", {{"database", database}, {"code", error.code()}});
 }
 
 bool Sweeper::Wait(std::int64_t milliseconds) {

@@ -50,9 +50,9 @@ Task<Result<std::uint64_t>> ForgetChanges(ChangeKeeper& keeper, Timestamp now, s
                                           Duration retention, std::int64_t keep_max);
 
 struct SweeperOptions {
-  std::int64_t period_ms = 60'000;       // from the end of one walk over all databases to the next
+  std::int64_t period_ms = 60'000;       // how often what is old is forgotten
   std::int64_t pause_ms = 100;           // after each batch
-  std::int64_t batch = 256;              // lookup rows in one step
+  std::int64_t batch = 64;               // lookup rows in one step
   std::int64_t answers_ms = 86'400'000;  // how long answers are kept for requests that are sent again
 
   std::int64_t changes_ms = 7LL * 86'400'000;  // how long changes can be read from the stream
@@ -61,8 +61,10 @@ struct SweeperOptions {
   void Declare(OptionRegistry& options);  // store.sweeper.*, store.idempotency.*, store.changes.*
 };
 
-// Walks all databases for ever in the background, one small batch at a time with a pause after each, so that it costs
-// writers a bounded share: 256 rows each 100 ms is 2,560 rows a second.
+// Tends all databases in the background, once a period: settles moves, and forgets what is old. Between, it walks
+// through the lookup rows, one small batch at a time with a pause after each, so that it costs a bounded share: 64 rows
+// each 100 ms are 640 a second, or half a percent of one core. A walk that a period does not suffice for goes on in the
+// next.
 //
 // Owns one thread. Start and Stop are called once each, by the owner; Stop waits for the step under way and must come
 // before the store closes. The destructor stops.
@@ -78,10 +80,14 @@ class Sweeper {
   void Stop();
 
  private:
-  void WalkForEver();
-  void WalkDatabase(std::uint32_t database);
-  // False when the sweeper is to stop.
+  void RunForEver();
+  void Tend(std::uint32_t database);
+  // Both: false when the sweeper is to stop.
+  bool SweepForAPeriod();
   bool Wait(std::int64_t milliseconds);
+  // One step of the walk; true when it was the last one.
+  bool SweepBatch();
+  void Note(std::uint32_t database, const Error& error);
 
   ShardStore& shards_;
   ShardUpkeep& upkeep_;
@@ -96,6 +102,11 @@ class Sweeper {
   Counter& forgotten_changes_;
   Counter& failures_;
   std::vector<std::uint32_t> databases_;
+  // Where the walk through the lookup rows goes on.
+  struct {
+    std::size_t database = 0;  // of databases_
+    IdentityKey after = {};
+  } swept_;
 
   std::mutex mutex_;
   std::condition_variable stop_asked_;

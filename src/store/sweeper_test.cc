@@ -169,6 +169,24 @@ TEST(SweeperTest, SettlesMovesAndCounts) {
   EXPECT_EQ(world.Find(giver.id), before);
 }
 
+TEST(SweeperTest, ForgetsInTheMiddleOfALongWalk) {
+  constexpr std::uint32_t kRows = 10'000;
+  BindingWorld world({2, MemoryShardStore::Runs::kOnce});
+  const Member member = world.Make(0, 0);
+  for (std::uint32_t index = 0; index < kRows; ++index) {
+    world.PutLookup(world.IdentityAt(index % 2, 100 + index).key, LookupRow{member.id, world.ids.NextOperationId()});
+  }
+  MetricRegistry metrics;
+  Sweeper sweeper(world.memory, world.memory, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
+  sweeper.Start();
+  EXPECT_TRUE(Eventually([&] { return ValueOf(metrics, "muster_store_sweeper_examined_total") > 0; }));
+  ASSERT_TRUE(world.Finish(world.writer->Bind(member.id, world.IdentityAt(1, 0), Context())));
+  world.clock.Advance(kOperationRetention + Duration(1));
+  EXPECT_TRUE(Eventually([&] { return ValueOf(metrics, "muster_store_sweeper_outcomes_forgotten_total") == 1; }));
+  sweeper.Stop();
+  EXPECT_LT(ValueOf(metrics, "muster_store_sweeper_examined_total"), kRows);
+}
+
 TEST(SweeperTest, StopsAtOnceWhileItRests) {
   BindingWorld world({2, MemoryShardStore::Runs::kOnce});
   MetricRegistry metrics;

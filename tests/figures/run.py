@@ -74,11 +74,10 @@ def reads(bench: Bench, data: pathlib.Path):
         fill_near_cache(bench, server)
         with Nginx(bench.work / "nginx", sample, core=SERVER_CORE) as nginx:
             for name, depth, floor in (("http_hit", 1, 1.0), ("http_hit_pipelined", 16, 3.0)):
-                flags = {"connections": 64, "pipeline": depth}
-                ratio, detail = bench.pairs(
-                    lambda: bench.checked_rate(bench.load(server.port, mode="get", members=bench.member_count,
-                                                          key_file=server.key_file, **flags)),
-                    lambda: bench.checked_rate(bench.load(nginx.port, mode="plain", **flags)))
+                flags = {"mode": "get", "members": bench.member_count, "key_file": server.key_file, "connections": 64,
+                         "pipeline": depth}
+                ratio, detail = bench.pairs(lambda: bench.checked_rate(bench.load(server.port, **flags)),
+                                            lambda: bench.checked_rate(bench.load(nginx.port, **flags)))
                 near = server.near_cache()
                 if near["entries"] < bench.member_count:
                     raise SystemExit(f"bench: only {near['entries']:.0f} members are in the near cache")
@@ -92,10 +91,9 @@ def reads(bench: Bench, data: pathlib.Path):
     without = {"MUSTER_CACHE__NEAR__ENABLED": "false"}
     with Muster(bench.binary, data, core=SERVER_CORE, threads=1, environment=without) as server:
         with Nginx(bench.work / "nginx", sample, core=SERVER_CORE) as nginx:
-            ratio, detail = bench.pairs(
-                lambda: bench.checked_rate(bench.load(server.port, mode="get", members=bench.member_count,
-                                                      key_file=server.key_file, connections=64)),
-                lambda: bench.checked_rate(bench.load(nginx.port, mode="plain", connections=64)))
+            flags = {"mode": "get", "members": bench.member_count, "key_file": server.key_file, "connections": 64}
+            ratio, detail = bench.pairs(lambda: bench.checked_rate(bench.load(server.port, **flags)),
+                                        lambda: bench.checked_rate(bench.load(nginx.port, **flags)))
             bench.record("http_miss", ratio, 0.45, {**detail, "body_bytes": len(sample)})
 
 
