@@ -192,7 +192,7 @@ class SqliteReader final : public MemberReader, private HolderSource, private Me
 ReaderMetrics::ReaderMetrics(MetricRegistry& registry)
     : reads(registry.AddCounter("muster_store_reads_total", "Reads that reached the store.")),
       turns(registry.AddCounter("muster_store_read_turns_total",
-                                "PendingRead transactions; reads divided by it, how many share one.")),
+                                "Read transactions; reads divided by it, how many share one.")),
       rows(registry.AddCounter("muster_store_rows_read_total", "Member and lookup rows that readers looked for.")) {}
 
 Result<std::unique_ptr<MemberReader>> OpenSqliteReader(const std::vector<std::string>& paths, std::int64_t mmap_bytes,
