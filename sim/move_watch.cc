@@ -22,7 +22,8 @@ std::vector<MemberWrite> MoveWatch::Told(const std::vector<MemberWrite>& writes,
     plain.member.move.reset();
     const auto expected = expected_.find(write.member.id);
     if (expected != expected_.end()) {
-      if (!(expected->second == plain.member)) fault = MemberLabel(write.member.id) + " gave otherwise than it was marked";
+      if (!(expected->second == plain.member))
+        fault = MemberLabel(write.member.id) + " gave otherwise than it was marked";
       expected_.erase(expected);
       continue;
     }
@@ -59,7 +60,8 @@ void MoveWatch::Moved(const Member& before, const MemberWrite& taker, Fault& fau
   for (const Identity& identity : taker.member.identities) given.insert(identity.key);
   if (given != expected) {
     fault = MemberLabel(taker.member.id) + " got back " + std::to_string(given.size()) + " identities from " +
-            MemberLabel(before.id) + ", and other ones than the " + std::to_string(expected.size()) + " that it brought there";
+            MemberLabel(before.id) + ", and other ones than the " + std::to_string(expected.size()) +
+            " that it brought there";
   }
 }
 

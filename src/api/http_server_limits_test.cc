@@ -12,9 +12,6 @@
 namespace muster {
 namespace {
 
-using std::chrono::milliseconds;
-using testing::HasSubstr;
-
 class HttpServerLimitsTest : public HttpServerTest {
  protected:
   // The client is told `status`, then the connection ends in order.

@@ -19,7 +19,9 @@ std::unexpected<FileFailure> Refuse(std::string_view doing, const std::string& p
 }  // namespace
 
 std::string FileFailure::Describe() const {
-  return std::string(doing) + " " + path + ": " + std::generic_category().message(error_number);
+  const bool is_full = error_number == ENOSPC || error_number == EDQUOT;
+  return std::string(doing) + " " + path + ": " + std::generic_category().message(error_number) +
+         (is_full ? "; make room and try again" : "");
 }
 
 FileOutcome<DurableFile> DurableFile::Create(std::string temporary, mode_t mode) {

@@ -10,7 +10,7 @@
 namespace muster {
 
 // Merging and taking it back are one thing: a member gives identities to another. These are its rules, as pure
-// functions; store/move.h does it.
+// functions; store/merge.h does it.
 //
 //             gives      takes
 //   merge     source     survivor    all that the source holds; the source becomes MERGED

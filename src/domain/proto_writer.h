@@ -32,8 +32,6 @@ inline char* WriteTag(char* out, unsigned field, WireType type) {
 // A message whose length is known only when it is written. Begin leaves a byte for it, which is enough for most; End
 // moves what is longer. `begin` is what Begin answered.
 char* EndMessage(char* begin, char* end);
-// How many bytes more than its parts EndMessage may make of a message.
-inline constexpr std::size_t kLengthBytesMax = 5;
 
 // A google.protobuf.Timestamp, its length before it.
 inline constexpr std::size_t kTimeBytesMax = 20;

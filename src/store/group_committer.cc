@@ -9,6 +9,12 @@
 #include "store/schema.h"
 
 namespace muster {
+namespace {
+
+// What an operator is told of; a group takes milliseconds.
+constexpr Duration kSlowGroup = std::chrono::seconds(1);
+
+}  // namespace
 
 WriterMetrics::WriterMetrics(MetricRegistry& registry, const MetricLabels& labels)
     : groups(registry.AddCounter("muster_store_commit_groups_total",
@@ -79,7 +85,14 @@ void GroupCommitter::Loop() {
     std::vector<Item> group = shared_->queue.PopSome(settings_.group_max);
     if (group.empty()) break;
     const std::int64_t position = file_->last_position();
+    const Instant began = clock_.Monotonic();
     RunGroup(group);
+    if (const Duration took = clock_.Monotonic() - began; took >= kSlowGroup) {
+      logger_.Warning("a group of writes took long; is the disk busy?",
+                      {{"file", name_},
+                       {"transactions", group.size()},
+                       {"milliseconds", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()}});
+    }
     if (file_->last_position() != position) positions_.Notify();
     shared_->members.store(file_->member_count(), std::memory_order_relaxed);
     shared_->wal_pages.store(file_->wal_pages(), std::memory_order_relaxed);

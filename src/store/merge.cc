@@ -63,7 +63,7 @@ Result<std::optional<Member>> MergeProtocol::Plan(const Operation& operation, co
 
 Task<Result<MergeProtocol::Answer>> MergeProtocol::Run(MergeRequest request, const WriteContext& context) {
   if (request.survivor == request.source) {
-    co_return FailField("sourceId", "must be another member than the one that it is merged into");
+    co_return FailField("sourceId", "is the member itself: name the other one");
   }
   const std::uint32_t home = to_.shards.DatabaseOf(request.taker());
   const bool beside = home == to_.shards.DatabaseOf(request.giver());

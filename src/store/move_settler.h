@@ -14,8 +14,10 @@ namespace muster {
 // How long to wait before another look at what somebody else's operation is doing: 1 ms, twice as long with each look
 // up to 100 ms, and never longer than `left`.
 inline Duration PauseBeforeLook(int look, Duration left) {
+  constexpr Duration kPauseMin = std::chrono::milliseconds(1);
+  constexpr Duration kPauseMax = std::chrono::milliseconds(100);
   constexpr int kDoublingsMax = 7;
-  return std::min({Duration(1000) * (1 << std::min(look, kDoublingsMax)), Duration(100'000), left});
+  return std::min({kPauseMin * (1 << std::min(look, kDoublingsMax)), kPauseMax, left});
 }
 
 enum class MoveEnd : std::uint8_t {

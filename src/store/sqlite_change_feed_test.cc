@@ -17,8 +17,6 @@
 namespace muster {
 namespace {
 
-using ::testing::ElementsAre;
-
 class SqliteChangeFeedTest : public ::testing::TestWithParam<int> {
  protected:
   SqliteChangeFeedTest() : harness_({.files = GetParam(), .durable = false}) { EXPECT_TRUE(harness_.Open()); }

@@ -12,8 +12,9 @@ import subprocess
 import sys
 
 TIDY = "clang-tidy-19"
-# Headers are checked through the sources that include them; tests and benchmarks are left to the compiler's warnings.
-LEFT_OUT = re.compile(r"_(test|bench|fuzz)\.cc$")
+# Headers are checked through the sources that include them; tests, what serves them, and benchmarks are left to the
+# compiler's warnings.
+LEFT_OUT = re.compile(r"_(test|test_client|bench|fuzz)\.cc$|/testing/")
 
 
 def sources_of(unit: pathlib.Path, root: pathlib.Path) -> set[str]:
@@ -22,16 +23,16 @@ def sources_of(unit: pathlib.Path, root: pathlib.Path) -> set[str]:
     return {os.path.relpath(source, root) for source in included}
 
 
-def is_examined(sources: set[str]) -> bool:
-    return bool(sources) and not any(LEFT_OUT.search(source) for source in sources)
-
-
 def main() -> int:
     build = pathlib.Path(sys.argv[1]).resolve()
     root = pathlib.Path.cwd()
-    wanted = {source for source in sys.stdin.read().split() if source.startswith("src/")}
+    named = sys.stdin.read().split()
+    wanted = {source for source in named if re.match(r"src/.*\.cc$", source) and not LEFT_OUT.search(source)}
     compiled = {pathlib.Path(entry["file"]) for entry in json.loads((build / "compile_commands.json").read_text())}
-    units = sorted(unit for unit in compiled if unit.exists() and is_examined(sources_of(unit, root) & wanted))
+    units = {unit: sources_of(unit, root) & wanted for unit in sorted(compiled) if unit.exists()}
+    if missed := wanted - set().union(*units.values()):
+        print(f"no target of {build} compiles: {' '.join(sorted(missed))}")
+        return 1
 
     def examine(unit: pathlib.Path) -> str:
         """What clang-tidy finds; empty when nothing."""
@@ -39,7 +40,7 @@ def main() -> int:
         return "" if done.returncode == 0 else done.stdout or done.stderr
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        findings = [found for found in pool.map(examine, units) if found]
+        findings = [found for found in pool.map(examine, [unit for unit, sources in units.items() if sources]) if found]
     print("\n".join(findings), end="")
     return 1 if findings else 0
 

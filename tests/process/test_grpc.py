@@ -188,7 +188,7 @@ H2SPEC_KNOWN = {"Sends HEADERS frames that causes their advertised concurrent st
                 "closed: Sends a DATA frame after sending RST_STREAM frame"}
 
 
-def test_h2spec_finds_nothing(server):
+def test_h2spec_finds_what_is_known_and_nothing_else(server):
     host, port = server.grpc.rsplit(":", 1)
     done = subprocess.run([tool("h2spec"), "-h", host, "-p", port, "-P", "/grpc.health.v1.Health/Check", "-o", "5"],
                           capture_output=True, text=True, timeout=120)

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <utility>
 
 #include "app/cli/messages.h"
 #include "app/client/client_flags.h"
@@ -15,6 +16,7 @@
 #include "base/random.h"
 #include "domain/json_writer.h"
 #include "domain/keyring.h"
+#include "store/data_directory.h"
 #include "topology/topology.h"
 
 namespace muster {
@@ -62,17 +64,17 @@ Outcome<ExitCode> List(const ServerFlags& flags, OutputFormat format) {
   return ExitCode::kOk;
 }
 
-// It has read the keyring, and the callers, at its start.
-Outcome<void> RequireNoServer(const ServerOptions& options) {
-  if (!FileExists(options.data_directory + "/endpoints.json")) return {};
-  return Fails(ExitCode::kFailure,
-               "a server uses " + options.data_directory + "; stop it first (after a crash, start and stop it once)");
+// Keeps servers away, which have read the keyring, and the callers, at their start.
+Outcome<DirectoryLock> LockOut(const ServerOptions& options) {
+  Result<DirectoryLock> lock = DirectoryLock::Acquire(options.data_directory);
+  if (!lock) return Fails(lock.error());
+  return std::move(*lock);
 }
 
 Outcome<ExitCode> Rotate(const ServerFlags& flags) {
   MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
   MUSTER_TRY(RequireKeyring(options));
-  MUSTER_TRY(RequireNoServer(options));
+  MUSTER_ASSIGN(const DirectoryLock lock, LockOut(options));
   SystemRandom random;
   const auto keyring = Keyring::Rotate(options.keyring_path(), random);
   if (!keyring) return Fails(keyring.error());
@@ -85,7 +87,7 @@ Outcome<ExitCode> Rotate(const ServerFlags& flags) {
 Outcome<ExitCode> ReplaceAdmin(const ServerFlags& flags) {
   MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
   MUSTER_TRY(RequireKeyring(options));
-  MUSTER_TRY(RequireNoServer(options));
+  MUSTER_ASSIGN(const DirectoryLock lock, LockOut(options));
   const auto keyring = Keyring::Load(options.keyring_path());
   if (!keyring) return Fails(keyring.error());
   const auto topology = OpenTopologyFile(options.data_directory + "/topology.json");

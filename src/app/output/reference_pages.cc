@@ -65,6 +65,7 @@ Outcome<std::string> MetricsReference() {
   options.sqlite.durable = false;
   options.http.listen = "127.0.0.1:0";
   options.http.threads = 1;
+  options.grpc.listen = "127.0.0.1:0";
   options.admin.listen = "127.0.0.1:0";
   MUSTER_ASSIGN(const auto members, MemberDirectory::Open(options, NullLogger()));
   if (const auto server = Server::Start(options, *members, NullLogger()); !server) return Fails(server.error());

@@ -107,7 +107,14 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   writer_ = MakeBindingWriter(binding);
   merger_ = MakeBindingMerger(binding);
 
-  auto topology = OpenTopologyFile(TopologyPath(options.data_directory));
+  const std::string topology_path = TopologyPath(options.data_directory);
+  if (!FileExists(topology_path) && store_->CountMembers() > 0) {
+    logger.Warning(
+        "members are there and their callers are not: a new admin is made; restore a copy of the file and start again, "
+        "or make the callers anew",
+        {{"file", topology_path}});
+  }
+  auto topology = OpenTopologyFile(topology_path);
   if (!topology) return Fails(topology.error());
   topology_ = std::move(*topology);
   callers_ = MakeCallerDirectory(*topology_, *keyring_, clock_, random_);
