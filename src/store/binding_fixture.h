@@ -21,7 +21,7 @@
 namespace muster {
 
 // Passes everything to the memory twin, except what a test asks for at the n-th Run (from 0) since it was armed.
-class FaultyShardStore final : public ShardStore, public ShardUpkeep {
+class FaultyShardStore : public ShardStore, public ShardUpkeep {
  public:
   enum class Fault : std::uint8_t {
     kOverloaded,   // refused; nothing happened

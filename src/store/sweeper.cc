@@ -183,10 +183,10 @@ Task<Result<std::uint64_t>> ForgetChanges(ChangeKeeper& keeper, Timestamp now, s
 void SweeperOptions::Declare(OptionRegistry& options) {
   options.AddDuration(
       "store.sweeper.period", &period_ms,
-      "How often the sweeper forgets what is old and settles what a crash left, and begins anew to look at identities "
-      "when it has looked at all.",
+      "How often the sweeper begins anew: forgets what is old, settles what a crash left, and looks at all identities. "
+      "What a period does not suffice for goes on in the next.",
       {.min = 1'000, .max = 86'400'000});
-  options.AddDuration("store.sweeper.pause", &pause_ms, "How long the sweeper rests after each batch.",
+  options.AddDuration("store.sweeper.pause", &pause_ms, "How long the sweeper rests after it has looked at one file.",
                       {.min = 1, .max = 60'000});
   options.AddInteger("store.sweeper.batch", &batch, "How many identities the sweeper looks at in one step.",
                      {.min = 1, .max = 10'000});
@@ -225,7 +225,7 @@ Sweeper::Sweeper(ShardStore& shards, ShardUpkeep& upkeep, const SweeperOptions& 
                              "Steps of the sweeper that failed, and identities whose member it could not read.")) {
   std::set<std::uint32_t> databases;
   for (std::uint16_t shard = 0; shard < kShardCount; ++shard) databases.insert(shards_.DatabaseOf(ShardId(shard)));
-  databases_.assign(databases.begin(), databases.end());
+  for (const std::uint32_t database : databases) tended_.push_back({.database = database});
 }
 
 Sweeper::~Sweeper() { Stop(); }
@@ -246,84 +246,85 @@ void Sweeper::Stop() {
 }
 
 void Sweeper::RunForEver() {
-  do {
-    for (const std::uint32_t database : databases_) Tend(database);
-  } while (SweepForAPeriod());
-}
-
-// What writers wait for, and what only grows, has its turn in each period, however many identities there are.
-void Sweeper::Tend(std::uint32_t database) {
-  MemberId after{0};
-  do {
-    const auto step = RunToEnd(SweepMoves(shards_, upkeep_, database, after, static_cast<std::size_t>(options_.batch)));
-    if (!step) {
-      Note(database, step.error());
-      break;
-    }
-    settled_.Add(step->settled);
-    failures_.Add(step->unreadable);
-    after = step->next;
-  } while (after != MemberId(0) && Wait(options_.pause_ms));
-
-  // A store forgets a bounded number at a time.
-  const auto forget = [&](Counter& forgotten, auto step) {
-    while (Wait(options_.pause_ms)) {
-      const Result<std::uint64_t> some = RunToEnd(step());
-      if (!some) return Note(database, some.error());
-      forgotten.Add(*some);
-      if (*some == 0) return;
-    }
-  };
-  forget(forgotten_, [&] { return ForgetOutcomes(upkeep_, shards_.Now(database), database); });
-  forget(forgotten_answers_, [&] {
-    return ForgetAnswers(upkeep_, shards_.Now(database), database, std::chrono::milliseconds(options_.answers_ms));
-  });
-  if (changes_ == nullptr) return;
-  forget(forgotten_changes_, [&] {
-    return ForgetChanges(*changes_, shards_.Now(database), database, std::chrono::milliseconds(options_.changes_ms),
-                         options_.changes_max);
-  });
-}
-
-bool Sweeper::SweepForAPeriod() {
   using std::chrono::milliseconds;
-  const auto end = std::chrono::steady_clock::now() + milliseconds(options_.period_ms);
-  bool was_last = false;
-  do {
-    const auto left = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now()).count();
-    if (!Wait(was_last ? left : options_.pause_ms)) return false;
-    if (was_last) return true;
-    was_last = SweepBatch();
-  } while (was_last || std::chrono::steady_clock::now() < end);
-  return true;
-}
-
-// A database that fails is left for the next walk; the others are not kept from being swept.
-bool Sweeper::SweepBatch() {
-  const std::uint32_t database = databases_[swept_.database];
-  const auto step =
-      RunToEnd(SweepLookups(shards_, upkeep_, database, swept_.after, static_cast<std::size_t>(options_.batch)));
-  if (step) {
-    examined_.Add(step->examined);
-    freed_.Add(step->freed);
-    if (step->unreadable > 0) {
-      failures_.Add(step->unreadable);
-      logger_.Warning("members behind identities cannot be read; stop the server and run `muster doctor`",
-                      {{"database", database}, {"identities", step->unreadable}});
-    }
-    swept_.after = step->next;
-  } else {
-    Note(database, step.error());
-    swept_.after = {};
+  using std::chrono::steady_clock;
+  for (;;) {
+    const auto end = steady_clock::now() + milliseconds(options_.period_ms);
+    for (Tended& tended : tended_) tended.due = {.changes = changes_ != nullptr};
+    do {
+      const bool worked = TakeTurn();
+      const auto left = std::chrono::ceil<milliseconds>(end - steady_clock::now()).count();
+      if (!Wait(worked ? options_.pause_ms : left)) return;
+    } while (steady_clock::now() < end);
   }
-  if (swept_.after != IdentityKey{}) return false;
-  swept_.database = (swept_.database + 1) % databases_.size();
-  return swept_.database == 0;
 }
 
-void Sweeper::Note(std::uint32_t database, const Error& error) {
+bool Sweeper::TakeTurn() {
+  for (std::size_t i = 0; i < tended_.size(); ++i) {
+    Tended& tended = tended_[next_];
+    next_ = (next_ + 1) % tended_.size();
+    if (!tended.due.Any()) continue;
+    Tend(tended);
+    return true;
+  }
+  return false;
+}
+
+// One step of each is bounded, and none waits for another to come to its end: under writes, some never do.
+void Sweeper::Tend(Tended& tended) {
+  const std::uint32_t database = tended.database;
+  Due& due = tended.due;
+  const Timestamp now = shards_.Now(database);
+  if (due.moves) due.moves = SettleMoves(tended);
+  if (due.outcomes) due.outcomes = Forget(database, forgotten_, ForgetOutcomes(upkeep_, now, database));
+  if (due.answers) {
+    due.answers = Forget(database, forgotten_answers_,
+                         ForgetAnswers(upkeep_, now, database, std::chrono::milliseconds(options_.answers_ms)));
+  }
+  if (due.changes) {
+    due.changes = Forget(
+        database, forgotten_changes_,
+        ForgetChanges(*changes_, now, database, std::chrono::milliseconds(options_.changes_ms), options_.changes_max));
+  }
+  if (due.lookups) due.lookups = FreeLookups(tended);
+}
+
+bool Sweeper::SettleMoves(Tended& tended) {
+  const auto step =
+      RunToEnd(SweepMoves(shards_, upkeep_, tended.database, tended.move, static_cast<std::size_t>(options_.batch)));
+  if (!step) return Note(tended.database, step.error());
+  settled_.Add(step->settled);
+  failures_.Add(step->unreadable);
+  tended.move = step->next;
+  return tended.move != MemberId(0);
+}
+
+bool Sweeper::Forget(std::uint32_t database, Counter& forgotten, Task<Result<std::uint64_t>> step) {
+  const Result<std::uint64_t> some = RunToEnd(std::move(step));
+  if (!some) return Note(database, some.error());
+  forgotten.Add(*some);
+  return *some > 0;
+}
+
+bool Sweeper::FreeLookups(Tended& tended) {
+  const auto step = RunToEnd(
+      SweepLookups(shards_, upkeep_, tended.database, tended.lookup, static_cast<std::size_t>(options_.batch)));
+  if (!step) return Note(tended.database, step.error());
+  examined_.Add(step->examined);
+  freed_.Add(step->freed);
+  if (step->unreadable > 0) {
+    failures_.Add(step->unreadable);
+    logger_.Warning("members behind identities cannot be read; stop the server and run `muster doctor`",
+                    {{"database", tended.database}, {"identities", step->unreadable}});
+  }
+  tended.lookup = step->next;
+  return tended.lookup != IdentityKey{};
+}
+
+bool Sweeper::Note(std::uint32_t database, const Error& error) {
   failures_.Add();
   logger_.Warning("sweeper step failed", {{"database", database}, {"code", error.code()}});
+  return false;
 }
 
 bool Sweeper::Wait(std::int64_t milliseconds) {

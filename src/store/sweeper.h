@@ -61,10 +61,10 @@ struct SweeperOptions {
   void Declare(OptionRegistry& options);  // store.sweeper.*, store.idempotency.*, store.changes.*
 };
 
-// Tends all databases in the background, once a period: settles moves, and forgets what is old. Between, it walks
-// through the lookup rows, one small batch at a time with a pause after each, so that it costs a bounded share: 64 rows
-// each 100 ms are 640 a second, or half a percent of one core. A walk that a period does not suffice for goes on in the
-// next.
+// Tends all databases in the background, one after another: a small step of all that is due in one, then a pause. So it
+// costs a bounded share, 64 lookup rows each 100 ms, half a percent of one core; and nothing that never comes to its
+// end keeps anything else waiting. Each period all of it is due again; walks that are not at their end go on where they
+// are.
 //
 // Owns one thread. Start and Stop are called once each, by the owner; Stop waits for the step under way and must come
 // before the store closes. The destructor stops.
@@ -80,14 +80,35 @@ class Sweeper {
   void Stop();
 
  private:
+  // What is still to be done in a database in this period.
+  struct Due {
+    bool moves = true;
+    bool outcomes = true;
+    bool answers = true;
+    bool changes = true;
+    bool lookups = true;
+    bool Any() const { return moves || outcomes || answers || changes || lookups; }
+  };
+  struct Tended {
+    std::uint32_t database = 0;
+    Due due = {};
+    // Where its walks go on.
+    MemberId move = {};
+    IdentityKey lookup = {};
+  };
+
   void RunForEver();
-  void Tend(std::uint32_t database);
-  // Both: false when the sweeper is to stop.
-  bool SweepForAPeriod();
+  // One step of what is due in the next database; false when nothing is, in any.
+  bool TakeTurn();
+  void Tend(Tended& tended);
+  // Each does one step, and answers whether there is more to do.
+  bool SettleMoves(Tended& tended);
+  bool Forget(std::uint32_t database, Counter& forgotten, Task<Result<std::uint64_t>> step);
+  bool FreeLookups(Tended& tended);
+  // Always false: what failed is left for the next period.
+  bool Note(std::uint32_t database, const Error& error);
+  // False when the sweeper is to stop.
   bool Wait(std::int64_t milliseconds);
-  // One step of the walk; true when it was the last one.
-  bool SweepBatch();
-  void Note(std::uint32_t database, const Error& error);
 
   ShardStore& shards_;
   ShardUpkeep& upkeep_;
@@ -101,12 +122,8 @@ class Sweeper {
   Counter& forgotten_answers_;
   Counter& forgotten_changes_;
   Counter& failures_;
-  std::vector<std::uint32_t> databases_;
-  // Where the walk through the lookup rows goes on.
-  struct {
-    std::size_t database = 0;  // of databases_
-    IdentityKey after = {};
-  } swept_;
+  std::vector<Tended> tended_;
+  std::size_t next_ = 0;
 
   std::mutex mutex_;
   std::condition_variable stop_asked_;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -180,11 +182,38 @@ TEST(SweeperTest, ForgetsInTheMiddleOfALongWalk) {
   Sweeper sweeper(world.memory, world.memory, {.period_ms = 1, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
   sweeper.Start();
   EXPECT_TRUE(Eventually([&] { return ValueOf(metrics, "muster_store_sweeper_examined_total") > 0; }));
-  ASSERT_TRUE(world.Finish(world.writer->Bind(member.id, world.IdentityAt(1, 0), Context())));
+  ASSERT_TRUE(world.Finish(world.writer->Bind(member.id, world.IdentityAt(1, 0), world.Context())));
   world.clock.Advance(kOperationRetention + Duration(1));
   EXPECT_TRUE(Eventually([&] { return ValueOf(metrics, "muster_store_sweeper_outcomes_forgotten_total") == 1; }));
   sweeper.Stop();
   EXPECT_LT(ValueOf(metrics, "muster_store_sweeper_examined_total"), kRows);
+}
+
+// A store in which there is always something to forget, as under writes.
+class NeverEmptyStore final : public FaultyShardStore {
+ public:
+  using FaultyShardStore::FaultyShardStore;
+  void ForgetOperations(std::uint32_t database, Timestamp, Forgotten done) override {
+    ++asked[database];
+    done(1);
+  }
+  std::array<std::atomic<int>, 2> asked{};
+};
+
+TEST(SweeperTest, WhatNeverEndsKeepsNothingWaiting) {
+  BindingWorld world({2, MemoryShardStore::Runs::kOnce});
+  for (std::uint32_t index = 0; index < 8; ++index) {
+    world.PutLookup(world.IdentityAt(index % 2, 100 + index).key,
+                    LookupRow{world.IdAt(0, 40), world.ids.NextOperationId()});
+  }
+  NeverEmptyStore store(world.memory);
+  MetricRegistry metrics;
+  Sweeper sweeper(store, store, {.period_ms = 3'600'000, .pause_ms = 1, .batch = 1}, NullLogger(), metrics);
+  sweeper.Start();
+  EXPECT_TRUE(Eventually([&] {
+    return store.asked[0] > 10 && store.asked[1] > 10 && ValueOf(metrics, "muster_store_sweeper_examined_total") == 8;
+  }));
+  sweeper.Stop();
 }
 
 TEST(SweeperTest, StopsAtOnceWhileItRests) {

@@ -31,8 +31,7 @@ def main() -> int:
     compiled = {pathlib.Path(entry["file"]) for entry in json.loads((build / "compile_commands.json").read_text())}
     units = {unit: sources_of(unit, root) & wanted for unit in sorted(compiled) if unit.exists()}
     if missed := wanted - set().union(*units.values()):
-        print(f"no target of {build} compiles: {' '.join(sorted(missed))}")
-        return 1
+        print(f"not examined, since no target of {build} compiles: {' '.join(sorted(missed))}")
 
     def examine(unit: pathlib.Path) -> str:
         """What clang-tidy finds; empty when nothing."""

@@ -66,6 +66,12 @@ Outcome<ExitCode> List(const ServerFlags& flags, OutputFormat format) {
 
 // Keeps servers away, which have read the keyring, and the callers, at their start.
 Outcome<DirectoryLock> LockOut(const ServerOptions& options) {
+  const Result<std::int64_t> files = CountDataFiles(options.data_directory);
+  if (!files) return Fails(files.error());
+  if (*files == 0) {
+    return Fails(ExitCode::kFailure,
+                 options.data_directory + " holds no members; give the directory that `muster serve --data` uses");
+  }
   Result<DirectoryLock> lock = DirectoryLock::Acquire(options.data_directory);
   if (!lock) return Fails(lock.error());
   return std::move(*lock);

@@ -110,8 +110,8 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   const std::string topology_path = TopologyPath(options.data_directory);
   if (!FileExists(topology_path) && store_->CountMembers() > 0) {
     logger.Warning(
-        "members are there and their callers are not: a new admin is made; restore a copy of the file and start again, "
-        "or make the callers anew",
+        "members are there and their callers are not: a new admin is made; make the others again, or stop, restore a "
+        "copy of the file, run `muster keys replace-admin` and start",
         {{"file", topology_path}});
   }
   auto topology = OpenTopologyFile(topology_path);
