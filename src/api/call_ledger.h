@@ -21,6 +21,9 @@
 
 namespace muster {
 
+// What a call that is under way as a write takes beside its message, about: for CallLedger::Hold.
+inline constexpr std::size_t kWriteOverheadBytes = 4096;
+
 // What is known of a request between its arrival and its answer, over whichever protocol it came.
 struct CallFacts {
   Rpc rpc = Rpc::kNone;

@@ -18,10 +18,7 @@ inline constexpr Duration kStretchTimeMax = std::chrono::milliseconds(1);
 inline constexpr Duration kStallTime = std::chrono::seconds(2);
 
 // How long and how much a client may go on sending after its last answer, so that it reads that answer before a reset.
-inline constexpr Duration kLingerTime = std::chrono::seconds(2);
+inline constexpr std::chrono::milliseconds kLingerTime{2000};
 inline constexpr std::size_t kLingerBytesMax = 16 << 20;
-
-// What a call that is under way as a write takes beside its message, about.
-inline constexpr std::size_t kWriteOverheadBytes = 4096;
 
 }  // namespace muster

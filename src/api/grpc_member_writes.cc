@@ -1,6 +1,5 @@
 #include <utility>
 
-#include "api/connection_bounds.h"
 #include "api/grpc_handler.h"
 #include "domain/member_document.h"
 #include "domain/member_protobuf.h"

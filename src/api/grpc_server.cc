@@ -12,12 +12,12 @@
 namespace muster {
 namespace {
 
-class LoopsGrpcServer final : public GrpcServer {
+class AsioGrpcServer final : public GrpcServer {
  public:
-  LoopsGrpcServer(const GrpcServerOptions& options, MetricRegistry& registry)
+  AsioGrpcServer(const GrpcServerOptions& options, MetricRegistry& registry)
       : options_(options), metrics_(registry, "grpc") {}
 
-  ~LoopsGrpcServer() override { loops_.Drain(); }
+  ~AsioGrpcServer() override { loops_.Drain(); }
 
   // A loop owns its socket from here on, also when one of the steps fails.
   Result<void> Add(int listening_socket, const HandlerFactory& handlers, const Clock& clock, Logger& logger) {
@@ -56,7 +56,7 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& o
   if (settled.threads == 0) settled.threads = UsableCpus();
   MUSTER_ASSIGN(HttpListeners listeners,
                 ListenHttp(settled.listen, static_cast<std::size_t>(settled.threads), "grpc.listen"));
-  auto server = std::make_unique<LoopsGrpcServer>(settled, metrics);
+  auto server = std::make_unique<AsioGrpcServer>(settled, metrics);
   for (std::size_t i = 0; i < listeners.sockets.size(); ++i) {
     if (Result<void> added = server->Add(listeners.sockets[i], handlers, clock, logger); !added) {
       for (std::size_t rest = i + 1; rest < listeners.sockets.size(); ++rest) close(listeners.sockets[rest]);

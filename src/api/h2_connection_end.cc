@@ -85,7 +85,7 @@ void H2Connection::UpdateDeadline() {
     case Wait::kLeave:
       return loop_.Schedule(*this, kLeaveMs);
     case Wait::kLinger:
-      return loop_.Schedule(*this, std::chrono::duration_cast<std::chrono::milliseconds>(kLingerTime).count());
+      return loop_.Schedule(*this, kLingerTime.count());
   }
 }
 

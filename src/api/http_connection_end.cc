@@ -53,7 +53,7 @@ void HttpConnection::UpdateDeadline() {
     case Wait::kWrite:
       return loop_.Schedule(*this, loop_.options().write_timeout_ms);
     case Wait::kLinger:
-      return loop_.Schedule(*this, std::chrono::duration_cast<std::chrono::milliseconds>(kLingerTime).count());
+      return loop_.Schedule(*this, kLingerTime.count());
   }
 }
 

@@ -12,12 +12,12 @@
 namespace muster {
 namespace {
 
-class LoopsHttpServer final : public HttpServer {
+class AsioHttpServer final : public HttpServer {
  public:
-  LoopsHttpServer(const HttpServerOptions& options, MetricRegistry& registry, std::string_view name)
+  AsioHttpServer(const HttpServerOptions& options, MetricRegistry& registry, std::string_view name)
       : options_(options), metrics_(registry, name), loops_(std::string(name)) {}
 
-  ~LoopsHttpServer() override { loops_.Drain(); }
+  ~AsioHttpServer() override { loops_.Drain(); }
 
   // A loop owns its socket from here on, also when one of the steps fails.
   Result<void> Add(int listening_socket, const HandlerFactory& handlers, const Clock& clock, Logger& logger) {
@@ -57,7 +57,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& o
   if (settled.threads == 0) settled.threads = UsableCpus();
   MUSTER_ASSIGN(HttpListeners listeners,
                 ListenHttp(settled.listen, static_cast<std::size_t>(settled.threads), std::string(name) + ".listen"));
-  auto server = std::make_unique<LoopsHttpServer>(settled, metrics, name);
+  auto server = std::make_unique<AsioHttpServer>(settled, metrics, name);
   for (std::size_t i = 0; i < listeners.sockets.size(); ++i) {
     if (Result<void> added = server->Add(listeners.sockets[i], handlers, clock, logger); !added) {
       for (std::size_t rest = i + 1; rest < listeners.sockets.size(); ++rest) close(listeners.sockets[rest]);

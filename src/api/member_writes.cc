@@ -2,7 +2,6 @@
 #include <array>
 #include <utility>
 
-#include "api/connection_bounds.h"
 #include "api/member_fields.h"
 #include "api/member_handler.h"
 #include "domain/member_document.h"

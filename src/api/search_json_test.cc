@@ -30,6 +30,8 @@ Member AnyMember() {
   member.version = Version(*rc::gen::inRange<std::int64_t>(1, 1'000));
   member.display_name = Nasty();
   member.real_name = Pii(Nasty());
+  member.gender = *rc::gen::element(Gender::kUnspecified, Gender::kFemale, Gender::kMale, Gender::kOther);
+  member.birth_date = *rc::gen::element<std::string>("", "1990-05-17", "0001-01-01");
   member.city = Nasty();
   member.tier = Nasty();
   for (int i = *rc::gen::inRange(0, 3); i > 0; --i) member.tags.push_back(Nasty());
@@ -39,6 +41,7 @@ Member AnyMember() {
     member.identities.push_back(testing::MakeIdentity(static_cast<std::uint64_t>(i)));
   member.create_time = Timestamp(std::chrono::seconds(1'700'000'000));
   member.update_time = member.create_time + std::chrono::seconds(*rc::gen::inRange(0, 1'000));
+  member.state = *rc::gen::element(MemberState::kActive, MemberState::kFrozen, MemberState::kClosed);
   if (*rc::gen::arbitrary<bool>()) {
     member.state = MemberState::kMerged;
     member.merged_into = MemberId(7);
@@ -56,6 +59,8 @@ SearchDocument Only(const SearchDocument& document, SearchFields32 fields) {
   keep(SearchField::kVersion, &SearchDocument::version);
   keep(SearchField::kState, &SearchDocument::state);
   keep(SearchField::kDisplayName, &SearchDocument::display_name);
+  keep(SearchField::kGender, &SearchDocument::gender);
+  keep(SearchField::kBirthDate, &SearchDocument::birth_day);
   keep(SearchField::kCity, &SearchDocument::city);
   keep(SearchField::kTier, &SearchDocument::tier);
   keep(SearchField::kTags, &SearchDocument::tags);
@@ -74,9 +79,9 @@ RC_GTEST_PROP(SearchJson, WhatIsAskedForIsReadAndNothingElse, ()) {
   JsonReader reader;
   SearchFields32 fields = 0;
   for (const SearchField field :
-       {SearchField::kId, SearchField::kVersion, SearchField::kState, SearchField::kDisplayName, SearchField::kCity,
-        SearchField::kTier, SearchField::kTags, SearchField::kAttributes, SearchField::kIdentityKind,
-        SearchField::kCreateTime, SearchField::kUpdateTime, SearchField::kMergedInto}) {
+       {SearchField::kId, SearchField::kVersion, SearchField::kState, SearchField::kDisplayName, SearchField::kGender,
+        SearchField::kBirthDate, SearchField::kCity, SearchField::kTier, SearchField::kTags, SearchField::kAttributes,
+        SearchField::kIdentityKind, SearchField::kCreateTime, SearchField::kUpdateTime, SearchField::kMergedInto}) {
     const Result<SearchDocument> one = ReadSearchDocument(reader, document->json(), BitOf(field));
     RC_ASSERT(one.has_value());
     RC_ASSERT(*one == Only(all, BitOf(field)));

@@ -36,12 +36,12 @@ std::string ParentOf(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
+}  // namespace
+
 Outcome<void> Said(const FileOutcome<void>& outcome) {
   if (!outcome) return Fails(ExitCode::kFailure, outcome.error().Describe());
   return {};
 }
-
-}  // namespace
 
 std::string SystemMessage(int error_number) { return std::generic_category().message(error_number); }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "app/cli/exit_code.h"
+#include "base/durable_file.h"
 
 namespace muster {
 
@@ -26,6 +27,9 @@ Outcome<void> RemoveFileDurably(const std::string& path);
 Outcome<void> MakePrivateDirectory(const std::string& path);
 
 bool FileExists(const std::string& path);
+
+// The outcome of a durable file as a command ends with it.
+Outcome<void> Said(const FileOutcome<void>& outcome);
 
 // What the last failed system call says: "No space left on device".
 std::string SystemMessage(int error_number);

@@ -11,6 +11,8 @@ using Duration = std::chrono::microseconds;
 // Wall-clock time in microseconds since 1970 (UTC): what is stored and shown.
 using Timestamp = std::chrono::time_point<std::chrono::system_clock, Duration>;
 
+inline constexpr std::int64_t kMicrosPerSecond = 1'000'000;
+
 // Monotonic time in microseconds: what deadlines and measurements use. Its origin means nothing.
 struct MonotonicTag {
   using duration = Duration;

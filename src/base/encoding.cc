@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 
+#include "base/clock.h"
+
 namespace muster {
 namespace {
 
@@ -23,7 +25,6 @@ constexpr std::array<std::uint8_t, 256> InvertDigits(std::string_view digits) {
 
 constexpr auto kBase64Values = InvertDigits(kBase64Digits);
 
-constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::int64_t kSecondsPerDay = 86'400;
 
 // The range of google.protobuf.Timestamp.

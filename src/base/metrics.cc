@@ -11,8 +11,6 @@
 namespace muster {
 namespace {
 
-constexpr double kMicrosOfSecond = 1e6;
-
 // The rules of https://prometheus.io/docs/practices/naming and of `promtool check metrics`.
 constexpr std::array kReservedSuffixes = {"_bucket", "_sum", "_count", "_info"};
 constexpr std::array kOtherUnits = {"_milliseconds", "_microseconds", "_nanoseconds", "_minutes", "_hours",
@@ -58,10 +56,10 @@ prometheus::ClientMetric::Histogram ReadHistogram(const Histogram& histogram) {
     out.sample_count += snapshot.counts[i];
     // The serializer adds the bucket of +Inf, which is the count.
     if (i == Histogram::kBoundsMicros.size()) continue;
-    const double bound = static_cast<double>(Histogram::kBoundsMicros[i]) / kMicrosOfSecond;
+    const double bound = static_cast<double>(Histogram::kBoundsMicros[i]) / static_cast<double>(kMicrosPerSecond);
     out.bucket.push_back({.cumulative_count = out.sample_count, .upper_bound = bound});
   }
-  out.sample_sum = static_cast<double>(snapshot.sum_micros) / kMicrosOfSecond;
+  out.sample_sum = static_cast<double>(snapshot.sum_micros) / static_cast<double>(kMicrosPerSecond);
   return out;
 }
 

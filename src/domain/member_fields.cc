@@ -66,22 +66,6 @@ Result<void> CheckText(std::string_view field, std::string_view text, std::size_
   return {};
 }
 
-bool IsDay(std::string_view text) {
-  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
-  const auto number = [text](std::size_t at, std::size_t size) {
-    int value = 0;
-    for (const char c : text.substr(at, size)) value = c >= '0' && c <= '9' && value >= 0 ? value * 10 + (c - '0') : -1;
-    return value;
-  };
-  const int year = number(0, 4);
-  const int month = number(5, 2);
-  const int day = number(8, 2);
-  if (year < 1 || month < 0 || day < 0) return false;
-  return std::chrono::year_month_day(std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
-                                     std::chrono::day(static_cast<unsigned>(day)))
-      .ok();
-}
-
 // The years that the JSON of a time can say.
 Result<void> CheckTime(std::string_view field, Timestamp time) {
   constexpr Timestamp kFirst = std::chrono::sys_days(std::chrono::January / 1 / 1);
@@ -142,6 +126,22 @@ Result<void> CheckState(const Member& member) {
 }
 
 }  // namespace
+
+bool IsDay(std::string_view text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
+  const auto number = [text](std::size_t at, std::size_t size) {
+    int value = 0;
+    for (const char c : text.substr(at, size)) value = c >= '0' && c <= '9' && value >= 0 ? value * 10 + (c - '0') : -1;
+    return value;
+  };
+  const int year = number(0, 4);
+  const int month = number(5, 2);
+  const int day = number(8, 2);
+  if (year < 1 || month < 0 || day < 0) return false;
+  return std::chrono::year_month_day(std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+                                     std::chrono::day(static_cast<unsigned>(day)))
+      .ok();
+}
 
 Result<void> CheckFields(const Member& member) {
   if (member.id.value() < 0) return FailField("id", "must be positive");

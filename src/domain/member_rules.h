@@ -68,6 +68,9 @@ Result<void> CheckVersion(const Member& member, std::optional<Version> expected)
 // STATE_CONFLICT unless `from` may become `to`, by the drawing in member.h; staying what it is, is no transition.
 Result<void> CheckTransition(MemberState from, MemberState to);
 
+// A day that there is, of the years 1 to 9999: "1990-05-17".
+bool IsDay(std::string_view text);
+
 std::string_view StateName(MemberState state);
 std::optional<MemberState> ParseState(std::string_view name);
 std::string_view GenderName(Gender gender);

@@ -17,15 +17,6 @@ bool IsEquality(Operator op) { return op == SearchOperator::kEqual || op == Sear
 // "city" as a beginning of a message about one of its comparisons.
 std::string NameOf(const SearchFieldRow& row) { return std::string(row.name); }
 
-bool IsDate(std::string_view text) {
-  const std::int64_t day = DayNumber(text);
-  const auto part = [&](std::int64_t number) { return static_cast<unsigned>(number); };
-  return day > 0 &&
-         std::chrono::year_month_day(std::chrono::year(static_cast<int>(day / 10'000)),
-                                     std::chrono::month(part(day / 100 % 100)), std::chrono::day(part(day % 100)))
-             .ok();
-}
-
 // Recursive descent over the grammar of AIP-160:
 //   expression = factor { [AND] factor }      factor = term { OR term }      term = [NOT | -] simple
 //   simple = "(" expression ")" | restriction      restriction = name { . name } comparison value
@@ -214,7 +205,7 @@ class FilterParser {
   Result<void> InterpretNumber(const SearchFieldRow& row, const FilterScanner::Value& value, SearchTest& test) {
     const std::string& text = value.text;
     if (row.type == SearchType::kDate) {
-      if (!IsDate(text)) return FailAt(value.at, NameOf(row) + " is compared with a day: \"1990-05-17\"");
+      if (!IsDay(text)) return FailAt(value.at, NameOf(row) + " is compared with a day: \"1990-05-17\"");
       test.number = DayNumber(text);
       return {};
     }

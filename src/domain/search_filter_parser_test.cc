@@ -70,6 +70,7 @@ TEST(SearchFilterParserTest, PointsAtTheMistake) {
       {"state > ACTIVE", "column 7: state has no order: compare it with = or !="},
       {"gender = UNSPECIFIED", "column 10: gender is FEMALE, MALE or OTHER"},
       {"birthDate = 2001-02-29", "column 13: birthDate is compared with a day: \"1990-05-17\""},
+      {"birthDate = 0000-01-01", "column 13: birthDate is compared with a day: \"1990-05-17\""},
       {"updateTime > 2026-01-02",
        "column 14: updateTime is compared with a time as in RFC 3339: \"2026-01-02T03:04:05Z\""},
       {"version = -1", "column 11: version is compared with a whole number from 0 to 9223372036854775807"},

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/testing/recording_logger.h"
 #include "store/data_directory.h"
 #include "store/group_committer_fixture.h"
 #include "store/sqlite_database.h"
@@ -39,6 +40,28 @@ TEST_F(GroupCommitterTest, WhatIsQueuedTogetherIsCommittedTogether) {
   for (const Result<void>& result : answers.Wait()) EXPECT_TRUE(result);
   EXPECT_LE(groups() - before, 2U) << "the occupied one, and one for all that waited";
   EXPECT_EQ(harness_.store->CountMembers(), 100);
+}
+
+TEST_F(GroupCommitterTest, AGroupThatTakesLongIsTold) {
+  ManualClock clock;
+  testing::RecordingLogger logger;
+  harness_.clock = &clock;
+  harness_.logger = &logger;
+  Open();
+  const auto write_for = [&](std::int64_t id, Duration time) {
+    return contract::RunAndWait(shards(), 0, [&](ShardTransaction& transaction) {
+      clock.Advance(time);
+      return Write(transaction, id);
+    });
+  };
+  ASSERT_TRUE(write_for(1, std::chrono::milliseconds(999)));
+  ASSERT_TRUE(write_for(2, std::chrono::milliseconds(1000)));
+  harness_.store->Close();  // ends the thread that logs
+  ASSERT_EQ(logger.lines.size(), 1U);
+  EXPECT_EQ(logger.lines[0],
+            std::pair(LogLevel::kWarning,
+                      std::string("a group of writes took long; is the disk busy? file=muster-0.db transactions=1 "
+                                  "milliseconds=1000")));
 }
 
 TEST_F(GroupCommitterTest, AGroupHasABound) {

@@ -65,7 +65,7 @@ struct StoreHarness {
     return {.keyring = &keyring,
             .clock = clock,
             .random = &random,
-            .logger = &NullLogger(),
+            .logger = logger,
             .metrics = metrics.get(),
             .floor = &floor,
             .cache = cache,
@@ -88,6 +88,7 @@ struct StoreHarness {
   std::unique_ptr<MetricRegistry> metrics;
   CommitFloor floor;
   MemberCache* cache = nullptr;
+  Logger* logger = &NullLogger();
   std::unique_ptr<SqliteStore> store;
 };
 

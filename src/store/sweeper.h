@@ -51,7 +51,7 @@ Task<Result<std::uint64_t>> ForgetChanges(ChangeKeeper& keeper, Timestamp now, s
 
 struct SweeperOptions {
   std::int64_t period_ms = 60'000;       // how often what is old is forgotten
-  std::int64_t pause_ms = 100;           // after each batch
+  std::int64_t pause_ms = 100;           // after each turn
   std::int64_t batch = 64;               // lookup rows in one step
   std::int64_t answers_ms = 86'400'000;  // how long answers are kept for requests that are sent again
 

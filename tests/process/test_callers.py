@@ -67,12 +67,35 @@ def test_a_lost_key_of_the_administrator_can_be_replaced(scratch):
         old = server.key()
         assert run("keys", "replace-admin", "--data", server.data).returncode == 1  # not under a running server
         assert server.key() == old
+        (scratch / "data" / "endpoints.json").unlink()  # it is the lock that tells of the server
+        done = run("keys", "replace-admin", "--data", server.data)
+        assert done.returncode == 1 and "in use by another muster" in done.stderr, done
+        server.kill()
     (scratch / "data" / "admin.key").unlink()
     done = run("keys", "replace-admin", "--data", server.data)
     assert done.returncode == 0 and "mk_" not in done.stdout + done.stderr, done
     assert stat.S_IMODE((scratch / "data" / "admin.key").stat().st_mode) == 0o600
     with server:
         assert server.key() != old and (status(server, server.key()), status(server, old)) == (404, 401)
+
+
+def test_keys_of_a_directory_without_data(scratch):
+    with Server(scratch / "data"):
+        pass
+    (scratch / "empty").mkdir()
+    (scratch / "muster.toml").write_text(f'[data]\nkeyring_file = "{scratch}/data/keyring"\n')
+    done = run("keys", "rotate", "--data", scratch / "empty", "--config", scratch / "muster.toml")
+    assert done.returncode == 1 and "holds no data files" in done.stderr, done
+    assert not any((scratch / "empty").iterdir())
+
+
+def test_lost_callers_are_told(scratch):
+    server = Server(scratch / "data")
+    with server, server.client() as client:
+        client.register()
+    (scratch / "data" / "topology.json").unlink()
+    with server:
+        assert "their callers are not" in server.log(), server.log_tail()
 
 
 WAYS = {

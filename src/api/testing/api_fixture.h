@@ -15,23 +15,9 @@
 #include "api/testing/fake_directory.h"
 #include "api/testing/test_exchange.h"
 #include "base/random.h"
+#include "base/testing/recording_logger.h"
 
 namespace muster::testing {
-
-// Remembers lines as "event name=value name=value".
-class RecordingLogger final : public Logger {
- public:
-  void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) override {
-    std::string line(event);
-    for (const LogField& field : fields) {
-      line.append(" ").append(field.name).append("=");
-      if (const auto* text = std::get_if<std::string_view>(&field.value)) line.append(*text);
-      if (const auto* number = std::get_if<std::int64_t>(&field.value)) line.append(std::to_string(*number));
-    }
-    lines.emplace_back(level, std::move(line));
-  }
-  std::vector<std::pair<LogLevel, std::string>> lines;
-};
 
 // Both handlers on fakes. Callers: "reader" sees masked values, "clear" sees personal ones, "writer" writes and sees
 // them, "importer" may import and export, "admin" may do everything.

@@ -70,7 +70,7 @@ Outcome<DirectoryLock> LockOut(const ServerOptions& options) {
   if (!files) return Fails(files.error());
   if (*files == 0) {
     return Fails(ExitCode::kFailure,
-                 options.data_directory + " holds no members; give the directory that `muster serve --data` uses");
+                 options.data_directory + " holds no data files; give the directory that `muster serve --data` uses");
   }
   Result<DirectoryLock> lock = DirectoryLock::Acquire(options.data_directory);
   if (!lock) return Fails(lock.error());

@@ -24,11 +24,6 @@ std::filesystem::path FollowLinks(std::filesystem::path path) {
   return path;
 }
 
-Outcome<void> Told(const FileOutcome<void>& outcome) {
-  if (!outcome) return Fails(ExitCode::kFailure, outcome.error().Describe());
-  return {};
-}
-
 std::unexpected<Failure> CannotWrite(const std::string& path) {
   return Fails(ExitCode::kFailure, "cannot write " + path + ": " + SystemMessage(errno));
 }
@@ -53,13 +48,13 @@ Outcome<ExportFile> ExportFile::Open(const std::string& path) {
 }
 
 Outcome<void> ExportFile::Write(std::string_view data) {
-  if (whole_) return Told(whole_->Write(data));
+  if (whole_) return Said(whole_->Write(data));
   if (std::fwrite(data.data(), 1, data.size(), stream_.get()) != data.size()) return CannotWrite(path_);
   return {};
 }
 
 Outcome<void> ExportFile::Finish() {
-  if (whole_) return Told(whole_->Publish(path_));
+  if (whole_) return Said(whole_->Publish(path_));
   if (std::fclose(stream_.release()) != 0) return CannotWrite(path_);
   return {};
 }
