@@ -27,7 +27,7 @@ test: deps ## build everything and run every test
 	@tools/cmake-build release all
 	@tools/run-tests release
 
-asan tsan: deps ## every test but the models under AddressSanitizer+UBSan, or ThreadSanitizer; the long ones are cut short
+asan tsan: deps ## the tests that can show something under AddressSanitizer+UBSan, or ThreadSanitizer; the long ones are cut short
 	@tools/cmake-build $@ all
 	@tools/run-tests $@ -LE model
 

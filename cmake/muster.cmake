@@ -17,7 +17,8 @@ endif()
 
 # muster_module(NAME [SOURCES ...] [IMPORTS module...] [LIBRARIES library...] [TESTS file...] [FUZZERS file...]
 #               [BENCHMARKS file...] [TEST_LIBRARIES library...] [APART file...])
-# Presets but dev compile a dozen sources at a time, as one; APART are those that have a private name in common with another.
+# Presets but dev compile many sources at a time, as one: 36 of a module, a dozen of its tests. APART are those that have a
+# private name in common with another.
 # Tests of a module are one executable, <module>_test; each x_fuzz.cc and x_bench.cc is one of its own.
 function(muster_module name)
   cmake_parse_arguments(arg "" "" "SOURCES;IMPORTS;LIBRARIES;PRIVATE_LIBRARIES;TESTS;TEST_LIBRARIES;FUZZERS;BENCHMARKS;APART" ${ARGN})
@@ -26,6 +27,7 @@ function(muster_module name)
   if(arg_SOURCES)
     add_library(${target} STATIC ${arg_SOURCES})
     set(scope PUBLIC)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD_BATCH_SIZE 36)
     target_link_libraries(${target} PRIVATE ${arg_PRIVATE_LIBRARIES})
   else()
     add_library(${target} INTERFACE)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """clang-tidy over the sources named on stdin: tidy.py BUILD_DIR
 
-What is examined is what the build compiles: most of the time goes into headers, and a unit of a dozen sources reads them once.
+What is examined is what the build compiles: most of the time goes into headers, and a unit of many sources reads them once.
 """
 import concurrent.futures
 import json
