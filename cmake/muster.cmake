@@ -16,13 +16,12 @@ if(MUSTER_FUZZ)
 endif()
 
 # muster_module(NAME [SOURCES ...] [IMPORTS module...] [LIBRARIES library...] [TESTS file...] [FUZZERS file...]
-#               [BENCHMARKS file...] [TEST_LIBRARIES library...] [APART file...])
-# Presets but dev compile many sources at a time, as one: 36 of a module, a dozen of its tests. APART are those that have a
-# private name in common with another.
+#               [BENCHMARKS file...] [TEST_LIBRARIES library...])
+# Presets but dev compile many sources at a time, as one: 36 of a module, a dozen of its tests. A test that has a private name
+# in common with another is in a namespace of its own.
 # Tests of a module are one executable, <module>_test; each x_fuzz.cc and x_bench.cc is one of its own.
 function(muster_module name)
-  cmake_parse_arguments(arg "" "" "SOURCES;IMPORTS;LIBRARIES;PRIVATE_LIBRARIES;TESTS;TEST_LIBRARIES;FUZZERS;BENCHMARKS;APART" ${ARGN})
-  set_source_files_properties(${arg_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  cmake_parse_arguments(arg "" "" "SOURCES;IMPORTS;LIBRARIES;PRIVATE_LIBRARIES;TESTS;TEST_LIBRARIES;FUZZERS;BENCHMARKS" ${ARGN})
   set(target muster_${name})
   if(arg_SOURCES)
     add_library(${target} STATIC ${arg_SOURCES})
@@ -54,7 +53,7 @@ function(muster_module name)
 endfunction()
 
 # One GoogleTest executable, registered as one ctest test (its own output lists the cases). What is tested is optimised as its
-# preset says; the test's own sources are not, and share a precompiled header: they then compile in half the time or less.
+# preset says, but for inline functions that both use; the test's own sources are not, and share a precompiled header: they then compile in half the time or less.
 function(muster_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT arg_TIMEOUT)

@@ -33,7 +33,7 @@ class AsioHttpServer final : public HttpServer {
     return loop.Start();
   }
 
-  Result<void> RunThreads(std::string address) {
+  Result<void> Run(std::string address) {
     address_ = std::move(address);
     return loops_.Run();
   }
@@ -64,7 +64,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& o
       return Fail(std::move(added).error());
     }
   }
-  MUSTER_TRY(server->RunThreads(std::move(listeners.address)));
+  MUSTER_TRY(server->Run(std::move(listeners.address)));
   return server;
 }
 

@@ -38,7 +38,7 @@ std::string ParentOf(const std::string& path) {
 
 }  // namespace
 
-Outcome<void> Said(const FileOutcome<void>& outcome) {
+Outcome<void> AsOutcome(const FileOutcome<void>& outcome) {
   if (!outcome) return Fails(ExitCode::kFailure, outcome.error().Describe());
   return {};
 }
@@ -66,7 +66,7 @@ Outcome<std::string> ReadSmallFile(const std::string& path, std::size_t bytes_ma
 }
 
 Outcome<void> WriteFileDurably(const std::string& path, std::string_view content, mode_t mode) {
-  return Said(ReplaceFile(path, content, mode));
+  return AsOutcome(ReplaceFile(path, content, mode));
 }
 
 Outcome<void> RemoveFileDurably(const std::string& path) {
@@ -74,15 +74,15 @@ Outcome<void> RemoveFileDurably(const std::string& path) {
     if (errno == ENOENT) return {};
     return Refuse("cannot remove", path, errno);
   }
-  return Said(SyncDirectoryOf(path));
+  return AsOutcome(SyncDirectoryOf(path));
 }
 
 Outcome<void> MakePrivateDirectory(const std::string& path) {
-  if (mkdir(path.c_str(), 0700) == 0) return Said(SyncDirectoryOf(path));
+  if (mkdir(path.c_str(), 0700) == 0) return AsOutcome(SyncDirectoryOf(path));
   const int error_number = errno;
   if (error_number == ENOENT && ParentOf(path) != path) {
     MUSTER_TRY(MakePrivateDirectory(ParentOf(path)));
-    if (mkdir(path.c_str(), 0700) == 0) return Said(SyncDirectoryOf(path));
+    if (mkdir(path.c_str(), 0700) == 0) return AsOutcome(SyncDirectoryOf(path));
     return Refuse("cannot make the directory", path, errno);
   }
   struct stat status{};

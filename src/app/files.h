@@ -29,7 +29,7 @@ Outcome<void> MakePrivateDirectory(const std::string& path);
 bool FileExists(const std::string& path);
 
 // The outcome of a durable file as a command ends with it.
-Outcome<void> Said(const FileOutcome<void>& outcome);
+Outcome<void> AsOutcome(const FileOutcome<void>& outcome);
 
 // What the last failed system call says: "No space left on device".
 std::string SystemMessage(int error_number);

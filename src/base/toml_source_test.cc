@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace muster {
+namespace muster::toml_source_test {
 namespace {
 
 using testing::ElementsAre;
@@ -294,4 +294,4 @@ RC_GTEST_FIXTURE_PROP(TomlSourceTest, NoFileIsTooStrange, ()) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::toml_source_test

@@ -6,7 +6,7 @@
 
 #include "muster/v1/member_service.pb.h"
 
-namespace muster {
+namespace muster::grpc_request_test {
 namespace {
 
 template <typename T>
@@ -96,4 +96,4 @@ TEST(GrpcHeadWriterTest, FieldsAreSentOnceAndThenByteForByte) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::grpc_request_test

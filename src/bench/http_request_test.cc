@@ -4,7 +4,7 @@
 
 #include <array>
 
-namespace muster {
+namespace muster::http_request_test {
 namespace {
 
 std::string Written(const LoadCall& call, std::string_view key = "mk_key") {
@@ -72,4 +72,4 @@ TEST(HttpRequestTest, RequestsFollowEachOther) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::http_request_test

@@ -11,7 +11,7 @@
 #include "bench/load_worker.h"
 #include "bench/testing/delaying_server.h"
 
-namespace muster {
+namespace muster::socket_transport_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -191,4 +191,4 @@ TEST(HttpTargetTest, WrongOnesSayWhatToDo) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::socket_transport_test

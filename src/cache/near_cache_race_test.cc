@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "cache/near_cache.h"
 
-namespace muster {
+namespace muster::near_cache_race_test {
 namespace {
 
 constexpr std::size_t kMembers = 600;
@@ -214,4 +214,4 @@ TEST(NearCacheRace, NoFillSurvivesACommitThatItMissed) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::near_cache_race_test

@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "cache/near_cache.h"
 
-namespace muster {
+namespace muster::near_cache_steps_test {
 namespace {
 
 constexpr std::size_t kMembers = 4;
@@ -182,4 +182,4 @@ RC_GTEST_PROP(NearCacheSteps, WhatIsKnownIsWhatIsCommitted, ()) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::near_cache_steps_test

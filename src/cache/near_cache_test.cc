@@ -5,7 +5,7 @@
 
 #include "domain/ports/member_cache_contract.h"
 
-namespace muster {
+namespace muster::near_cache_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -183,4 +183,4 @@ TEST(NearCacheMetrics, AreExposed) {
 INSTANTIATE_TYPED_TEST_SUITE_P(Near, MemberCacheContract, NearCacheFactory);
 INSTANTIATE_TYPED_TEST_SUITE_P(SmallestNear, MemberCacheContract, SmallestNearCacheFactory);
 
-}  // namespace muster
+}  // namespace muster::near_cache_test

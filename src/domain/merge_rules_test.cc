@@ -4,7 +4,7 @@
 
 #include "domain/member_rules_fixture.h"
 
-namespace muster {
+namespace muster::merge_rules_test {
 namespace {
 
 using testing::Catalog;
@@ -144,4 +144,4 @@ TEST(MergeRulesTest, TheUnionKeepsTheLimitsOfEachKindThatMoves) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::merge_rules_test

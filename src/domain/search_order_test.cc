@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace muster {
+namespace muster::search_order_test {
 namespace {
 
 std::string Read(std::string_view text) {
@@ -42,4 +42,4 @@ TEST(SearchOrderTest, ComparesAsItsIndexDoes) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::search_order_test

@@ -51,7 +51,7 @@ class FaultyShardStore : public ShardStore, public ShardUpkeep {
   Timestamp Now(std::uint32_t database) const override { return inner_.Now(database); }
   Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
                                                std::size_t limit) override {
-    if (scan_fails) return Fail(Reason::kInternal, "the scan failed");
+    if (scan_fails || (scan_fails_later && after != IdentityKey{})) return Fail(Reason::kInternal, "the scan failed");
     return inner_.ScanLookups(database, after, limit);
   }
   Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
@@ -90,6 +90,7 @@ class FaultyShardStore : public ShardStore, public ShardUpkeep {
   }
 
   bool scan_fails = false;
+  bool scan_fails_later = false;  // at every row but the first
   OperationsUnderWay operations;  // of this process, which has the databases for itself
 
  private:

@@ -8,7 +8,7 @@
 
 // Random sequences of writes against the simplest directory there is: two maps.
 
-namespace muster {
+namespace muster::binding_property_test {
 namespace {
 
 enum class Verb : std::uint8_t { kRegister, kBind, kUnbind, kClose, kUpdate, kForgetLookup, kLeaveReservation };
@@ -230,4 +230,4 @@ RC_GTEST_PROP(BindingProperty, FourDatabasesDoWhatTwoMapsDo, ()) { PlayAll({4, M
 RC_GTEST_PROP(BindingProperty, FourDatabasesThatRunTwiceToo, ()) { PlayAll({4, MemoryShardStore::Runs::kTwice}); }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::binding_property_test

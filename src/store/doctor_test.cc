@@ -24,7 +24,7 @@
 #include "store/sqlite_database.h"
 #include "store/sqlite_test_support.h"
 
-namespace muster {
+namespace muster::doctor_test {
 namespace {
 
 using ::testing::Contains;
@@ -327,4 +327,4 @@ TEST_P(DoctorTest, AnotherKeyringOpensNothing) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::doctor_test

@@ -5,7 +5,7 @@
 #include "store/binding_steps.h"
 #include "store/merge_fixture.h"
 
-namespace muster {
+namespace muster::idempotency_rivals_test {
 namespace {
 
 constexpr std::size_t kStepsMax = 200;  // more than any of these requests has, waiting for others included
@@ -149,4 +149,4 @@ TEST_P(IdempotencyRivalsTest, AnUnmergeUnderACondition) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::idempotency_rivals_test

@@ -12,7 +12,7 @@
 //   0 look at the giver  1 look at the taker  2 mark the giver  3 take: the commit  4, 5 pass lookup rows on
 //   6 finish the giver  7 unmark the taker
 
-namespace muster {
+namespace muster::merge_fault_test {
 namespace {
 
 using Fault = FaultyShardStore::Fault;
@@ -208,4 +208,4 @@ TEST_F(MergeFaultTest, BoundAgainWhileItsMergeIsNotFinished) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::merge_fault_test

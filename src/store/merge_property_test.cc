@@ -10,7 +10,7 @@
 // Random merges, unmerges and other writes, some of which end with their process, against the simplest directory there
 // is: a map of members and a map of what merges brought.
 
-namespace muster {
+namespace muster::merge_property_test {
 namespace {
 
 enum class Verb : std::uint8_t { kBind, kUnbind, kMerge, kUnmerge, kClose };
@@ -226,4 +226,4 @@ RC_GTEST_PROP(MergeProperty, TwoDatabasesDoWhatTwoMapsDo, ()) { PlayAll({2, Memo
 RC_GTEST_PROP(MergeProperty, FourDatabasesThatRunTwiceToo, ()) { PlayAll({4, MemoryShardStore::Runs::kTwice}); }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::merge_property_test

@@ -20,7 +20,7 @@
 
 // Merging on SQLite files, ended at every step: what readers, caches, exports and the doctor make of what is left.
 
-namespace muster {
+namespace muster::merge_sqlite_test {
 namespace {
 
 using ::testing::Each;
@@ -265,4 +265,4 @@ TEST_P(MergeFindingsTest, AMoveWithoutItsOtherEndIsDamage) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::merge_sqlite_test

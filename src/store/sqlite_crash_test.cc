@@ -21,7 +21,7 @@
 #include "store/sqlite_store.h"
 #include "store/sqlite_test_support.h"
 
-namespace muster {
+namespace muster::sqlite_crash_test {
 namespace {
 
 using testing::TemporaryDirectory;
@@ -194,4 +194,4 @@ TEST_P(SqliteCrashTest, NothingAcknowledgedIsLostAndNoIdentityIsHeldTwice) {
 }
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::sqlite_crash_test

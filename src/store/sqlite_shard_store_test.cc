@@ -15,7 +15,7 @@
 #include "store/sqlite_store.h"
 #include "store/sqlite_test_support.h"
 
-namespace muster {
+namespace muster::sqlite_shard_store_test {
 namespace {
 
 template <int kFiles>
@@ -70,4 +70,4 @@ INSTANTIATE_TYPED_TEST_SUITE_P(SqliteOneFile, ShardUpkeepContract, SqliteFactory
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteFourFiles, ShardUpkeepContract, SqliteFactory<4>);
 
 }  // namespace
-}  // namespace muster
+}  // namespace muster::sqlite_shard_store_test

@@ -50,9 +50,9 @@ Task<Result<std::uint64_t>> ForgetChanges(ChangeKeeper& keeper, Timestamp now, s
                                           Duration retention, std::int64_t keep_max);
 
 struct SweeperOptions {
-  std::int64_t period_ms = 60'000;       // how often what is old is forgotten
+  std::int64_t period_ms = 60'000;       // how often everything is due again
   std::int64_t pause_ms = 100;           // after each turn
-  std::int64_t batch = 64;               // lookup rows in one step
+  std::int64_t batch = 64;               // lookup rows, or marked members, in one step
   std::int64_t answers_ms = 86'400'000;  // how long answers are kept for requests that are sent again
 
   std::int64_t changes_ms = 7LL * 86'400'000;  // how long changes can be read from the stream
@@ -62,9 +62,9 @@ struct SweeperOptions {
 };
 
 // Tends all databases in the background, one after another: a small step of all that is due in one, then a pause. So it
-// costs a bounded share, 64 lookup rows each 100 ms, half a percent of one core; and nothing that never comes to its
-// end keeps anything else waiting. Each period all of it is due again; walks that are not at their end go on where they
-// are.
+// costs a bounded share, 64 lookup rows each 100 ms, half a percent of one core, and up to 10,000 rows of what is old
+// where there is a backlog; and nothing that never comes to its end keeps anything else waiting. Each period all of it
+// is due again; walks that are not at their end go on where they are.
 //
 // Owns one thread. Start and Stop are called once each, by the owner; Stop waits for the step under way and must come
 // before the store closes. The destructor stops.
@@ -105,7 +105,8 @@ class Sweeper {
   bool SettleMoves(Tended& tended);
   bool Forget(std::uint32_t database, Counter& forgotten, Task<Result<std::uint64_t>> step);
   bool FreeLookups(Tended& tended);
-  // Always false: what failed is left for the next period.
+  // Always false: what failed is left for the next period, which goes on where it failed, or, where something could not
+  // be read, begins anew.
   bool Note(std::uint32_t database, const Error& error);
   // False when the sweeper is to stop.
   bool Wait(std::int64_t milliseconds);

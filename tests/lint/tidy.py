@@ -32,6 +32,8 @@ def main() -> int:
     units = {unit: sources_of(unit, root) & wanted for unit in sorted(compiled) if unit.exists()}
     if missed := wanted - set().union(*units.values()):
         print(f"not examined, since no target of {build} compiles: {' '.join(sorted(missed))}")
+        if os.environ.get("MUSTER_REQUIRE_TOOLS") == "1":
+            return 1
 
     def examine(unit: pathlib.Path) -> str:
         """What clang-tidy finds; empty when nothing."""

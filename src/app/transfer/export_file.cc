@@ -48,13 +48,13 @@ Outcome<ExportFile> ExportFile::Open(const std::string& path) {
 }
 
 Outcome<void> ExportFile::Write(std::string_view data) {
-  if (whole_) return Said(whole_->Write(data));
+  if (whole_) return AsOutcome(whole_->Write(data));
   if (std::fwrite(data.data(), 1, data.size(), stream_.get()) != data.size()) return CannotWrite(path_);
   return {};
 }
 
 Outcome<void> ExportFile::Finish() {
-  if (whole_) return Said(whole_->Publish(path_));
+  if (whole_) return AsOutcome(whole_->Publish(path_));
   if (std::fclose(stream_.release()) != 0) return CannotWrite(path_);
   return {};
 }

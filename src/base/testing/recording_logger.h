@@ -12,7 +12,7 @@
 
 namespace muster::testing {
 
-// Remembers lines as "event name=value name=value".
+// Not thread-safe: read it when whoever logs has ended. Remembers lines as "event name=value name=value".
 class RecordingLogger final : public Logger {
  public:
   void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) override {
