@@ -53,7 +53,8 @@ function(muster_module name)
 endfunction()
 
 # One GoogleTest executable, registered as one ctest test (its own output lists the cases). What is tested is optimised as its
-# preset says, but for inline functions that both use; the test's own sources are not, and share a precompiled header: they then compile in half the time or less.
+# preset says, but for inline functions that both use; the test's own sources are not, and share a precompiled header: they
+# then compile in half the time or less.
 function(muster_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT arg_TIMEOUT)

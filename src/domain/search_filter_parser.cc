@@ -1,5 +1,4 @@
 #include <charconv>
-#include <chrono>
 #include <utility>
 
 #include "base/encoding.h"

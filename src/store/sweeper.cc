@@ -11,6 +11,7 @@
 #include "domain/id_allocator.h"
 #include "store/binding.h"
 #include "store/binding_steps.h"
+#include "store/group_committer.h"
 #include "store/in_database.h"
 #include "store/move_settler.h"
 
@@ -20,9 +21,10 @@ namespace {
 // Above the longest deadline of a request (10 minutes): whoever was sent before a request with its key was answered,
 // and is held up until the answer is forgotten, does not commit any more (decision 0018).
 constexpr std::int64_t kAnswersMsMin = 15LL * 60'000;
-// A step of forgetting that found fewer was at its end (the store ends one at 5,000 or more). So what grows old while
-// the sweeper is at it waits for the next period, and is not a commit of its own in each turn.
-constexpr std::uint64_t kForgetMore = 1'000;
+// A step of forgetting that found fewer was at its end. So what grows old while the sweeper is at it waits for the next
+// period, and is not a commit of its own in each turn.
+constexpr std::int64_t kForgetMore = 1'000;
+static_assert(kForgetMore <= kForgetMax && kForgetMore <= kForgetChangesMax);
 
 using Entries = std::vector<ShardUpkeep::LookupEntry>;
 
@@ -297,8 +299,8 @@ bool Sweeper::SettleMoves(Tended& tended) {
   const auto step =
       RunToEnd(SweepMoves(shards_, upkeep_, tended.database, tended.move, static_cast<std::size_t>(options_.batch)));
   if (!step) {
-    if (step.error().reason == Reason::kInternal)
-      tended.move = {};  // a row that cannot be read: not the end of all walks
+    // A row that cannot be read is not the end of all walks.
+    if (step.error().reason == Reason::kInternal) tended.move = {};
     return Note(tended.database, step.error());
   }
   settled_.Add(step->settled);
@@ -311,7 +313,7 @@ bool Sweeper::Forget(std::uint32_t database, Counter& forgotten, Task<Result<std
   const Result<std::uint64_t> some = RunToEnd(std::move(step));
   if (!some) return Note(database, some.error());
   forgotten.Add(*some);
-  return *some >= kForgetMore;
+  return *some >= std::uint64_t{kForgetMore};
 }
 
 bool Sweeper::FreeLookups(Tended& tended) {
