@@ -29,6 +29,7 @@ void WriteChange(ProtoWriter& proto, const Change& change) {
     proto.Text(2, identity.platform);
     proto.End(one);
   }
+  proto.Number(8, change.other_member_id.value());
 }
 
 // A muster.v1.ItemError.

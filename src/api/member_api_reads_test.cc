@@ -52,6 +52,19 @@ TEST_F(MemberReadsTest, PassesOnWhyNoSourceAnswers) {
   }
 }
 
+TEST_F(MemberReadsTest, FailuresWithinABatchAreLoggedOnce) {
+  reader_->failure = Error{.reason = Reason::kInternal, .message = "a row cannot be read"};
+  const std::size_t before = logger_.lines.size();
+  const Response got =
+      Send({.method = kPost, .target = "/v1/members:batchGet", .body = R"({"ids":["7","8"]})", .caller = "clear"});
+  EXPECT_EQ(got.status, 200);
+  EXPECT_THAT(got.body, HasSubstr(R"("code":"INTERNAL")"));
+  const auto is_error = [](const auto& line) { return line.second.find("a row cannot be read") != std::string::npos; };
+  EXPECT_EQ(
+      std::ranges::count_if(logger_.lines.begin() + static_cast<std::ptrdiff_t>(before), logger_.lines.end(), is_error),
+      1);
+}
+
 TEST_F(MemberReadsTest, AnswersTheMember) {
   reader_->age = std::chrono::milliseconds(12);
   const Response response = Get("/v1/members/7");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -76,12 +77,22 @@ class MemberBatches {
 
   void FinishOne(Batch& batch) {
     if (--batch.outstanding > 0) return;
+    LogFailure(batch);
     finish_(batch);
     batch.answers.clear();
     idle_.push_back(&batch);
   }
 
  private:
+  // The call as a whole succeeds, so nothing else tells of a key that muster itself failed for. One line a batch.
+  void LogFailure(const Batch& batch) {
+    const auto is_ours = [](const Result<MemberAnswer>& answer) {
+      return !answer && answer.error().reason == Reason::kInternal;
+    };
+    const auto failed = std::ranges::find_if(batch.answers, is_ours);
+    if (failed != batch.answers.end()) ledger_.LogFailure(*batch.call, failed->error().message);
+  }
+
   // What one key of a batch under way takes, about: its answer, and the reader's part.
   static constexpr std::size_t kKeyBytes = 256;
   // In such steps room is asked for the members of a batch.

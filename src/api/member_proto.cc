@@ -181,11 +181,15 @@ Result<MemberBody> MemberProto::ReadRegister(std::string_view message) {
   Result<MemberBody> body(std::in_place);
   body->member.create_time = body->member.update_time = kNoTime;
   MemberFields fields;
+  bool found = false;
   JsonFaults faults;
   ProtoReader reader(message);
   while (reader.Next()) {
-    if (reader.Is(1, WireType::kBytes)) ReadMember(reader.bytes(), fields, body->member, faults);
+    if (!reader.Is(1, WireType::kBytes)) continue;
+    found = true;
+    ReadMember(reader.bytes(), fields, body->member, faults);
   }
+  if (!found && !reader.malformed()) faults.Add(kRoot.Field("member"), "is required");
   MUSTER_TRY(Settle(reader, faults));
   body->has_id = (fields.given & FieldBit(kIdField)) != 0;
   body->has_past = fields.has_identity_past || (fields.given & kPastFields) != 0;

@@ -43,6 +43,7 @@ void WriteChange(JsonWriter& json, const Change& change) {
     }
     json.EndArray();
   }
+  if (change.other_member_id != MemberId{}) json.Key("otherMemberId").Number64(change.other_member_id.value());
   json.EndObject();
 }
 

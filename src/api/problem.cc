@@ -54,7 +54,7 @@ void AppendProblem(std::string& out, const Error& error, std::string_view reques
 
 void AppendProblemHeaders(std::string& out, const Error& error) {
   const int status = DescribeReason(error.reason).http_status;
-  if (status == 429 || status == 503) {
+  if (status == 429 || status == 503 || error.reason == Reason::kIdempotencyInProgress) {
     const std::int64_t seconds = std::max<std::int64_t>(1, (error.retry_after_ms + 999) / 1000);
     out.append("Retry-After: ").append(std::to_string(seconds)).append("\r\n");
   } else if (status == 401) {

@@ -37,6 +37,8 @@ TEST(ProblemTest, TellsWhenToComeBack) {
     return out;
   };
   EXPECT_EQ(headers({.reason = Reason::kOverloaded, .message = ""}), "Retry-After: 1\r\n");
+  EXPECT_EQ(headers({.reason = Reason::kIdempotencyInProgress, .message = "", .retry_after_ms = 1000}),
+            "Retry-After: 1\r\n");
   EXPECT_EQ(headers({.reason = Reason::kRateLimited, .message = "", .retry_after_ms = 1001}), "Retry-After: 2\r\n");
   EXPECT_EQ(headers({.reason = Reason::kWritesUnavailable, .message = "", .retry_after_ms = 5000}),
             "Retry-After: 5\r\n");

@@ -44,6 +44,7 @@ struct Change {
   std::vector<std::string> fields;  // top-level fields that an update changed, in the API's spelling
   // Bound or unbound by it. Of kUpdated with the field "identities": verified by it, and held before as after.
   std::vector<IdentityRef> identities;
+  MemberId other_member_id{};  // of kMerged and kUnmerged: the other end
 
   friend bool operator==(const Change&, const Change&) = default;
 };

@@ -120,7 +120,8 @@ Change ChangeOf(const Member& member, ChangeType type, const WriteContext& conte
           .caller = context.caller,
           .request_id = context.request_id,
           .fields = {},
-          .identities = {}};
+          .identities = {},
+          .other_member_id = {}};
 }
 
 }  // namespace

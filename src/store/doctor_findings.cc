@@ -11,7 +11,8 @@ namespace {
 constexpr std::array kKinds = {
     FindingKind{"FILE_DAMAGED", true, "SQLite's own check complains, or a table cannot be read to its end"},
     FindingKind{"TABLE_MISSING", true, "a file lacks a table or a column of one; no rows were examined then"},
-    FindingKind{"TOPOLOGY_UNREADABLE", true, "topology.json is not one, or cannot be used as it is"},
+    FindingKind{"TOPOLOGY_UNREADABLE", true,
+                "topology.json is missing beside members, is not one, or cannot be used as it is"},
     FindingKind{"KEYRING_DIFFERS", true, "the keyring is not the one, or not the newest, that the file was used with"},
     FindingKind{"RECORD_UNREADABLE", true, "a member's record is not one, or does not open under this keyring and id"},
     FindingKind{"MEMBER_MISPLACED", true, "a member lies in a file in which its shard does not live"},

@@ -237,6 +237,7 @@ Result<void> MemberCodec::EncodeDetail(const Change& change, std::string& detail
     stored.set_platform(identity.platform);
     stored.set_key(AsBytes(identity.key).data(), identity.key.bytes.size());
   }
+  out.set_other_member_id(change.other_member_id.value());
   MUSTER_CHECK(out.SerializeToString(&detail));
   return {};
 }
@@ -248,6 +249,7 @@ Result<void> MemberCodec::DecodeDetail(std::string_view detail, Change& change) 
   }
   change.caller = in.caller();
   change.request_id = in.request_id();
+  change.other_member_id = MemberId(in.other_member_id());
   change.fields.assign(in.fields().begin(), in.fields().end());
   change.identities.clear();
   for (const auto& stored : in.identities()) {

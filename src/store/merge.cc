@@ -132,8 +132,8 @@ Result<void> MergeProtocol::WriteWithin(ShardTransaction& rows, const Member& gi
   const MoveMark& mark = *giver.move;
   const std::vector<Identity> given = GivenBy(giver);
   const Member given_up = AfterGiving(giver);
-  MUSTER_TRY(rows.WriteMember(given_up, ChangeOfMove(given_up, mark.kind, given, context, mark.time)));
-  MUSTER_TRY(rows.WriteMember(after, ChangeOfMove(after, mark.kind, given, context, after.update_time)));
+  MUSTER_TRY(rows.WriteMember(given_up, ChangeOfMove(given_up, after.id, mark.kind, given, context, mark.time)));
+  MUSTER_TRY(rows.WriteMember(after, ChangeOfMove(after, giver.id, mark.kind, given, context, after.update_time)));
   for (const IdentityKey& key : mark.keys) MUSTER_TRY(rows.WriteLookup(key, LookupRow{after.id, mark.operation_id}));
   if (mark.kind == MoveMark::Kind::kUnmerge) return rows.records().WriteMerge(giver.id, after.id, std::nullopt);
   return rows.records().WriteMerge(after.id, giver.id, RecordOf(giver));

@@ -20,8 +20,8 @@ Result<void> Take(ShardTransaction& transaction, const Member& taker, const Memb
   Member marked = taker;
   marked.move =
       MoveMark{.role = MoveMark::Role::kTakes, .kind = mark.kind, .operation_id = mark.operation_id, .other = giver.id};
-  MUSTER_TRY(
-      transaction.WriteMember(marked, ChangeOfMove(marked, mark.kind, GivenBy(giver), context, marked.update_time)));
+  MUSTER_TRY(transaction.WriteMember(
+      marked, ChangeOfMove(marked, giver.id, mark.kind, GivenBy(giver), context, marked.update_time)));
   if (mark.kind == MoveMark::Kind::kUnmerge) return {};
   return transaction.records().WriteMerge(taker.id, giver.id, RecordOf(giver));
 }
@@ -48,7 +48,8 @@ Result<void> Finish(ShardTransaction& transaction, MemberId giver, OperationId o
   const MoveMark& mark = *standing->move;
   const WriteContext context{.caller = mark.caller, .request_id = mark.request_id};
   const Member after = AfterGiving(*standing);
-  MUSTER_TRY(transaction.WriteMember(after, ChangeOfMove(after, mark.kind, GivenBy(*standing), context, mark.time)));
+  MUSTER_TRY(transaction.WriteMember(
+      after, ChangeOfMove(after, mark.other, mark.kind, GivenBy(*standing), context, mark.time)));
   if (mark.kind == MoveMark::Kind::kMerge) return {};
   return transaction.records().WriteMerge(giver, mark.other, std::nullopt);
 }
@@ -61,10 +62,11 @@ Result<bool> Unmark(ShardTransaction& transaction, MemberId id, OperationId oper
   return true;
 }
 
-Change ChangeOfMove(const Member& after, MoveMark::Kind kind, const std::vector<Identity>& moved,
+Change ChangeOfMove(const Member& after, MemberId other, MoveMark::Kind kind, const std::vector<Identity>& moved,
                     const WriteContext& context, Timestamp now) {
   const bool is_merge = kind == MoveMark::Kind::kMerge;
   Change change = CreationOf(after, is_merge ? ChangeType::kMerged : ChangeType::kUnmerged, context, now);
+  change.other_member_id = other;
   change.identities.clear();
   for (const Identity& identity : moved) change.identities.push_back({identity.kind, identity.platform, identity.key});
   return change;

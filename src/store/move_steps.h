@@ -47,8 +47,8 @@ Result<void> Finish(ShardTransaction& transaction, MemberId giver, OperationId o
 // In the member's database: takes a mark away. False: it is not of that operation.
 Result<bool> Unmark(ShardTransaction& transaction, MemberId id, OperationId operation);
 
-// Of either end, at its new version: what it gave or took.
-Change ChangeOfMove(const Member& after, MoveMark::Kind kind, const std::vector<Identity>& moved,
+// Of either end, at its new version: what it gave to `other` or took from it.
+Change ChangeOfMove(const Member& after, MemberId other, MoveMark::Kind kind, const std::vector<Identity>& moved,
                     const WriteContext& context, Timestamp now);
 
 }  // namespace muster

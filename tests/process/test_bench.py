@@ -298,6 +298,7 @@ def test_no_personal_value_is_printed(filled, scratch):
     (["--rps", 1, "--mix", "get"], "weight of get"), (["--rps", 1, "--mix", "drop=1"], "batchGet"),
     (["--rps", 1, "--duration", "soon"], "--duration"), (["--rps", 1, "--duration", "25h"], "24h"),
     (["--rps", 1, "--threads", 4, "--connections", 2], "--connections"), (["--rps", 1, "--zipf", -1], "zipf"),
+    (["--rps", 1, "--zipf", "nan"], "zipf"),
     (["--rps", 1, "--server", "https://127.0.0.1:1"], "http://"), (["--rps", 1, "-o", "yaml"], "csv")])
 def test_wrong_usage(filled, arguments, part):
     done = bench(filled, *arguments, code=2)

@@ -203,6 +203,10 @@ def test_a_truncated_topology(scratch):
     code, report = doctor(scratch / "data")
     assert code == 1 and [finding["code"] for finding in report["findings"]] == ["TOPOLOGY_UNREADABLE"], report
     assert "topology.json" in report["findings"][0]["subject"], report
+    file.unlink()
+    code, report = doctor(scratch / "data")
+    assert code == 1 and [finding["code"] for finding in report["findings"]] == ["TOPOLOGY_UNREADABLE"], report
+    assert "backup" in report["findings"][0]["detail"], report
 
 
 def test_a_read_only_snapshot(scratch):

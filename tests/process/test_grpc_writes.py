@@ -41,6 +41,23 @@ def test_every_write_is_done_once(calls):
         write(calls, "RegisterMember", made, member={"display_name": "another"})
 
 
+def test_both_ends_of_a_merge_name_the_other(calls):
+    source, survivor = (calls.call("RegisterMember", member={"identities": [phone()]}) for _ in range(2))
+    calls.call("MergeMembers", id=survivor.id, source_id=source.id)
+    for one, other in ((source, survivor), (survivor, source)):
+        changes = calls.call("ListMemberHistory", "ListMemberHistoryResponse", id=one.id).changes
+        assert [change.other_member_id for change in changes] == [other.id, 0]
+
+
+def test_what_must_be_there_once(calls):
+    code, reason, details = calls.refused("RegisterMember")
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert [violation.field for violation in details["google.rpc.BadRequest"].field_violations] == ["member"]
+    with pytest.raises(grpc.RpcError) as failure:
+        calls.call("GetMember", metadata=calls.metadata, id=1)
+    assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT and "twice" in failure.value.details()
+
+
 def test_a_write_is_the_same_over_both_protocols(calls, client):
     number, key = people.phone_identity()["value"], f"both-{people.number()}"
     made = client.call("POST", "/v1/members", {"city": "Suzhou", "identities": [{"kind": "phone", "value": number}]},

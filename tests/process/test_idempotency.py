@@ -129,6 +129,7 @@ def test_many_at_once_make_one_member(server):
                     if reply.status != 409:
                         break
                     assert_problem(reply, "IDEMPOTENCY_IN_PROGRESS")
+                    assert reply.headers["retry-after"] == "1", reply
                 replies.append(reply)
 
         threads = [threading.Thread(target=send) for _ in range(8)]

@@ -43,6 +43,8 @@ def test_merge_and_take_it_back(client, pair):
         changes = client.history(member["id"]).json["changes"]
         assert [change["type"] for change in changes] == ["UNMERGED", "MERGED", "REGISTERED"]
         assert [len(change["identities"]) for change in changes[:2]] == [2, 2]
+        other = source if member is survivor else survivor
+        assert [change.get("otherMemberId") for change in changes] == [other["id"], other["id"], None]
 
 
 def test_only_what_is_where_the_merge_put_it_comes_back(client, pair):

@@ -182,7 +182,11 @@ class Operations:
                             {"properties": {"code": {"enum": codes}, "status": {"const": status}}}]}
         lines = [f"{code}: {self._rows[code]['title']}{' (may be repeated)' if self._rows[code]['retryable'] else ''}."
                  for code in codes]
-        return {"description": " ".join(lines), "headers": self._answer_headers(names),
+        headers = self._answer_headers(names)
+        if "IDEMPOTENCY_IN_PROGRESS" in codes:
+            headers["Retry-After"] = {"description": "Of IDEMPOTENCY_IN_PROGRESS: seconds to wait before the request is sent again.",
+                                      "schema": {"type": "integer", "minimum": 1}}
+        return {"description": " ".join(lines), "headers": headers,
                 "content": {PROBLEM_TYPE: {"schema": schema, "example": self._problem_example(codes[0])}}}
 
     def _problem_example(self, code):

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "app/files.h"
@@ -57,6 +58,8 @@ Outcome<BenchPlan> PlanBench(const BenchFlags& flags) {
     return Fails(ExitCode::kUsage,
                  "say how much: --rps N for so many requests a second, or --max for as many as possible");
   }
+  // The range of the flag lets a NaN through.
+  if (std::isnan(flags.zipf)) return Fails(ExitCode::kUsage, "--zipf: give a number; 0 is uniform");
   const bool is_grpc = flags.protocol == "grpc";
   const std::uint32_t connections = flags.connections > 0 ? flags.connections : is_grpc ? 4 : 64;
   if (flags.threads > connections) {

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <utility>
 
 #include "app/cli/messages.h"
 #include "app/cli/progress.h"
@@ -81,17 +82,23 @@ std::string ExaminationTable(const Examination& examination) {
   return out;
 }
 
-// The store knows nothing of the topology beside it, without which no server starts.
+// The store knows nothing of the topology beside it. A server without one begins a new one, with one new administrator.
 void ExamineTopology(const std::string& path, Examination& examination) {
-  const auto topology = OpenTopologyFile(path);
-  if (topology) return;
+  std::string detail;
+  if (FileExists(path)) {
+    const auto topology = OpenTopologyFile(path);
+    if (topology) return;
+    detail = topology.error().message;
+  } else {
+    if (examination.members == 0) return;
+    detail = "it is missing, and with it every caller's account: restore it from a backup before a server starts here";
+  }
   const FindingKind& kind = FindingKindOf("TOPOLOGY_UNREADABLE");
   ++examination.findings_total;
   ++examination.damage_total;
-  examination.findings.insert(examination.findings.begin(), {.code = std::string(kind.code),
-                                                             .is_damage = kind.is_damage,
-                                                             .subject = path,
-                                                             .detail = topology.error().message});
+  examination.findings.insert(
+      examination.findings.begin(),
+      {.code = std::string(kind.code), .is_damage = kind.is_damage, .subject = path, .detail = std::move(detail)});
 }
 
 Outcome<ExitCode> Examine(const ServerFlags& flags, OutputFormat format) {
