@@ -111,6 +111,10 @@ TEST_F(H2LimitsTest, WhoWorksMayPingAndCancel) {
     client.SendFrame(Client::kPing, 0, 0, "12345678");
     ASSERT_EQ(client.Await(client.Call("/echo", "x")).status(), "0") << i;
   }
+  for (int i = 0; i < 3000; ++i) {
+    client.SendFrame(Client::kReset, 0, client.Open("/echo"), Client::Number(kCancel));
+    ASSERT_EQ(client.Await(client.Call("/echo", "x")).status(), "0") << i;
+  }
 }
 
 TEST_F(H2LimitsTest, LongMetadataIsRefusedAndTheConnectionLives) {

@@ -210,6 +210,8 @@ struct H2Callbacks {
       nghttp2_option_set_no_closed_streams(made, 1);
       nghttp2_option_set_max_settings(made, kSettingsMax);
       nghttp2_option_set_max_continuations(made, kContinuationsMax);
+      // H2FloodGate counts resets: it knows of a client that works, too, and says ENHANCE_YOUR_CALM.
+      nghttp2_option_set_stream_reset_rate_limit(made, UINT64_MAX, UINT64_MAX);
       return made;
     }();
     return options;
