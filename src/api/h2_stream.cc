@@ -123,10 +123,10 @@ void H2Stream::EndHead(bool is_last) {
     const std::string most = std::to_string(loop_.options().header_bytes_max);
     Reject(
         {.reason = Reason::kHeadersTooLarge, .message = "the metadata is larger than " + most + " bytes; send less"});
-  } else if (fields_[static_cast<std::size_t>(H2Field::kAuthorization)].count > 1) {
-    Reject({.reason = Reason::kInvalidArgument, .message = "authorization is there twice: send one"});
   } else if (Field(H2Field::kMethod) != "POST" || !IsGrpcType(Field(H2Field::kContentType))) {
     is_plain_ = true;  // answered when it has ended
+  } else if (fields_[static_cast<std::size_t>(H2Field::kAuthorization)].count > 1) {
+    Reject({.reason = Reason::kInvalidArgument, .message = "authorization is there twice: send one"});
   } else if (loop_.handler().IsStreaming(Field(H2Field::kPath))) {
     is_streaming_ = true;
     connection_->OnStreaming();

@@ -176,6 +176,7 @@ RC_GTEST_FIXTURE_PROP(MemberCodecTest, ChangesComeBack, ()) {
   change.caller = *ArbitraryText(64);
   change.request_id = *ArbitraryText(64);
   change.fields = *rc::gen::container<std::vector<std::string>>(ArbitraryText(20));
+  change.other_member_id = MemberId(*rc::gen::nonNegative<std::int64_t>());
   for (const Identity& identity : *rc::gen::container<std::vector<Identity>>(testing::ArbitraryIdentity())) {
     change.identities.push_back({identity.kind, identity.platform, identity.key});
   }

@@ -54,7 +54,7 @@ def wait_for(condition, what, deadline_s=DEADLINE_S):
             return answer
         assert time.monotonic() < end, f"after {deadline_s:.0f} s still not: {what}"
         # A server that a sanitizer makes slow is not to be busy with answering this.
-        time.sleep(max(0.005, 2 * (time.monotonic() - asked)))
+        time.sleep(min(0.25, max(0.005, 2 * (time.monotonic() - asked))))
 
 
 def run(*arguments, data=None, cwd=None, extra_environment=None, stdin=None, deadline_s=DEADLINE_S, **options):
