@@ -8,7 +8,9 @@ target_compile_options(muster_flags INTERFACE
   -fno-omit-frame-pointer)
 target_include_directories(muster_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 if(MUSTER_SANITIZE)
-  target_compile_options(muster_flags INTERFACE -fsanitize=${MUSTER_SANITIZE} -fno-sanitize-recover=all)
+  # Instrumented code is long: where only what is short is inlined (25 instead of 225), compiling takes two thirds of the time.
+  target_compile_options(muster_flags INTERFACE -fsanitize=${MUSTER_SANITIZE} -fno-sanitize-recover=all
+    "SHELL:-mllvm -inline-threshold=25")
   target_link_options(muster_flags INTERFACE -fsanitize=${MUSTER_SANITIZE})
 endif()
 if(MUSTER_FUZZ)
