@@ -84,7 +84,7 @@ std::ptrdiff_t CountOf(const Member& member, const IdentityKind& kind, const Ide
 Result<void> CheckIdentityCount(const Member& member) {
   if (member.identities.size() <= kIdentitiesMax) return {};
   return Fail(Reason::kLimitExceeded,
-              "a member may hold " + std::to_string(kIdentitiesMax) + " identities: unbind one first");
+              "a member may hold " + std::to_string(kIdentitiesMax) + " identities: give fewer, or unbind one first");
 }
 
 std::string PathOf(std::size_t identity) { return "identities[" + std::to_string(identity) + "]"; }
@@ -101,7 +101,8 @@ Result<void> CheckLimit(const Member& member, const IdentityKind& kind, const Id
   if (CountOf(member, kind, identity) <= kind.members_limit) return {};
   const std::string limit = std::to_string(kind.members_limit);
   return Fail(Reason::kLimitExceeded, "a member may hold " + limit + " of the kind " + kind.name +
-                                          (kind.limit_per_platform ? " a platform" : "") + ": unbind one first");
+                                          (kind.limit_per_platform ? " a platform" : "") +
+                                          ": give fewer, or unbind one first");
 }
 
 // Whether `identity`, which `member` holds already, may be bound to it.

@@ -336,7 +336,7 @@ bool Sweeper::FreeLookups(Tended& tended) {
 
 bool Sweeper::Note(std::uint32_t database, const Error& error) {
   failures_.Add();
-  logger_.Warning("sweeper step failed", {{"database", database}, {"code", error.code()}});
+  logger_.Warning("sweeper step failed", {{"database", database}, {"code", error.code()}, {"reason", error.message}});
   return false;
 }
 

@@ -129,7 +129,7 @@ void AddRegister(CLI::App& members, CommandContext& context) {
   added.app->footer("Example:\n  muster member register --name 'Li Lei' --city Suzhou --identity phone=+8613800000001");
   added.app->callback([&context, verb = added.verb, fields] {
     context.action = [verb, fields]() -> Outcome<ExitCode> {
-      MUSTER_ASSIGN(const MemberBody body, MakeMemberBody(*fields));
+      MUSTER_ASSIGN(const MemberRequest body, MakeMemberRequest(*fields));
       return Send(*verb, "POST", "/v1/members", body.json);
     };
   });
@@ -153,7 +153,7 @@ void AddUpdate(CLI::App& members, CommandContext& context) {
   added.app->callback([&context, verb = added.verb, fields] {
     context.action = [verb, fields]() -> Outcome<ExitCode> {
       MUSTER_ASSIGN(std::string path, MemberPath(*verb));
-      MUSTER_ASSIGN(const MemberBody body, MakeMemberBody(*fields));
+      MUSTER_ASSIGN(const MemberRequest body, MakeMemberRequest(*fields));
       if (body.update_mask.empty())
         return Fails(ExitCode::kUsage, "nothing to change: name a field, as in --city Suzhou or --clear tier");
       return Send(*verb, "PATCH", path + "?updateMask=" + EscapeUrl(body.update_mask), body.json);

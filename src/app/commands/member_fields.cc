@@ -66,8 +66,8 @@ Outcome<void> WriteAttributes(JsonWriter& json, const std::vector<std::string>& 
   return {};
 }
 
-Outcome<MemberBody> BodyOfFlags(const MemberFields& fields) {
-  MemberBody body;
+Outcome<MemberRequest> BodyOfFlags(const MemberFields& fields) {
+  MemberRequest body;
   JsonWriter json(body.json);
   json.BeginObject();
   const std::pair<const char*, const std::string*> texts[] = {{"id", &fields.id},
@@ -174,8 +174,8 @@ void AddFieldFlags(CLI::App& command, MemberFields& fields) {
   add("--json", fields.json_file, "Take the member as JSON from a file instead; - is standard input", "FILE");
 }
 
-Outcome<MemberBody> MakeMemberBody(const MemberFields& fields) {
-  MUSTER_ASSIGN(MemberBody body, BodyOfFlags(fields));
+Outcome<MemberRequest> MakeMemberRequest(const MemberFields& fields) {
+  MUSTER_ASSIGN(MemberRequest body, BodyOfFlags(fields));
   if (fields.json_file.empty()) return body;
   if (body.json != "{}") return UsageError("--json gives the whole member; leave the other fields out");
   MUSTER_ASSIGN(body.json, ReadBody(fields.json_file));

@@ -35,11 +35,12 @@ struct MemberFields {
 };
 void AddFieldFlags(CLI::App& command, MemberFields& fields);
 
-struct MemberBody {
+// What register and update send.
+struct MemberRequest {
   std::string json;
   std::string update_mask;  // the fields in it and the cleared ones, separated by commas
 };
 // kUsage: malformed flags, flags beside --json, text that is not UTF-8.
-Outcome<MemberBody> MakeMemberBody(const MemberFields& fields);
+Outcome<MemberRequest> MakeMemberRequest(const MemberFields& fields);
 
 }  // namespace muster

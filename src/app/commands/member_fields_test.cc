@@ -47,7 +47,7 @@ TEST(MemberFieldsTest, FlagsBecomeABodyAndAMask) {
   fields.tags = {"a", "b"};
   fields.attributes = {"k=v=w", "empty="};
   fields.clear = {"tier"};
-  const auto body = MakeMemberBody(fields);
+  const auto body = MakeMemberRequest(fields);
   EXPECT_EQ(body.value().json, R"({"displayName":"Li \"Lei\"","tags":["a","b"],"attributes":{"k":"v=w","empty":""}})");
   EXPECT_EQ(body.value().update_mask, "displayName,tags,attributes,tier");
 }
@@ -55,7 +55,7 @@ TEST(MemberFieldsTest, FlagsBecomeABodyAndAMask) {
 TEST(MemberFieldsTest, IdentitiesOfANewMemberAreListed) {
   MemberFields fields;
   fields.identities = {"phone=1", "card@shop=X"};
-  EXPECT_EQ(MakeMemberBody(fields).value().json,
+  EXPECT_EQ(MakeMemberRequest(fields).value().json,
             R"({"identities":[{"kind":"phone","value":"1"},{"kind":"card","platform":"shop","value":"X"}]})");
 }
 
@@ -68,7 +68,7 @@ TEST(MemberFieldsTest, FaultsAreUsageErrors) {
   both.city = "Suzhou";
   both.json_file = "x.json";
   for (const MemberFields& fields : {not_utf8, attribute, both})
-    EXPECT_EQ(MakeMemberBody(fields).error().code, ExitCode::kUsage);
+    EXPECT_EQ(MakeMemberRequest(fields).error().code, ExitCode::kUsage);
 }
 
 TEST(MemberFieldsTest, JsonIsTakenAsItIsAndItsNamesAreTheMask) {
@@ -77,12 +77,12 @@ TEST(MemberFieldsTest, JsonIsTakenAsItIsAndItsNamesAreTheMask) {
   fields.json_file = directory.path() + "/member.json";
   fields.clear = {"tier"};
   ASSERT_TRUE(WriteFileDurably(fields.json_file, R"({ "city": "Suzhou", "tags": [] })", 0600));
-  EXPECT_EQ(MakeMemberBody(fields).value().json, R"({ "city": "Suzhou", "tags": [] })");
-  EXPECT_EQ(MakeMemberBody(fields).value().update_mask, "city,tags,tier");
+  EXPECT_EQ(MakeMemberRequest(fields).value().json, R"({ "city": "Suzhou", "tags": [] })");
+  EXPECT_EQ(MakeMemberRequest(fields).value().update_mask, "city,tags,tier");
   ASSERT_TRUE(WriteFileDurably(fields.json_file, "[1]", 0600));
-  EXPECT_THAT(MakeMemberBody(fields).error().message, HasSubstr("not a JSON object"));
+  EXPECT_THAT(MakeMemberRequest(fields).error().message, HasSubstr("not a JSON object"));
   fields.json_file = directory.path() + "/missing";
-  EXPECT_EQ(MakeMemberBody(fields).error().code, ExitCode::kFailure);
+  EXPECT_EQ(MakeMemberRequest(fields).error().code, ExitCode::kFailure);
 }
 
 }  // namespace
