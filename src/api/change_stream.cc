@@ -70,7 +70,8 @@ ChangeStream::ChangeStream(ChangeStreams& streams, ChangeHub::Place place, std::
       place_(std::move(place)),
       authorization_(std::move(authorization)),
       deadline_(deadline),
-      sent_at_(streams.clock_.Monotonic()) {
+      sent_at_(streams.clock_.Monotonic()),
+      checked_at_(sent_at_) {
   streams_.streams_.emplace(id_, this);
   streams_.listener_.Listen(true);
 }
@@ -165,9 +166,13 @@ void ChangeStream::Look(Instant now) {
     const Error error{.reason = Reason::kDeadlineExceeded, .message = "the time that was asked for is over"};
     return FinishWith(&error);
   }
-  if (!has_begun_ || now - sent_at_ < streams_.hub_.heartbeat()) return;
+  const Duration heartbeat = streams_.hub_.heartbeat();
+  if (now - checked_at_ >= heartbeat) {
+    checked_at_ = now;
+    if (const Result<void> known = CheckCaller(); !known) return FinishWith(&known.error());
+  }
+  if (!has_begun_ || now - sent_at_ < heartbeat) return;
   sent_at_ = now;
-  if (const Result<void> known = CheckCaller(); !known) return FinishWith(&known.error());
   SendHeartbeat(seen_);
 }
 

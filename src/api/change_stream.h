@@ -82,10 +82,11 @@ class ChangeStream {
   virtual std::size_t Send(std::span<const ChangeEvent> events) = 0;
   // After a silence: every change up to `position` has been looked at.
   virtual void SendHeartbeat(std::int64_t position) = 0;
-  // The last that is called. `error`, if there is one, is to be told.
+  // The last that is called, perhaps before Start. `error`, if there is one, is to be told.
   virtual void Finish(const Error* error) = 0;
 
   std::int64_t seen() const { return seen_; }
+  bool is_over() const { return is_over_; }
 
  private:
   friend ChangeStreams;
@@ -111,6 +112,7 @@ class ChangeStream {
   std::size_t at_ = 0;
   ChangeHub::Page ahead_;  // those after page_
   Instant sent_at_;
+  Instant checked_at_;  // the caller: also one that is sent something all the time
 };
 
 }  // namespace muster

@@ -39,9 +39,9 @@ class GrpcHealth::Watcher final : public GrpcSource {
  public:
   Watcher(GrpcHealth& health, const GrpcRequest& request, GrpcStream& stream)
       : health_(health), call_(health.calls_, Rpc::kWatchHealth, request.metadata, stream) {
-    health_.watchers_.push_back(this);
+    health_.watchers_.insert(this);
   }
-  ~Watcher() override { std::erase(health_.watchers_, this); }
+  ~Watcher() override { health_.watchers_.erase(this); }
 
   void OnMessage(std::string_view message) override {
     const auto service = ServiceOf(message);

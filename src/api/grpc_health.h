@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "api/api_dependencies.h"
@@ -38,7 +39,7 @@ class GrpcHealth {
   const Readiness readiness_;
   const Clock& clock_;
   Instant next_look_;
-  std::vector<Watcher*> watchers_;  // each a stream under way
+  std::unordered_set<Watcher*> watchers_;  // each a stream under way; a hundred thousand may end at once
 };
 
 }  // namespace muster

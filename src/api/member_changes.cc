@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -40,6 +42,7 @@ class HttpChangeStream final : public HttpSource, public ChangeStream {
 
   void OnBegin(HttpStream& stream) override {
     stream_ = &stream;
+    if (is_over()) return Tell(early_end_ ? &*early_end_ : nullptr);
     Start(after_, std::move(filter_));
   }
   void OnRoom() override { Pump(); }
@@ -62,11 +65,16 @@ class HttpChangeStream final : public HttpSource, public ChangeStream {
     AppendIdLine(text, position);
     stream_->Write(text.append("\n"));
   }
+  // Behind an answer that goes on, its turn may come after its end.
   void Finish(const Error* error) override {
+    if (stream_ != nullptr) return Tell(error);
+    if (error != nullptr) early_end_ = *error;
+  }
+  void Tell(const Error* error) {
     std::string& text = calls_.StartBody();
     if (error == nullptr || error->reason == Reason::kDeadlineExceeded) {
       text.append(kRetryLine);
-      AppendIdLine(text, seen());
+      AppendIdLine(text, std::max(seen(), after_));
     } else {
       reason_ = error->reason;
       text.append("event: problem\ndata: ");
@@ -81,6 +89,7 @@ class HttpChangeStream final : public HttpSource, public ChangeStream {
   Calls& calls_;
   Call& call_;
   HttpStream* stream_ = nullptr;  // from OnBegin on
+  std::optional<Error> early_end_;
   const std::int64_t after_;
   ChangeFilter filter_;
   std::optional<Reason> reason_;

@@ -188,6 +188,16 @@ def test_requests_behind_a_stream_wait_until_it_ends(server):
         assert connection.reply().status == 200
 
 
+def test_a_stream_whose_time_is_up_before_its_turn(server):
+    first, second = (request_bytes("GET", "/v1/changes?from=latest", server.key(), b"", f"X-Request-Timeout-Ms: {timeout_ms}")
+                     for timeout_ms in (1500, 100))
+    with RawConnection(server.http) as connection:
+        connection.send(first + second)
+        while connection.buffer.count(b"\r\n0\r\n\r\n") < 2:
+            assert connection.more()
+        assert connection.buffer.count(b"HTTP/1.1 200") == connection.buffer.count(b"retry: 1000\nid: ") == 2, connection.buffer
+
+
 def test_an_old_client_gets_a_stream_that_ends_with_its_connection(server):
     with RawConnection(server.http) as connection:
         connection.send(request_bytes("GET", "/v1/changes", server.key(), b"", "X-Request-Timeout-Ms: 200", version="HTTP/1.0"))
@@ -226,6 +236,19 @@ def test_a_disabled_caller_is_let_go(scratch):
             with server.admin_client() as admin:
                 assert admin.call("POST", "/admin/v1/callers/watcher:disable", {}).status == 200
             assert list(reader.events()) == [] and reader.problem["code"] == "UNAUTHENTICATED"
+
+
+def test_a_disabled_caller_is_let_go_though_there_is_always_news(scratch):
+    with Server(scratch / "data", extra_environment={"MUSTER_CHANGES__HEARTBEAT": "1s"}) as server, server.client() as client:
+        key = server.new_caller("watcher", "members.read")
+        with ChangeReader(server, "latest", key=key) as reader:
+            reader.await_heartbeat()
+            with server.admin_client() as admin:
+                assert admin.call("POST", "/admin/v1/callers/watcher:disable", {}).status == 200
+            client.register()
+            for _ in reader.events():
+                client.register()  # the next one
+            assert reader.problem["code"] == "UNAUTHENTICATED"
 
 
 def test_no_more_streams_than_there_may_be(scratch):
