@@ -21,7 +21,7 @@ INLINE = re.compile(r"^(?=.*\b(?:inline|constexpr|template)\b).*?\b(?!requires\b
 
 
 def definitions(text: str):
-    """Namespace, name and kind of what the text of a file defines with external linkage."""
+    """What the text of a file defines with external linkage: types, and inline functions with their parameters."""
     text = NO_CODE.sub(" ", text)
     around = []  # of every open brace: the namespace's name, or None
     begin = 0

@@ -190,7 +190,7 @@ def test_requests_behind_a_stream_wait_until_it_ends(server):
 
 def test_a_stream_whose_time_is_up_before_its_turn(server):
     first, second = (request_bytes("GET", "/v1/changes?from=latest", server.key(), b"", f"X-Request-Timeout-Ms: {timeout_ms}")
-                     for timeout_ms in (1500, 100))
+                     for timeout_ms in (1500, 300))
     with RawConnection(server.http) as connection:
         connection.send(first + second)
         while connection.buffer.count(b"\r\n0\r\n\r\n") < 2:
