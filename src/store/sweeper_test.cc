@@ -172,7 +172,7 @@ TEST(SweeperTest, SettlesMovesAndCounts) {
 }
 
 TEST(SweeperTest, ForgetsInTheMiddleOfALongWalk) {
-  constexpr std::uint32_t kRows = 10'000;
+  constexpr std::uint32_t kRows = 3'000;
   BindingWorld world({2, MemoryShardStore::Runs::kOnce});
   const Member member = world.Make(0, 0);
   for (std::uint32_t index = 0; index < kRows; ++index) {

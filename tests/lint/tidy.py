@@ -12,9 +12,9 @@ import subprocess
 import sys
 
 TIDY = "clang-tidy-19"
-# Headers are checked through the sources that include them; tests, what serves them, and benchmarks are left to the
-# compiler's warnings.
-LEFT_OUT = re.compile(r"_(test|test_client|bench|fuzz)\.cc$|/testing/")
+# Headers are checked through the sources that include them; tests, what serves them, and benchmarks with what they compare
+# with are left to the compiler's warnings.
+LEFT_OUT = re.compile(r"_(test|test_client|bench|fuzz|reference)\.cc$|bench/\w+_load\.cc$|/testing/")
 
 
 def sources_of(unit: pathlib.Path, root: pathlib.Path) -> set[str]:

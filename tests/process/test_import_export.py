@@ -8,7 +8,7 @@ import pytest
 
 from muster_process import DEADLINE_S, Scratch, Server, doctor, run, scaled, wait_for
 
-LINES = int(os.environ.get("PROCESS_TEST_IMPORT_LINES") or scaled(100_000, 5_000))
+LINES = int(os.environ.get("PROCESS_TEST_IMPORT_LINES") or scaled(40_000, 4_000))
 LONG_S = max(DEADLINE_S * 3, LINES / 1000)
 
 

@@ -84,7 +84,7 @@ def test_an_interrupted_import_says_how_to_go_on(scratch, given, number):
 def test_a_backup_from_before_or_during_the_import_is_noticed(scratch):
     """Stopped, copied, and put back later: the client has been told of lines that the copy does not have."""
     data, given, state = scratch / "data", scratch / "given.jsonl", scratch / "given.jsonl.muster-import"
-    lines = 8_000
+    lines = scaled(8_000, 3_000)
     # Large members, so that a batch has few of them, each with a flush of its own: it takes some seconds.
     attributes = {f"name{n}": "x" * 500 for n in range(20)}
     slow = {"MUSTER_STORE__SQLITE__GROUP_COMMIT_MAX": "1"}
