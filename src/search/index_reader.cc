@@ -51,9 +51,10 @@ bool IndexReader::Work::Add(const SearchKey& key) {
   return false;
 }
 
-Result<std::unique_ptr<IndexReader>> IndexReader::Open(const std::string& path, const SearchBounds& bounds) {
+Result<std::unique_ptr<IndexReader>> IndexReader::Open(const std::string& path, const SearchBounds& bounds,
+                                                       const Clock& clock) {
   MUSTER_ASSIGN(Database database, Database::Open(path, Database::Mode::kRead));
-  std::unique_ptr<IndexReader> reader(new IndexReader(std::move(database), bounds));
+  std::unique_ptr<IndexReader> reader(new IndexReader(std::move(database), bounds, clock));
   MUSTER_TRY(reader->Prepare());
   return reader;
 }
@@ -97,19 +98,27 @@ Result<MemberSearch::Page> IndexReader::Search(const MemberSearch::Query& query)
 }
 
 Result<MemberSearch::Page> IndexReader::Run(const MemberSearch::Query& query, const IndexPlan& plan) {
-  Work work{.query = query, .plan = plan, .budget = {bounds_.examined_max}, .page = {}};
+  Work work{.query = query, .plan = plan, .budget = {bounds_.examined_max, query.deadline, clock_}, .page = {}};
   work.page.hits.reserve(std::min<std::size_t>(query.limit, 1000));
-  if (query.order.field == SearchField::kId) {
-    MUSTER_TRY(plan.source ? WalkSource(work) : WalkIds(work));
-  } else {
-    bool is_sorted = false;
-    if (plan.source) {
-      MUSTER_ASSIGN(is_sorted, SortSource(work));
-    }
-    if (!is_sorted) MUSTER_TRY(WalkOrder(work));
+  const Result<void> found = Find(work);
+  examined_ += work.budget.spent();
+  MUSTER_TRY(found);
+  if (work.budget.is_late()) {
+    return Fail(Reason::kDeadlineExceeded,
+                "the deadline passed while the index was searched; allow more time, or add a comparison that fewer "
+                "members pass");
   }
-  examined_ += bounds_.examined_max - work.budget.left;
   return std::move(work.page);
+}
+
+Result<void> IndexReader::Find(Work& work) {
+  const bool has_source = work.plan.source.has_value();
+  if (work.query.order.field == SearchField::kId) return has_source ? WalkSource(work) : WalkIds(work);
+  if (has_source) {
+    MUSTER_ASSIGN(const bool is_sorted, SortSource(work));
+    if (is_sorted) return {};
+  }
+  return WalkOrder(work);
 }
 
 Result<void> IndexReader::WalkSource(Work& work) {
@@ -151,9 +160,9 @@ Result<bool> IndexReader::SortSource(Work& work) {
   for (std::int64_t from = 1;; ++found) {
     MUSTER_ASSIGN(const PostingCursor::Place place, cursor->Seek(from, work.budget));
     if (place.at == PostingCursor::kEnd) break;
-    if (!place.is_hit || found == bounds_.sorted_max || work.budget.left <= bounds_.examined_max / 2) {
+    if (!place.is_hit || found == bounds_.sorted_max || work.budget.left() <= bounds_.examined_max / 2) {
       // Had it been known before, nothing would have been spent on it.
-      work.budget.left = bounds_.examined_max;
+      work.budget.Renew();
       return false;
     }
     MUSTER_ASSIGN(const auto document, ReadDocument(MemberId(place.at)));

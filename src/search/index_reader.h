@@ -23,9 +23,10 @@ struct SearchBounds {
 // many, the order's own index is walked through, in which they then stand close.
 class IndexReader {
  public:
-  static Result<std::unique_ptr<IndexReader>> Open(const std::string& path, const SearchBounds& bounds);
+  static Result<std::unique_ptr<IndexReader>> Open(const std::string& path, const SearchBounds& bounds,
+                                                   const Clock& clock);
 
-  // INVALID_ARGUMENT as MemberSearch; all other errors are the file's.
+  // INVALID_ARGUMENT as MemberSearch, DEADLINE_EXCEEDED; all other errors are the file's.
   Result<MemberSearch::Page> Search(const MemberSearch::Query& query);
   // Rows looked at since it was opened.
   std::uint64_t examined() const { return examined_; }
@@ -42,10 +43,11 @@ class IndexReader {
     bool Add(const SearchKey& key);
   };
 
-  IndexReader(Database database, const SearchBounds& bounds)
-      : database_(std::move(database)), postings_(database_), bounds_(bounds) {}
+  IndexReader(Database database, const SearchBounds& bounds, const Clock& clock)
+      : database_(std::move(database)), postings_(database_), bounds_(bounds), clock_(clock) {}
   Result<void> Prepare();
   Result<MemberSearch::Page> Run(const MemberSearch::Query& query, const IndexPlan& plan);
+  Result<void> Find(Work& work);
   Result<void> WalkSource(Work& work);
   // False: the source has too many.
   Result<bool> SortSource(Work& work);
@@ -60,6 +62,7 @@ class IndexReader {
   Database database_;
   PostingStatements postings_;
   const SearchBounds bounds_;
+  const Clock& clock_;
   std::uint64_t examined_ = 0;
   Statement begin_, end_, select_;
   Statement scan_ids_[2];  // rising, falling

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
+#include <tuple>
 
 #include "domain/testing/arbitrary_member.h"
 #include "search/index_writer.h"
@@ -34,6 +36,17 @@ class IndexReaderTest : public ::testing::Test {
 
   std::string path_;
   std::unique_ptr<IndexWriter> writer_;
+  SystemClock clock_;
+};
+
+// A millisecond passes with each look.
+class LookedAtClock final : public Clock {
+ public:
+  Timestamp Now() const override { return Timestamp(Monotonic().time_since_epoch()); }
+  Instant Monotonic() const override { return Instant(std::chrono::milliseconds(++looks_)); }
+
+ private:
+  mutable int looks_ = 0;
 };
 
 // Members of few values each, so that filters match some of them.
@@ -106,7 +119,7 @@ RC_GTEST_FIXTURE_PROP(IndexReaderTest, AnswersWhatANaiveReaderFinds, ()) {
   RC_LOG() << text << " by " << PrintSearchOrder(query.order) << "\n";
   const bool is_served = MakeIndexPlan(query.filter, query.order).has_value();
   RC_CLASSIFY(is_served, "served");
-  const auto reader = IndexReader::Open(path_, bounds).value();
+  const auto reader = IndexReader::Open(path_, bounds, clock_).value();
   if (!is_served) {
     RC_ASSERT(reader->Search(query).error().reason == Reason::kInvalidArgument);
     return;
@@ -131,7 +144,7 @@ RC_GTEST_FIXTURE_PROP(IndexReaderTest, TheHighestVersionWinsAndLeavesNothingOfOt
   for (std::size_t i = versions.size(); i > 1; --i)
     std::swap(versions[i - 1], versions[*rc::gen::inRange<std::size_t>(0, i)]);
   for (const Member& member : versions) Write({member});
-  const auto reader = IndexReader::Open(path_, {}).value();
+  const auto reader = IndexReader::Open(path_, {}, clock_).value();
   for (const char* text : {"city = city1", "city = city2", "city = city1 tier = tier2", "tags:tag1", "tags:tag2",
                            "attributes.store = store1", "state = FROZEN"}) {
     const Filter filter = ParseFilter(text).value();
@@ -143,7 +156,7 @@ RC_GTEST_FIXTURE_PROP(IndexReaderTest, TheHighestVersionWinsAndLeavesNothingOfOt
 RC_GTEST_FIXTURE_PROP(IndexReaderTest, KeepsEveryDocumentAsItWas, ()) {
   Member member = *testing::ArbitraryMember();
   Write({member});
-  const auto reader = IndexReader::Open(path_, {}).value();
+  const auto reader = IndexReader::Open(path_, {}, clock_).value();
   const std::string id = std::to_string(member.id.value());
   for (const auto& [name, value] : member.attributes) {
     std::vector<Filter> both = {ParseFilter("id = " + id).value(),
@@ -164,7 +177,7 @@ TEST_F(IndexReaderTest, ARareCombinationEndsPagesEarlyAndIsFoundAllTheSame) {
     members[i].gender = i == 2900 ? Gender::kOther : Gender::kFemale;
   }
   Write(members);
-  const auto reader = IndexReader::Open(path_, {.examined_max = 1000}).value();
+  const auto reader = IndexReader::Open(path_, {.examined_max = 1000}, clock_).value();
   MemberSearch::Query query{.filter = ParseFilter("city = Suzhou gender = OTHER").value(), .limit = 10};
   std::vector<SearchKey> hits;
   std::size_t pages = 0;
@@ -177,6 +190,39 @@ TEST_F(IndexReaderTest, ARareCombinationEndsPagesEarlyAndIsFoundAllTheSame) {
   EXPECT_EQ(hits.size(), 1u);
   EXPECT_GE(pages, 6u);
   EXPECT_LE(reader->examined(), 7000u);
+}
+
+TEST_F(IndexReaderTest, StopsSoonAfterTheDeadline) {
+  std::vector<Member> members(3000);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    members[i].id = MemberId(static_cast<std::int64_t>(i) + 1);
+    members[i].city = "Suzhou";
+    members[i].gender = Gender::kFemale;
+  }
+  Write(members);
+  // By id through a source and through all, by another order sorted and in the order's own index.
+  for (const auto& [filter, order, sorted_max] :
+       std::initializer_list<std::tuple<const char*, SearchOrder, std::size_t>>{
+           {"city = Suzhou gender = OTHER", {}, 2000},
+           {"id > 0 gender = OTHER", {}, 2000},
+           {"city = Suzhou gender = OTHER", {SearchField::kUpdateTime, true}, 5000},
+           {"city = Suzhou gender = OTHER", {SearchField::kUpdateTime, true}, 1}}) {
+    LookedAtClock clock;
+    const auto reader = IndexReader::Open(path_, {.sorted_max = sorted_max}, clock).value();
+    const Deadline deadline(Instant(std::chrono::milliseconds(3)));
+    const MemberSearch::Query query{
+        .filter = ParseFilter(filter).value(), .order = order, .limit = 10, .deadline = deadline};
+    const auto page = reader->Search(query);
+    ASSERT_FALSE(page) << filter;
+    EXPECT_EQ(page.error().reason, Reason::kDeadlineExceeded);
+    // The third look.
+    EXPECT_GE(reader->examined(), 3 * SearchBudget::kRowsPerLook);
+    EXPECT_LE(reader->examined(), 3 * SearchBudget::kRowsPerLook + 2) << filter;
+    // The next one has time.
+    MemberSearch::Query again = query;
+    again.deadline = {};
+    EXPECT_TRUE(reader->Search(again)) << filter;
+  }
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ class AllCursor final : public PostingCursor {
   Result<Place> Seek(std::int64_t from, SearchBudget& budget) override {
     std::int64_t at = from;
     for (std::size_t agreed = 0, next = 0; agreed < children_.size(); next = (next + 1) % children_.size()) {
-      if (budget.left == 0) return Place{.at = at, .is_hit = false};
+      if (budget.left() == 0) return Place{.at = at, .is_hit = false};
       MUSTER_ASSIGN(const Place place, children_[next]->Seek(at, budget));
       if (!place.is_hit || place.at == kEnd) return place;
       agreed = place.at == at ? agreed + 1 : 1;

@@ -5,22 +5,49 @@
 #include <memory>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "search/index_plan.h"
 #include "store/sqlite_database.h"
 
 namespace muster {
 
-// How much a page may look at: rows, and jumps to a row. Without it a page of a rare combination would take as long as
-// there are members.
-struct SearchBudget {
-  std::size_t left = 0;
+// How much a page may look at, rows and jumps to a row, and until when. Without it a page of a rare combination would
+// take as long as there are members.
+class SearchBudget {
+ public:
+  // So often the clock is looked at: between two looks little time passes, and a look is much cheaper than the rows.
+  static constexpr std::size_t kRowsPerLook = 64;
 
+  SearchBudget(std::size_t rows, Deadline deadline, const Clock& clock)
+      : rows_(rows), left_(rows), deadline_(deadline), clock_(clock) {}
+
+  // False when there is nothing left. Once the deadline has passed there is nothing.
   bool Spend() {
-    if (left == 0) return false;
-    --left;
+    if (left_ == 0) return false;
+    --left_;
+    if (++spent_ % kRowsPerLook == 0 && deadline_.Passed(clock_)) {
+      is_late_ = true;
+      left_ = 0;
+    }
     return true;
   }
+  // There is as much as in the beginning, unless it is late.
+  void Renew() {
+    if (!is_late_) left_ = rows_;
+  }
+
+  std::size_t left() const { return left_; }
+  std::size_t spent() const { return spent_; }
+  bool is_late() const { return is_late_; }
+
+ private:
+  const std::size_t rows_;
+  std::size_t left_;
+  std::size_t spent_ = 0;
+  bool is_late_ = false;
+  const Deadline deadline_;
+  const Clock& clock_;
 };
 
 // Statements over the postings, prepared once and lent to cursors. Used by one thread.

@@ -93,16 +93,20 @@ class SearchIndexImpl final : public SearchIndex {
     std::lock_guard lock(worker.mutex);
     if (!indexer_.is_serving()) return NotServing();
     if (!worker.reader) {
-      auto opened = IndexReader::Open(path_, bounds_);
+      auto opened = IndexReader::Open(path_, bounds_, *dependencies_.clock);
       if (!opened) return Mistrust(opened.error());
       worker.reader = std::move(*opened);
     }
     const std::uint64_t before = worker.reader->examined();
     Result<Page> page = worker.reader->Search(query);
     examined_.Add(worker.reader->examined() - before);
-    if (page || page.error().reason == Reason::kInvalidArgument) return page;
+    if (page || !IsOfFile(page.error())) return page;
     worker.reader.reset();
     return Mistrust(page.error());
+  }
+
+  static bool IsOfFile(const Error& error) {
+    return error.reason != Reason::kInvalidArgument && error.reason != Reason::kDeadlineExceeded;
   }
 
   // A lock passes; with whatever else is wrong with the file a new one is better off.
