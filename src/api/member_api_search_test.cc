@@ -59,6 +59,7 @@ TEST_F(MemberApiSearchTest, AnswersTheMembersInTheOrderOfTheIndexAndMasked) {
   EXPECT_THAT(Search(R"({"filter":"city = \"Suzhou\""})", "clear").body, HasSubstr("+8613800000001"));
   ASSERT_EQ(search_.asked.size(), 2u);
   EXPECT_EQ(search_.asked[1].limit, 50u);
+  EXPECT_EQ(search_.asked[1].caller, "clear");
   EXPECT_EQ(PrintFilter(search_.asked[1].filter), "city = \"Suzhou\"");
 }
 

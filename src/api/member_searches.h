@@ -65,6 +65,7 @@ class MemberSearches {
       return Fail(Reason::kNotImplemented, "this server does not search members: its search.enabled is false");
     }
     MUSTER_ASSIGN(SearchPlan plan, PlanSearch(asked, token_hash_, call.caller->name, ledger_.clock().Now()));
+    plan.query.caller = call.caller->name;
     plan.query.deadline = call.deadline;
     MUSTER_TRY(ledger_.Hold(call, kSearchOverheadBytes));
     ledger_.Leave();

@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "base/bounded_queue.h"
 #include "base/check.h"
 #include "base/thread_name.h"
 #include "search/index_reader.h"
 #include "search/indexer.h"
+#include "search/search_queue.h"
 
 namespace muster {
 namespace {
@@ -24,7 +24,7 @@ class SearchIndexImpl final : public SearchIndex {
         dependencies_(std::move(dependencies)),
         examined_(dependencies_.metrics->AddCounter("muster_search_rows_examined_total",
                                                     "Rows of the search index that were looked at for pages.")),
-        waiting_(static_cast<std::size_t>(options.queue_max)),
+        waiting_(static_cast<std::size_t>(options.queue_max), *dependencies_.clock),
         workers_(static_cast<std::size_t>(options.threads)),
         indexer_({.path = path_,
                   .installation = dependencies_.installation,
@@ -41,6 +41,8 @@ class SearchIndexImpl final : public SearchIndex {
       worker.thread = std::thread([this, &worker] { Work(worker); });
       NameThread(worker.thread, "search");
     }
+    late_thread_ = std::thread([this] { TellLate(); });
+    NameThread(late_thread_, "search-late");
   }
 
   ~SearchIndexImpl() override { Stop(); }
@@ -52,25 +54,21 @@ class SearchIndexImpl final : public SearchIndex {
       // Before the writer, which then leaves one file without a log.
       worker.reader.reset();
     }
+    if (late_thread_.joinable()) late_thread_.join();
     indexer_.Stop();
   }
 
   void Search(Query query, Reply reply) override {
-    Job job{std::move(query), std::move(reply)};
-    if (waiting_.TryPush(std::move(job))) return;
-    // NOLINTNEXTLINE(bugprone-use-after-move): a refused push leaves it untouched
-    job.reply(Fail({.reason = Reason::kOverloaded,
-                    .message = "too many searches wait already; send it again after a moment",
-                    .retry_after_ms = kRetryAfterMs}));
+    std::optional<WaitingSearch> refused = waiting_.Push({std::move(query), std::move(reply)});
+    if (!refused) return;
+    refused->reply(Fail({.reason = Reason::kOverloaded,
+                         .message = "too many searches wait already; send it again after a moment",
+                         .retry_after_ms = kRetryAfterMs}));
   }
 
  private:
   static constexpr std::int64_t kRetryAfterMs = 1000;
 
-  struct Job {
-    Query query;
-    Reply reply;
-  };
   struct Worker {
     std::mutex mutex;  // held while the reader is used
     std::unique_ptr<IndexReader> reader;
@@ -78,18 +76,20 @@ class SearchIndexImpl final : public SearchIndex {
   };
 
   void Work(Worker& worker) {
-    for (;;) {
-      std::vector<Job> jobs = waiting_.PopSome(1);
-      if (jobs.empty()) return;
-      Result<Page> page = Answer(worker, jobs[0].query);
-      jobs[0].reply(std::move(page));
-    }
+    while (std::optional<WaitingSearch> search = waiting_.Pop()) search->reply(Answer(worker, search->query));
+  }
+
+  // Those whose deadline passes while they wait hear so then, not when their turn comes.
+  void TellLate() {
+    while (std::optional<WaitingSearch> search = waiting_.PopLate()) search->reply(LateInQueue());
+  }
+  static Result<Page> LateInQueue() {
+    return Fail(Reason::kDeadlineExceeded,
+                "the deadline passed while the search waited for its turn; allow more time, or send fewer at once");
   }
 
   Result<Page> Answer(Worker& worker, const Query& query) {
-    if (query.deadline.Passed(*dependencies_.clock)) {
-      return Fail(Reason::kDeadlineExceeded, "the deadline passed while the search waited for its turn");
-    }
+    if (query.deadline.Passed(*dependencies_.clock)) return LateInQueue();
     std::lock_guard lock(worker.mutex);
     if (!indexer_.is_serving()) return NotServing();
     if (!worker.reader) {
@@ -141,8 +141,9 @@ class SearchIndexImpl final : public SearchIndex {
   const SearchBounds bounds_;
   const SearchDependencies dependencies_;
   Counter& examined_;
-  BoundedQueue<Job> waiting_;
+  SearchQueue waiting_;
   std::vector<Worker> workers_;
+  std::thread late_thread_;
   Indexer indexer_;
 };
 
@@ -153,9 +154,10 @@ void SearchOptions::Declare(OptionRegistry& registry) {
       "search.enabled", &enabled,
       "Whether members can be searched; without it no index is kept, and one that is there is left alone");
   registry.AddInteger("search.threads", &threads, "Threads that answer searches", {.min = 1, .max = 64});
-  registry.AddInteger("search.queue_max", &queue_max,
-                      "Searches that may wait for a thread; beyond it they answer OVERLOADED",
-                      {.min = 1, .max = 65'536});
+  registry.AddInteger(
+      "search.queue_max", &queue_max,
+      "Searches that may wait for a thread; beyond it those of whoever has the most waiting answer OVERLOADED",
+      {.min = 1, .max = 65'536});
   registry.AddDuration("search.refresh", &refresh_ms,
                        "How long changes gather at least before they are brought into the index together; longer while "
                        "there are many, one second at most",

@@ -49,11 +49,36 @@ class SearchIndexTest : public ::testing::Test {
   }
 
   Result<MemberSearch::Page> Search(std::string_view filter, Deadline deadline = {}) {
-    std::promise<Result<MemberSearch::Page>> answer;
-    index_->Search({.filter = ParseFilter(filter).value(), .limit = 10, .deadline = deadline},
-                   [&](Result<MemberSearch::Page> page) { answer.set_value(std::move(page)); });
-    return answer.get_future().get();
+    return Begin("caller", filter, deadline).get();
   }
+  std::future<Result<MemberSearch::Page>> Begin(std::string caller, std::string_view filter, Deadline deadline = {}) {
+    std::promise<Result<MemberSearch::Page>> answer;
+    auto page = answer.get_future();
+    index_->Search(
+        {.filter = ParseFilter(filter).value(), .limit = 10, .caller = std::move(caller), .deadline = deadline},
+        [answer = std::move(answer)](Result<MemberSearch::Page> found) mutable { answer.set_value(std::move(found)); });
+    return page;
+  }
+  // Keeps the one thread that there is, which tells somebody what was found for as long as this lives.
+  class BusyThread {
+   public:
+    explicit BusyThread(MemberSearch& index) {
+      std::promise<void> begun;
+      std::future<void> has_begun = begun.get_future();
+      index.Search({.filter = ParseFilter("city = a").value(), .limit = 1, .caller = "busy"},
+                   [begun = std::move(begun), ended = ended_.get_future()](const Result<MemberSearch::Page>&) mutable {
+                     begun.set_value();
+                     ended.wait();
+                   });
+      has_begun.wait();
+    }
+    ~BusyThread() { ended_.set_value(); }
+    BusyThread(const BusyThread&) = delete;
+    BusyThread& operator=(const BusyThread&) = delete;
+
+   private:
+    std::promise<void> ended_;
+  };
   std::vector<std::int64_t> Ids(const Result<MemberSearch::Page>& page) {
     std::vector<std::int64_t> ids;
     for (const SearchKey& key : page.value().hits) ids.push_back(key.id.value());
@@ -185,6 +210,40 @@ TEST_F(SearchIndexTest, RefusesWhatNoIndexServesAndWhatIsLate) {
   EXPECT_EQ(Search("gender = MALE").error().violations.at(0).field, "filter");
   const Deadline passed(clock_.Monotonic());
   EXPECT_EQ(Search("city = a", passed).error().reason, Reason::kDeadlineExceeded);
+}
+
+TEST_F(SearchIndexTest, OneThatWaitsIsToldAtItsDeadline) {
+  options_.threads = 1;
+  Start();
+  EXPECT_THAT(Await("city = a", {}), IsEmpty());
+  const BusyThread busy(*index_);
+  auto patient = Begin("caller", "city = a");
+  const Result<MemberSearch::Page> page = Search("city = a", Deadline::After(clock_, std::chrono::milliseconds(20)));
+  ASSERT_FALSE(page);
+  EXPECT_EQ(page.error().reason, Reason::kDeadlineExceeded);
+  EXPECT_THAT(page.error().message, HasSubstr("waited for its turn"));
+  EXPECT_EQ(patient.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+}
+
+TEST_F(SearchIndexTest, WhoSendsManyLeavesRoomForOthers) {
+  options_.threads = 1;
+  options_.queue_max = 4;
+  Start();
+  EXPECT_THAT(Await("city = a", {}), IsEmpty());
+  std::vector<std::future<Result<MemberSearch::Page>>> many;
+  std::future<Result<MemberSearch::Page>> other;
+  {
+    const BusyThread busy(*index_);
+    for (int i = 0; i < 5; ++i) many.push_back(Begin("many", "city = a"));
+    // The fifth finds no place, and the fourth makes one for the other caller.
+    EXPECT_EQ(many[4].get().error().reason, Reason::kOverloaded);
+    other = Begin("other", "city = a");
+    const Result<MemberSearch::Page> displaced = many[3].get();
+    EXPECT_EQ(displaced.error().reason, Reason::kOverloaded);
+    EXPECT_GT(displaced.error().retry_after_ms, 0);
+  }
+  EXPECT_TRUE(other.get());
+  for (const int i : {0, 1, 2}) EXPECT_TRUE(many[static_cast<std::size_t>(i)].get());
 }
 
 TEST_F(SearchIndexTest, HoldsNoPersonalValue) {

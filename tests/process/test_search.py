@@ -1,10 +1,13 @@
 """POST /v1/members:search: filters, orders, pages and tokens, how soon a write is found, and the life of its index."""
+import contextlib
 import json
+import select
 import threading
+import time
 
 import pytest
 
-from member_client import assert_problem
+from member_client import RawConnection, assert_problem, request_bytes
 from muster_process import Server, doctor, run, scaled, wait_for
 
 
@@ -252,6 +255,51 @@ def test_the_index_outlives_its_server_and_can_be_made_again(scratch, files):
     assert doctor(data)[0] == 0
     content = b"".join(path.read_bytes() for path in data.glob("search.db*"))
     assert b"kept" in content
+
+
+def test_who_sends_many_heavy_searches_waits_behind_his_own_and_no_longer_than_asked(scratch):
+    # Each looks at everybody in the city and finds nobody.
+    heavy = {"filter": "city = heavy AND (" + " OR ".join(f"tags:q{number}" for number in range(200)) + " OR version > 9)",
+             "orderBy": "updateTime desc"}
+    members, searches = scaled(20_000, least=4000), 20
+    environment = {"MUSTER_SEARCH__THREADS": "1", "MUSTER_SEARCH__EXAMINED_MAX": "1000000"}
+    with contextlib.ExitStack() as ends:
+        server = ends.enter_context(Server(scratch / "data", extra_environment=environment))
+        import_members(server, members_file(scratch / "heavy.jsonl", members, city="heavy"))
+        client = ends.enter_context(server.client())
+        other = ends.enter_context(server.client(server.new_caller("other", "members.read")))
+        wait_for(lambda: found(client, f"city = heavy AND displayName = m{members - 1}"), "all members are in the index")
+        begun = time.monotonic()
+        assert search(client, heavy["filter"], orderBy=heavy["orderBy"]).json["members"] == []
+        takes_ms = int((time.monotonic() - begun) * 1000)
+
+        waiting = [ends.enter_context(RawConnection(server.http)) for _ in range(searches)]
+        for connection in waiting:
+            connection.send(request_bytes("POST", "/v1/members:search", server.key(), json.dumps(heavy).encode()))
+        assert found(other, "city = heavy", pageSize=1)
+        assert count_answered(waiting) < searches / 2
+        late = client.call("POST", "/v1/members:search", heavy, {"X-Request-Timeout-Ms": str(2 * takes_ms + 10)})
+        assert_problem(late, "DEADLINE_EXCEEDED")
+        assert count_answered(waiting) < searches
+        for connection in waiting:
+            assert connection.reply().status == 200
+
+        # Nor does one go on that has begun.
+        before = rows_examined(server)
+        assert_problem(client.call("POST", "/v1/members:search", heavy, {"X-Request-Timeout-Ms": "1"}), "DEADLINE_EXCEEDED")
+        assert rows_examined(server) - before < members
+
+
+def count_answered(connections):
+    return len(select.select([connection.socket for connection in connections], [], [], 0)[0])
+
+
+def rows_examined(server):
+    with server.admin_client() as admin:
+        for line in admin.call("GET", "/metrics").body.decode().splitlines():
+            if line.startswith("muster_search_rows_examined_total "):
+                return float(line.split()[1])
+    raise AssertionError("no muster_search_rows_examined_total")
 
 
 def test_data_that_went_back_to_a_backup_is_indexed_anew(scratch):

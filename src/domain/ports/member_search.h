@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -22,6 +23,7 @@ class MemberSearch {
     SearchOrder order = {};
     std::optional<SearchKey> after = std::nullopt;  // goes on behind this place
     std::size_t limit = 0;                          // at least one
+    std::string caller = {};                        // who asks: callers take turns
     Deadline deadline = {};
   };
   struct Page {
@@ -34,11 +36,11 @@ class MemberSearch {
 
   virtual ~MemberSearch() = default;
 
-  // `reply` is called once, from any thread, possibly during the call.
+  // `reply` is called once, from any thread, possibly during the call, and soon after the deadline at the latest.
   //
   // Errors: INVALID_ARGUMENT for "filter" or "orderBy" when no index serves the query within its bounds, with what to
-  // add; OVERLOADED when too many searches wait, or while the index is being built (with its progress);
-  // DEADLINE_EXCEEDED; INTERNAL.
+  // add; OVERLOADED when too many searches wait, most of them this caller's, or while the index is being built (with
+  // its progress); DEADLINE_EXCEEDED; INTERNAL.
   virtual void Search(Query query, Reply reply) = 0;
 };
 
