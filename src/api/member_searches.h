@@ -35,8 +35,8 @@ struct SearchPlan {
 // `asked` by `caller`. INVALID_ARGUMENT: the filter, the order or the token.
 Result<SearchPlan> PlanSearch(const SearchBody& asked, KeyedHash& token_hash, std::string_view caller, Timestamp now);
 
-// Whether a member, as it is now, still matches: what the index found may be some milliseconds old, and nobody is to be
-// shown under a filter that says something else.
+// Whether a member, as it is now, still matches: what the index found may be older, and nobody is to be shown under a
+// filter that says something else.
 Result<bool> IsShown(const SearchPage& page, JsonReader& reader, const MemberDocument& document);
 
 // The searches of the calls of one protocol: the index finds ids on other threads, their members are read on the loop.

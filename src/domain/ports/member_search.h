@@ -13,9 +13,9 @@
 
 namespace muster {
 
-// Finds members by what they are. It answers ids from a projection of the members that is some milliseconds behind
-// them; whoever shows a member reads it, and judges anew whether it still matches. Thread-safe. There is one
-// implementation, whose tests are its suite (search/search_index_test.cc).
+// Finds members by what they are. It answers ids from a projection of the members that is a little behind them; whoever
+// shows a member reads it, and judges anew whether it still matches. Thread-safe. There is one implementation, whose
+// tests are its suite (search/search_index_test.cc).
 class MemberSearch {
  public:
   struct Query {
