@@ -14,14 +14,23 @@ constexpr BenchTime kAttention = std::chrono::milliseconds(50);
 // After a stop, the answers under way have so long.
 constexpr BenchTime kHurry = std::chrono::milliseconds(500);
 constexpr int kBurstMax = 64;
+// What waited for a connection is made up for at so many times the rate by a generator that is not the limit.
+constexpr std::uint64_t kCatchUpFactor = 2;
 // A thread that is later than this did not run, and hears late what was said in time.
 constexpr BenchTime kAway = std::chrono::milliseconds(20);
+
+// Between two requests of one thread, as long as it makes up for what waited.
+BenchTime CatchUpStep(const LoadSchedule& schedule) {
+  if (schedule.rate == 0) return BenchTime{0};
+  return kSecond * schedule.threads / (schedule.rate * kCatchUpFactor);
+}
 
 }  // namespace
 
 LoadWorker::LoadWorker(const LoadSchedule& schedule, CallMaker& calls, LoadTransport& transport, ReadUsage read_usage,
                        TakeWindow take_window)
     : schedule_(schedule),
+      catch_up_step_(CatchUpStep(schedule)),
       calls_(calls),
       transport_(transport),
       read_usage_(std::move(read_usage)),
@@ -71,17 +80,15 @@ BenchTime LoadWorker::DueAt(std::uint64_t number) const {
 
 void LoadWorker::SendDue(BenchTime now) {
   const bool is_open_loop = schedule_.rate > 0;
-  // No answer made room: a connection was opened again, and it was not for us to see that sooner.
-  if (is_waiting_ && freed_at_ <= polled_from_) freed_at_ = now;
   has_more_ = false;
   for (int burst = 0; burst < kBurstMax; ++burst) {
     const BenchTime due = is_open_loop ? DueAt(next_) : now;
     const LoadTransport::State state = transport_.state();
     const bool is_due = due <= now && due < end_ && (is_open_loop || state != LoadTransport::State::kDown);
     if (!is_due || state == LoadTransport::State::kBusy) {
-      if (is_due && !is_waiting_) freed_at_ = BenchTime{0};
-      if (is_due) silence_.Owe(now);
       is_waiting_ = is_due;
+      if (is_due) return silence_.Owe(now);
+      could_send_ = BenchTime{0};
       return;
     }
     if (state == LoadTransport::State::kReady) {
@@ -108,16 +115,25 @@ void LoadWorker::SendOne(BenchTime due, BenchTime now) {
                      .thing = call.thing,
                      .is_measured = IsMeasured(due),
                      .is_under_way = true};
-  const BenchTime could = is_waiting_ ? std::max(due, freed_at_) : due;
-  window_.own_lag.Record(now - could);
+  const BenchTime own_lag = OwnLag(due, now);
+  window_.own_lag.Record(own_lag);
   silence_.Owe(now);
   ++window_.sent;
   if (pending_[token].is_measured) {
     measurement_.delay.Record(now - due);
-    measurement_.own_lag.Record(now - could);
+    measurement_.own_lag.Record(own_lag);
     ++measurement_.sent;
   }
   transport_.Send(call, token);
+}
+
+BenchTime LoadWorker::OwnLag(BenchTime due, BenchTime now) {
+  could_send_ = std::max(due, could_send_ + catch_up_step_);
+  if (std::exchange(is_waiting_, false)) {
+    // No answer made room: a connection was opened again, and it was not for us to see that sooner.
+    could_send_ = std::max(could_send_, freed_at_ > polled_from_ ? freed_at_ : now);
+  }
+  return std::max(now - could_send_, BenchTime{0});
 }
 
 // Nobody is there to be asked.

@@ -31,6 +31,11 @@ struct LoadSchedule {
 // Once the end has come, what was due and was not sent, and what was sent and is not answered in time, counts with the
 // time that it has waited: a lower bound.
 //
+// A request's own lag is how late the generator sent what it could have sent: from due to sent. Where requests had to
+// wait for a connection, what has piled up counts from when one is free and at twice the rate, until it is worked off:
+// there is much to send at once because the server did not answer, and only a generator slower than that is late
+// itself.
+//
 //   begin ── warm-up ──┬── duration: measured ──┬── patience: only answers
 //                      └ window 0 │ window 1 │ … each a second
 class LoadWorker final : private LoadAnswerSink {
@@ -65,6 +70,8 @@ class LoadWorker final : private LoadAnswerSink {
   // Sends what is due, as far as connections are free, and not too much at a stretch: answers want to be seen, too.
   void SendDue(BenchTime now);
   void SendOne(BenchTime due, BenchTime now);
+  // How late what is sent now is by the generator's own doing.
+  BenchTime OwnLag(BenchTime due, BenchTime now);
   void FailOne(BenchTime due);
   BenchTime NextWake(BenchTime now) const;
   void Listen(BenchTime until);
@@ -79,6 +86,7 @@ class LoadWorker final : private LoadAnswerSink {
   bool IsMeasured(BenchTime due) const { return due >= measure_from_; }
 
   const LoadSchedule schedule_;
+  const BenchTime catch_up_step_;
   CallMaker& calls_;
   LoadTransport& transport_;
   const ReadUsage read_usage_;
@@ -89,8 +97,9 @@ class LoadWorker final : private LoadAnswerSink {
   BenchTime end_{};
   BenchTime measured_{};
   std::uint64_t next_ = 0;   // number of the next request
-  BenchTime freed_at_{};     // when a connection became free for the request that waits
-  bool is_waiting_ = false;  // a request is due, and no connection is free
+  BenchTime freed_at_{};     // when an answer made a connection free, the last time
+  BenchTime could_send_{};   // when the last request could have been sent, as long as others are due
+  bool is_waiting_ = false;  // a request is due, and no connection was free for it
   bool has_more_ = false;    // a request is due, and a connection may be free
   BenchTime polled_from_{};  // when the last Poll began
   BenchTime awake_by_{};     // when it listens again, or has listened, at the latest

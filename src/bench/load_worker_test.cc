@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "bench/testing/simulated_transport.h"
+#include "bench/verdict.h"
 
 namespace muster {
 namespace {
@@ -243,6 +244,50 @@ TEST(LoadWorkerTest, AGeneratorThatIsTooSlowBlamesItself) {
   const Ran ran = RunLoad({.rate = 1000, .duration = seconds(4), .patience = seconds(1)}, SimulatedTransport(options));
   EXPECT_GT(ran.measurement.own_lag.Percentile(99), seconds(1));
   EXPECT_GT(ran.measurement.Latency().Percentile(99), seconds(1));
+}
+
+TEST(LoadWorkerTest, WhatPilesUpInAStallIsNotTheGeneratorsLag) {
+  // Each time that all connections are free at once, the last of them waits for 2 ms of sending, or 30: there is that
+  // much to send because the server stood still.
+  for (const std::uint32_t connections : {64, 1000}) {
+    auto options = Stalling(connections);
+    options.send_cost = microseconds(30);
+    const Ran ran =
+        RunLoad({.rate = 5000, .duration = seconds(10), .patience = seconds(2)}, SimulatedTransport(options));
+    EXPECT_EQ(ran.measurement.succeeded(), 50'000U);
+    const LatencyHistogram latency = ran.measurement.Latency();
+    // 5,000 were due in the stall, and what piled up is worked off in less than a fifth of its time.
+    EXPECT_NEAR(static_cast<double>(latency.CountFrom(milliseconds(500))), 2'800, 300) << connections;
+    EXPECT_GT(ran.measurement.delay.Percentile(95), milliseconds(300)) << connections;
+    EXPECT_LT(ran.measurement.own_lag.Percentile(99), kOwnLagMax) << connections;
+    EXPECT_EQ(Judge(ran.measurement, true).limit, LoadLimit::kServer) << connections;
+    for (const LoadWindow& window : ran.windows) EXPECT_FALSE(IsGeneratorLimited(window, true)) << window.index;
+  }
+}
+
+TEST(LoadWorkerTest, AStallDoesNotExcuseAGeneratorThatIsTooSlow) {
+  // It sends 833 of 1000 a second: after the stall, too, requests wait for it and not for a connection.
+  for (const std::uint32_t connections : {10, 5000}) {
+    auto options = Stalling(connections);
+    options.send_cost = microseconds(1200);
+    const Ran ran =
+        RunLoad({.rate = 1000, .duration = seconds(10), .patience = seconds(2)}, SimulatedTransport(options));
+    EXPECT_EQ(Judge(ran.measurement, true).limit, LoadLimit::kGenerator) << connections;
+    EXPECT_TRUE(IsGeneratorLimited(ran.windows[8], true)) << connections;
+  }
+}
+
+TEST(LoadWorkerTest, AThreadThatDidNotRunAfterTheStallIsToBlame) {
+  auto options = Stalling(200);
+  // What had piled up is sent long since.
+  options.runs_again = [](BenchTime now) {
+    const BenchTime end = kBegin + milliseconds(5600);
+    return now >= kBegin + milliseconds(5100) && now < end ? end : now;
+  };
+  const Ran ran = RunLoad({.rate = 1000, .duration = seconds(10), .patience = seconds(2)}, SimulatedTransport(options));
+  EXPECT_EQ(Judge(ran.measurement, true).limit, LoadLimit::kGenerator);
+  EXPECT_FALSE(IsGeneratorLimited(ran.windows[4], true));
+  EXPECT_TRUE(IsGeneratorLimited(ran.windows[5], true));
 }
 
 TEST(LoadWorkerTest, WhatIsNotAnsweredInTimeCountsWithWhatItWaited) {

@@ -52,7 +52,7 @@ struct Measurement {
   std::uint64_t unsent = 0;      // due, and never sent: no connection was free until the end
   std::uint64_t unanswered = 0;  // sent, and not answered when the run ended
   LatencyHistogram delay;        // from due to sent, for whatever reason
-  LatencyHistogram own_lag;      // from due, or from when a connection was free, to sent: the generator's own part
+  LatencyHistogram own_lag;      // the generator's own part of it (LoadWorker)
   ThreadUsage usage;             // summed over threads
   double busiest = 0;            // of the threads: the share of its time that it was running or waiting to
 

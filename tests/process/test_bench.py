@@ -7,12 +7,13 @@ import pty
 import re
 import signal
 import subprocess
+import time
 import xml.etree.ElementTree as xml
 
 import pytest
 
 import people
-from muster_process import DEADLINE_S, Server, binary, doctor, environment, run
+from muster_process import DEADLINE_S, Server, binary, doctor, environment, run, wait_for
 
 QUICK = ["--duration", "2s", "--warmup", "500ms", "--connections", "8"]
 TIMES = {"count", "min", "mean", "p50", "p75", "p90", "p95", "p99", "p999", "p9999", "p99999", "max"}
@@ -223,22 +224,27 @@ def test_a_server_that_goes_away_is_counted_and_found_again(scratch):
     assert report["seconds"][-1]["second"] > 1
 
 
+def load_a_frozen_server(server, *arguments):
+    """The report of a load in which the server stood still for a second or longer."""
+    process = begin(server, *arguments, "--duration", "10m", "--warmup", "0s", "--mix", "get=1", "-o", "json")
+    wait_for_line(process, r"^ *1 s ")
+    server.process.send_signal(signal.SIGSTOP)
+    wait_for_line(process, r"^ *\d+ s  0/s ")  # a whole second without an answer
+    server.process.send_signal(signal.SIGCONT)
+    wait_for_line(process, r"^ *\d+ s  [1-9]")
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=DEADLINE_S)
+    report = json.loads(stdout)
+    assert_document(report)
+    return report
+
+
 def test_a_frozen_server_shows_as_late_requests(scratch):
     """The whole program against a server that stands still: all that was due meanwhile waited, not only what was sent."""
     with Server(scratch / "data") as server:
         with server.client() as client:
             client.register(displayName="one")
-        process = begin(server, "--rps", 100, "--duration", "10m", "--warmup", "0s", "--connections", 4, "--mix", "get=1",
-                        "-o", "json")
-        wait_for_line(process, r"^ *1 s ")
-        server.process.send_signal(signal.SIGSTOP)
-        wait_for_line(process, r"^ *\d+ s  0/s ")  # a whole second without an answer
-        server.process.send_signal(signal.SIGCONT)
-        wait_for_line(process, r"^ *\d+ s  [1-9]")
-        process.send_signal(signal.SIGINT)
-        stdout, _ = process.communicate(timeout=DEADLINE_S)
-        report = json.loads(stdout)
-    assert_document(report)
+        report = load_a_frozen_server(server, "--rps", 100, "--connections", 4)
     # Of the hundred that were due in that second the first half waited for half a second or longer.
     latency = report["latencyMs"]
     tail = next(name for name, share in (("p95", 0.05), ("p99", 0.01), ("p999", 0.001)) if latency["count"] * share < 49)
@@ -248,6 +254,43 @@ def test_a_frozen_server_shows_as_late_requests(scratch):
     longest = max(report["stalls"], key=lambda stall: stall["lengthSeconds"])
     assert longest["lengthSeconds"] > 0.9 and longest["fromSeconds"] >= 0.9, report["stalls"]
     assert max(row["stalledMs"] for row in report["seconds"]) > 900
+
+
+def is_late_without_a_stall(report):
+    """Whether the generator was late by itself in a second that has nothing to do with a stall: it was not given the time it needs."""
+    rows = report["seconds"]
+    return any(row["generatorLimited"] and row["stalledMs"] == 0 and (n == 0 or rows[n - 1]["stalledMs"] == 0)
+               for n, row in enumerate(rows))
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_a_frozen_server_is_the_limit_and_not_who_makes_up_for_it(scratch, protocol):
+    reports = []
+    with Server(scratch / "data") as server:
+        with server.client() as client:
+            client.register(displayName="one")
+        while not reports or (reports[-1]["limit"] != "server" and len(reports) < 5):
+            reports.append(load_a_frozen_server(server, "--rps", 2000, "--protocol", protocol))
+    # On a machine that is too busy for it at any time the generator is the limit, indeed.
+    assert reports[-1]["limit"] == "server" or any(map(is_late_without_a_stall, reports)), reports
+
+
+@pytest.mark.parametrize("arguments", [["--connections", 400], ["--protocol", "grpc", "--streams", 100]],
+                         ids=["http", "grpc"])
+def test_a_generator_that_did_not_run_names_itself(filled, arguments):
+    process = begin(filled, "--rps", 200, *arguments, "--duration", "10m", "--warmup", "0s", "--mix", "get=1", "-o", "json")
+    wait_for_line(process, r"^ *1 s ")
+    process.send_signal(signal.SIGSTOP)
+    frozen_at = time.monotonic()
+    wait_for(lambda: time.monotonic() > frozen_at + 0.4, "requests that are due")
+    process.send_signal(signal.SIGCONT)
+    wait_for_line(process, r"^ *2 s ")
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=DEADLINE_S)
+    report = json.loads(stdout)
+    assert_document(report)
+    assert report["limit"] == "generator" and "by the generator itself" in report["limitReason"], report
+    assert report["generator"]["ownLagMs"]["max"] >= 350, report
 
 
 def test_nobody_to_ask_for(scratch):
