@@ -46,7 +46,8 @@ CallMaker::CallMaker(const Options& options, const Population& population)
       accounts_(AccountsOf(options, asked_for_)),
       pairs_(pairs_of_part_) {
   const LoadMix& mix = options.mix;
-  MUSTER_CHECK(!population.members.empty() && mix.Sum() > 0 && options.part < options.parts);
+  MUSTER_CHECK(!population.members.empty() || !mix.NeedsMembers());
+  MUSTER_CHECK(mix.Sum() > 0 && options.part < options.parts);
   MUSTER_CHECK((!mix.Has(LoadVerb::kResolve) && !mix.Has(LoadVerb::kBatchResolve)) || population.identities.size() > 0);
   MUSTER_CHECK((!mix.Has(LoadVerb::kMerge) && !mix.Has(LoadVerb::kUnmerge)) || pairs_of_part_ > 0);
   MUSTER_CHECK(options.batch > 0 && options.batch <= kBatchMax);

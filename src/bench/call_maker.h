@@ -39,8 +39,8 @@ class CallMaker {
   // How many members a population needs to be merged by `parts` threads.
   static constexpr std::size_t MergeableMembersMin(std::size_t parts) { return 4 * parts; }
 
-  // The population has members, identities if the mix has resolve or batchResolve, and MergeableMembersMin if it has
-  // merge or unmerge; it outlives this.
+  // The population has members if the mix needs any, identities if it has resolve or batchResolve, and
+  // MergeableMembersMin if it has merge or unmerge; it outlives this.
   CallMaker(const Options& options, const Population& population);
 
   LoadCall Make();

@@ -56,6 +56,13 @@ TEST(CallMakerTest, UniformKeysAreEvenAndZipfKeysAreNot) {
   EXPECT_GT(hot[1], 1500);
 }
 
+TEST(CallMakerTest, RegistrationsNeedNobody) {
+  const Population nobody;
+  CallMaker maker(With("register=1"), nobody);
+  EXPECT_EQ(maker.DrawVerb(), LoadVerb::kRegister);
+  EXPECT_NE(std::string(maker.Make().account), std::string(maker.Make().account));
+}
+
 TEST(CallMakerTest, BatchesAndRegistrations) {
   const Population population = People(3);
   CallMaker maker(With("batchGet=1,register=1"), population);

@@ -18,6 +18,8 @@ struct LoadMix {
   std::uint32_t weight(LoadVerb verb) const { return weights[static_cast<std::size_t>(verb)]; }
   bool Has(LoadVerb verb) const { return weight(verb) > 0; }
   std::uint64_t Sum() const;
+  // A verb other than register is about members that are there.
+  bool NeedsMembers() const { return Sum() > weight(LoadVerb::kRegister); }
 
   // "get=80,resolve=15,update=5", without the verbs that do not occur.
   std::string Text() const;

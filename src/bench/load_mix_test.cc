@@ -22,6 +22,12 @@ TEST(MixTest, OrderAndZerosDoNotMatter) {
   EXPECT_EQ(ParseLoadMix("update=5,get=95,resolve=0").value().Text(), "get=95,update=5");
 }
 
+TEST(MixTest, RegistrationsAloneNeedNoMembers) {
+  EXPECT_FALSE(ParseLoadMix("register=3").value().NeedsMembers());
+  for (const char* text : {"get=1", "register=1000000,search=1", "register=1,bind=1"})
+    EXPECT_TRUE(ParseLoadMix(text).value().NeedsMembers()) << text;
+}
+
 TEST(MixTest, WrongOnesSayWhatWouldBeRight) {
   const std::pair<const char*, const char*> wrong[] = {{"", "the verbs are"},
                                                        {"get", "weight of get"},

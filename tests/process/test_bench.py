@@ -132,6 +132,18 @@ def test_registered_members_stay(scratch):
         assert len(exported) > report["requests"]["succeeded"]
 
 
+def test_registrations_need_nobody(scratch):
+    with Server(scratch / "data") as server:
+        done = bench(server, "--rps", 50, *QUICK, "--mix", "register=1")
+        assert "new" in done.stdout and run("export", data=server.data).stdout != ""
+        # Nor a key that may export.
+        (scratch / "key").write_text(server.new_caller("bench", "members.write"))
+        report = bench_json(server, "--rps", 50, *QUICK, "--mix", "register=1",
+                            extra_environment={"MUSTER_KEY_FILE": str(scratch / "key")})
+        assert_document(report)
+        assert report["population"]["members"] == 0 and report["requests"]["succeeded"] > 0, report
+
+
 def test_as_many_as_possible(filled):
     report = bench_json(filled, "--max", *QUICK, "--mix", "get=1", "--pipeline", 4, "--threads", 2)
     assert_document(report)

@@ -30,6 +30,7 @@ std::string Load(const BenchFacts& facts) {
 }
 
 std::string Keys(const BenchFacts& facts) {
+  if (facts.members == 0) return "none: who is registered is new";
   std::string text = facts.zipf_exponent > 0 ? fmt::format("Zipf {:g}", facts.zipf_exponent) : std::string("uniform");
   text += " over " + WithThousands(facts.members) + (facts.is_sample ? " members, a sample" : " members, all");
   return text;

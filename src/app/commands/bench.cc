@@ -32,6 +32,7 @@ constexpr auto kBenchLook = std::chrono::milliseconds(100);
 constexpr mode_t kPlotMode = 0644;
 
 Outcome<Population> FindPopulation(const BenchFlags& flags, BenchPlan& plan) {
+  if (!plan.facts.mix.NeedsMembers()) return Population();
   const SystemClock clock;
   Progress progress("learning whom to ask for", "members", clock);
   const PopulationWish wish{
