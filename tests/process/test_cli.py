@@ -58,7 +58,8 @@ def test_mistyped_words(arguments, suggestion):
     ["member", "get"], ["member", "get", "x"], ["member", "get", "0"], ["member", "get", "1", "2"], ["import"],
     ["member", "get", "1", "-o", "xml"], ["member", "bind", "1"], ["member", "bind", "1", "phone"], ["completion", "tcsh"],
     ["callers", "create", "x"], ["serve", "surplus"], ["member", "register", "--gender", "X"], ["serve", "--threads", "many"],
-    ["member", "get", "1", "--timeout", "soon"]])
+    ["member", "get", "1", "--timeout", "soon"], ["member", "get", "1", "--server", "ftp://127.0.0.1:7400"],
+    ["routes", "--server", "http://127.0.0.1:99999"], ["serve", "--http", "7400"]])
 def test_wrong_usage(arguments):
     done = ok(*arguments, code=2)
     assert done.stdout == "" and done.stderr.strip(), done

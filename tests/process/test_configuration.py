@@ -94,6 +94,16 @@ def test_mistakes_in_a_file(scratch, text, told):
     assert not (scratch / "data").exists()
 
 
+@pytest.mark.parametrize("flag, value, told", [
+    ("--http", "nonsense", "host:port"), ("--grpc", "127.0.0.1:99999", "host:port"), ("--admin", "", "host:port"),
+    ("--http", "127.0.0.1:7402", "admin.listen"), ("--data", "", "directory"), ("--threads", "many", "threads")])
+def test_mistakes_in_flags_are_wrong_usage(scratch, flag, value, told):
+    for command in ("serve", "config check"):
+        done = run(*command.split(), flag, value, cwd=scratch)
+        assert done.returncode == 2 and done.stderr.startswith(f"muster: {flag}") and told in done.stderr, done
+    assert not any(scratch.iterdir())
+
+
 @pytest.mark.parametrize("name, value", [("MUSTER_CACHE__NEAR__BYTE", "1"), ("MUSTER_NON__SENSE", "1"),
                                          ("MUSTER_HTTP__THREADS", "many")])
 def test_mistakes_in_the_environment(scratch, name, value):

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -187,6 +188,12 @@ std::string HostOfUrl(const std::string& url) {
   std::string text(host);
   curl_free(host);
   return text;
+}
+
+bool IsHttpUrl(const std::string& url) {
+  const std::string scheme = url.substr(0, std::min(url.find("://"), url.size()));
+  return (strcasecmp(scheme.c_str(), "http") == 0 || strcasecmp(scheme.c_str(), "https") == 0) &&
+         !HostOfUrl(url).empty();
 }
 
 std::string EscapeUrl(std::string_view text) {

@@ -69,6 +69,8 @@ class HttpClient {
 
 // The host that a request to `url` goes to; empty when it is malformed.
 std::string HostOfUrl(const std::string& url);
+// Whether requests can go there: http or https, and a host.
+bool IsHttpUrl(const std::string& url);
 
 // For one piece of a path or a query.
 std::string EscapeUrl(std::string_view text);

@@ -45,6 +45,14 @@ Outcome<std::string> ServerOfEndpoints(const std::string& path, std::string_view
   return std::string(address);
 }
 
+// The address that a flag or a variable gives.
+Outcome<std::string> ServerOfUser(const std::string& text, const std::string& origin) {
+  std::string url = NormaliseServerUrl(text);
+  if (IsHttpUrl(url)) return url;
+  return Fails(ExitCode::kUsage,
+               origin + " is no address of a server; give one as in 127.0.0.1:7400 or http://HOST:PORT");
+}
+
 // A key is one word; anything else in the file would end up in a header.
 Outcome<std::string> ReadKey(const std::string& path, const std::string& origin) {
   const auto text = ReadSmallFile(path, kSmallFileBytesMax);
@@ -152,12 +160,13 @@ std::string NormaliseServerUrl(const std::string& text) {
 Outcome<HttpClientOptions> ResolveTarget(const TargetChoice& choice, const Environment& environment,
                                          const std::string& data_directory) {
   HttpClientOptions target{.base_url = "", .key = "", .timeout = choice.timeout};
-  std::string server = !choice.server.empty() ? choice.server : environment.server;
-  if (server.empty()) {
-    MUSTER_ASSIGN(server, ServerOfEndpoints(data_directory + "/endpoints.json", "http"));
-    target.base_url = ReachableHere(NormaliseServerUrl(server));
+  if (!choice.server.empty()) {
+    MUSTER_ASSIGN(target.base_url, ServerOfUser(choice.server, "--server"));
+  } else if (!environment.server.empty()) {
+    MUSTER_ASSIGN(target.base_url, ServerOfUser(environment.server, "MUSTER_SERVER"));
   } else {
-    target.base_url = NormaliseServerUrl(server);
+    MUSTER_ASSIGN(const std::string server, ServerOfEndpoints(data_directory + "/endpoints.json", "http"));
+    target.base_url = ReachableHere(NormaliseServerUrl(server));
   }
 
   if (!choice.key_file.empty()) {

@@ -69,6 +69,20 @@ TEST_F(TargetTest, TheLocalKeyIsNotSentToAnotherMachine) {
   EXPECT_EQ(Resolve({.server = "http://localhost"}).value().key, kAdminKey);
 }
 
+TEST_F(TargetTest, WhatIsNoAddressIsWrongUsage) {
+  for (const char* server : {"ftp://127.0.0.1:7400", "http://", "http://127.0.0.1:99999", "a b", "://x"}) {
+    const auto flag = Resolve({.server = server});
+    ASSERT_FALSE(flag) << server;
+    EXPECT_EQ(flag.error().code, ExitCode::kUsage);
+    EXPECT_THAT(flag.error().message, HasSubstr("--server"));
+    const auto variable = Resolve({}, {.server = server, .key_file = ""});
+    ASSERT_FALSE(variable) << server;
+    EXPECT_EQ(variable.error().code, ExitCode::kUsage);
+    EXPECT_THAT(variable.error().message, HasSubstr("MUSTER_SERVER"));
+  }
+  EXPECT_TRUE(Resolve({.server = "HTTP://127.0.0.1:7400"}));
+}
+
 TEST_F(TargetTest, AServerOnAllAddressesIsReachedOnLoopback) {
   for (const auto& [listens, reached] :
        {std::pair("0.0.0.0:7411", "http://127.0.0.1:7411"), std::pair("[::]:7411", "http://[::1]:7411")}) {

@@ -55,7 +55,12 @@ Outcome<ServerOptions> LoadCheckedServerOptions(const ServerFlags& flags) {
   OptionRegistry registry;
   options.Declare(registry);
   MUSTER_TRY(ApplySources(flags, registry));
-  if (const auto checked = CheckServerOptions(options, registry); !checked) return Fails(checked.error());
+  if (const auto checked = CheckServerOptions(options, registry); !checked) {
+    auto failed = Fails(checked.error());
+    // It begins with the place where the option was set.
+    if (failed.error().message.starts_with("--")) failed.error().code = ExitCode::kUsage;
+    return failed;
+  }
   return options;
 }
 
