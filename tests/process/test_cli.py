@@ -226,6 +226,13 @@ def test_completion_in_bash_completes(scratch):
     assert set(complete_in_bash(scratch, "muster", "member", "get", "-o", "")) >= {"table", "json", "yaml"}
 
 
+def test_completion_in_bash_goes_on_behind_a_comma(scratch):
+    words = ["muster", "callers", "create", "x", "--scopes"]
+    assert {"members.read", "members.write"} <= set(complete_in_bash(scratch, *words, "mem"))
+    assert set(complete_in_bash(scratch, *words, "admin,members.re")) == {"admin,members.read"}
+    assert "members.read,members.write,admin" in complete_in_bash(scratch, *words, "members.read,members.write,")
+
+
 def test_version():
     said = ok("version").stdout
     assert re.search(r"\d+\.\d+\.\d+", said)

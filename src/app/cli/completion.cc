@@ -53,6 +53,8 @@ std::vector<std::string> Spellings(const CLI::Option& option) {
 }
 
 bool TakesValue(const CLI::Option& option) { return option.get_type_size() != 0; }
+// Choices, several of them with commas.
+bool TakesList(const CLI::Option& option) { return option.get_delimiter() == ',' && !OptionChoices(option).empty(); }
 bool TakesFile(const CLI::Option& option) { return option.get_type_name().starts_with("FILE"); }
 bool TakesDirectory(const CLI::Option& option) { return option.get_type_name().starts_with("DIR"); }
 
@@ -89,6 +91,7 @@ std::string CommandPatterns(const std::vector<Node>& nodes) {
 // values and files are offered.
 struct ValueOffers {
   std::function<std::string(const std::vector<std::string>&)> words;
+  std::function<std::string(const std::vector<std::string>&)> lists;  // of words, with commas
   std::string files;
   std::string directories;
   std::string nothing;
@@ -101,7 +104,8 @@ std::string OptionValueCases(const std::vector<Node>& nodes, const ValueOffers& 
       std::vector<std::string> patterns;
       for (const std::string& spelling : Spellings(*option)) patterns.push_back('"' + node.path + ' ' + spelling + '"');
       const std::vector<std::string> choices = OptionChoices(*option);
-      const std::string offer = !choices.empty()          ? offers.words(choices)
+      const std::string offer = TakesList(*option)        ? offers.lists(choices)
+                                : !choices.empty()        ? offers.words(choices)
                                 : TakesFile(*option)      ? offers.files
                                 : TakesDirectory(*option) ? offers.directories
                                                           : offers.nothing;
@@ -135,7 +139,7 @@ std::string BashCompletion(const CLI::App& root) {
       "# bash completion for muster; load it with:  source <(muster completion bash)\n"
       "_muster() {\n"
       "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\" path=muster words=\"\" "
-      "i\n"
+      "list=\"\" i\n"
       "  # --output=j comes as three words\n"
       "  if [[ $current == = ]]; then current=\"\"\n"
       "  elif [[ $previous == = ]]; then previous=\"${COMP_WORDS[COMP_CWORD-2]}\"; fi\n"
@@ -155,6 +159,11 @@ std::string BashCompletion(const CLI::App& root) {
       nodes,
       {.words =
            [](const auto& words) { return "COMPREPLY=($(compgen -W \"" + Join(words, " ") + "\" -- \"$current\"))"; },
+       .lists =
+           [](const auto& words) {
+             return "[[ $current == *,* ]] && list=\"${current%,*},\"; COMPREPLY=($(compgen -P \"$list\" -W \"" +
+                    Join(words, " ") + "\" -- \"${current##*,}\"))";
+           },
        .files = files,
        .directories = "compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- \"$name\")",
        .nothing = ":"});
@@ -199,10 +208,12 @@ std::string ZshCompletion(const CLI::App& root) {
       "    esac\n"
       "  done\n"
       "  case \"$command $previous\" in\n";
-  out += OptionValueCases(nodes, {.words = [](const auto& words) { return "compadd -- " + Join(words, " "); },
-                                  .files = "_files",
-                                  .directories = "_files -/",
-                                  .nothing = "_message value"});
+  out += OptionValueCases(nodes,
+                          {.words = [](const auto& words) { return "compadd -- " + Join(words, " "); },
+                           .lists = [](const auto& words) { return "compset -P '*,'; compadd -- " + Join(words, " "); },
+                           .files = "_files",
+                           .directories = "_files -/",
+                           .nothing = "_message value"});
   out += "  esac\n  case \"$command\" in\n";
   // _describe separates a word from its description at the first colon.
   const auto described = [](const std::string& word, const std::string& description) {
@@ -247,6 +258,10 @@ std::string FishCompletion(const CLI::App& root) {
       "function __muster_at\n"
       "  test (__muster_path) = \"$argv\"\n"
       "end\n"
+      "function __muster_list\n"
+      "  set -l before (string replace -r '^--[^=]*=' '' -- (commandline -ct) | string replace -r '[^,]*$' '')\n"
+      "  printf '%s\\n' $before$argv\n"
+      "end\n"
       "complete -c muster -f\n";
   for (const Node& node : nodes) {
     const std::string at = "complete -c muster -n " + Quoted("__muster_at " + node.path);
@@ -260,7 +275,9 @@ std::string FishCompletion(const CLI::App& root) {
       for (const std::string& name : option->get_snames()) out += " -s " + name;
       for (const std::string& name : option->get_lnames()) out += " -l " + name;
       const std::vector<std::string> choices = OptionChoices(*option);
-      if (!choices.empty()) {
+      if (TakesList(*option)) {
+        out += " -x -a " + Quoted("(__muster_list " + Join(choices, " ") + ")");
+      } else if (!choices.empty()) {
         out += " -x -a " + Quoted(Join(choices, " "));
       } else if (TakesFile(*option)) {
         out += " -r -F";

@@ -114,6 +114,15 @@ TEST_F(CompletionTest, BashOffersValuesBehindAnEqualsSign) {
   EXPECT_THAT(BashOffers({"muster", "member", "get", "--output", "=", "j"}), UnorderedElementsAre("json"));
 }
 
+TEST_F(CompletionTest, BashGoesOnBehindAComma) {
+  const auto offers = [this](const std::string& typed) {
+    return BashOffers({"muster", "callers", "create", "x", "--scopes", typed});
+  };
+  EXPECT_THAT(offers("members.w"), UnorderedElementsAre("members.write"));
+  EXPECT_THAT(offers("admin,members.w"), UnorderedElementsAre("admin,members.write"));
+  EXPECT_THAT(offers("members.read,admin,"), IsSupersetOf({"members.read,admin,members.write"}));
+}
+
 TEST_F(CompletionTest, BashOffersWhatHelpExplains) {
   EXPECT_THAT(BashOffers({"muster", "help", "mem"}), UnorderedElementsAre("member"));
   EXPECT_THAT(BashOffers({"muster", "help", "e"}), UnorderedElementsAre("export", "exit-codes", "environment"));
@@ -134,15 +143,16 @@ TEST_F(CompletionTest, ZshScriptIsValidAndOffersCommands) {
       "driver.zsh",
       "compdef() { :; }\n_describe() { local -a e; e=(\"${(@P)2}\"); print -l -- \"${e[@]}\"; }\n"
       "_files() { print FILES; }\n_message() { print \"MESSAGE $1\"; }\ncompadd() { shift; print -l -- \"$@\"; }\n"
+      "compset() { print \"COMPSET $@\"; }\n"
       "source " +
           script +
           "\nwords=(muster member '')\nCURRENT=3\n_muster\nwords=(muster member get -o '')\n"
           "CURRENT=5\n_muster\nwords=(muster import '')\nCURRENT=3\n_muster\nwords=(muster help member '')\n"
-          "CURRENT=4\n_muster\n");
+          "CURRENT=4\n_muster\nwords=(muster callers create x --scopes admin,)\nCURRENT=6\n_muster\n");
   const Ran ran = Shell("zsh -f " + driver);
   EXPECT_EQ(ran.status, 0);
   EXPECT_THAT(ran.lines, IsSupersetOf({"get:Print a member by its number", "get:Print a member by its number", "table",
-                                       "json", "yaml", "FILES"}));
+                                       "json", "yaml", "FILES", "COMPSET -P *,", "members.write"}));
 }
 
 TEST_F(CompletionTest, FishScriptIsValidAndOffersCommands) {
@@ -157,6 +167,11 @@ TEST_F(CompletionTest, FishScriptIsValidAndOffersCommands) {
   EXPECT_THAT(offers("muster member re"), UnorderedElementsAre(StartsWith("resolve"), StartsWith("register")));
   EXPECT_THAT(offers("muster member get -o "),
               UnorderedElementsAre(StartsWith("table"), StartsWith("json"), StartsWith("yaml")));
+  EXPECT_THAT(offers("muster callers create x --scopes members.w"), UnorderedElementsAre(StartsWith("members.write")));
+  EXPECT_THAT(offers("muster callers create x --scopes admin,members.w"),
+              UnorderedElementsAre(StartsWith("admin,members.write")));
+  EXPECT_THAT(offers("muster callers create x --scopes=admin,members.w"),
+              UnorderedElementsAre(StartsWith("--scopes=admin,members.write")));
   EXPECT_THAT(offers("muster help mem"), UnorderedElementsAre(StartsWith("member")));
   EXPECT_THAT(offers("muster help e"),
               UnorderedElementsAre(StartsWith("export"), StartsWith("exit-codes"), StartsWith("environment")));
