@@ -286,6 +286,23 @@ TEST_F(ChangeStreamTest, ACallerWhoMayNotAnyMoreIsLetGo) {
   EXPECT_THAT(response->body, HasSubstr("\"code\":\"UNAUTHENTICATED\""));
 }
 
+TEST_F(ChangeStreamTest, OverGrpcItOwesItsRequestAndNothingElse) {
+  TestGrpcStream stream;
+  const auto source = WatchGrpc(stream, "");
+  EXPECT_FALSE(source->AwaitsMessage());
+  source->OnFault({.reason = Reason::kInvalidArgument, .message = "a message too many"});
+  EXPECT_THAT(stream.status_details, HasSubstr("a message too many"));
+  feed_.Commit(1);
+  Settle();
+  EXPECT_EQ(stream.messages.size(), 1U) << "nothing follows";
+  TestGrpcStream silent;
+  GrpcMetadata metadata;
+  metadata.authorization = "Bearer reader";
+  const auto silent_source =
+      grpc_->Open({.path = "/muster.v1.MemberService/WatchChanges", .metadata = metadata}, silent);
+  EXPECT_TRUE(silent_source->AwaitsMessage());
+}
+
 TEST_F(ChangeStreamTest, ADrainEndsItPolitely) {
   feed_.Commit(3);
   const auto response = Watch("");

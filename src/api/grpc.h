@@ -126,16 +126,26 @@ class GrpcSource {
   virtual void OnClientEnd() = 0;
   // After Write has refused: there is room again.
   virtual void OnRoom() = 0;
+  // Nothing happens until the client sends a message: whoever sends none for write_timeout is ended.
+  virtual bool AwaitsMessage() const = 0;
+  // The client has broken a rule of calls: End with `error`.
+  virtual void OnFault(const Error& error) = 0;
   // The server stops: say good-bye and End.
   virtual void OnDrain() = 0;
+};
+
+// How a method is called.
+enum class GrpcMethodKind : std::uint8_t {
+  kUnary,          // also a path of no known method
+  kStream,         // with a stream on either side
+  kKeylessStream,  // the same for whoever comes: a connection may have a few
 };
 
 // What a server does with calls. One for each loop, called on that loop's thread.
 class GrpcHandler {
  public:
   virtual ~GrpcHandler() = default;
-  // Whether `path` is a method with a stream on either side.
-  virtual bool IsStreaming(std::string_view path) const = 0;
+  virtual GrpcMethodKind KindOf(std::string_view path) const = 0;
   // Answers a unary call, or one of no known method, now or later through `exchange`.
   virtual void Handle(const GrpcRequest& request, GrpcExchange exchange) = 0;
   // A streaming call whose head has arrived. Null: it has been ended already. `stream` outlives the source.

@@ -5,8 +5,18 @@
 #include "api/grpc_changes.h"
 #include "api/grpc_handler.h"
 #include "api/grpc_reflection.h"
+#include "api/grpc_stream_call.h"
 
 namespace muster {
+
+namespace {
+
+Error Crowded() {
+  return {.reason = Reason::kOverloaded,
+          .message = "the server holds as many requests and answers as it may; send it again after a moment"};
+}
+
+}  // namespace
 
 std::unique_ptr<GrpcHandler> MakeGrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader,
                                          const ApiDependencies& dependencies) {
@@ -36,17 +46,16 @@ void GrpcApi::Tick() {
   if (changes_) changes_->Tick();
 }
 
-bool GrpcApi::IsStreaming(std::string_view path) const { return RouteGrpcPath(path).is_streaming; }
+GrpcMethodKind GrpcApi::KindOf(std::string_view path) const {
+  const GrpcRoute route = RouteGrpcPath(path);
+  if (!route.is_streaming) return GrpcMethodKind::kUnary;
+  return route.rpc == Rpc::kWatchChanges ? GrpcMethodKind::kStream : GrpcMethodKind::kKeylessStream;
+}
 
 void GrpcApi::Handle(const GrpcRequest& request, GrpcExchange exchange) {
   GrpcCall* const call = calls_.Begin(RouteGrpcPath(request.path).rpc, request.metadata, std::move(exchange));
   if (call == nullptr) return;
-  if (call->rpc != Rpc::kCheckHealth && request.crowded) {
-    return calls_.Fail(*call,
-                       {.reason = Reason::kOverloaded,
-                        .message = "the server holds as many requests and answers as it may; send it again after a "
-                                   "moment"});
-  }
+  if (call->rpc != Rpc::kCheckHealth && request.crowded) return calls_.Fail(*call, Crowded());
   if (auto begun = Dispatch(*call, request); !begun) calls_.Fail(*call, begun.error());
 }
 
@@ -90,6 +99,10 @@ Result<void> GrpcApi::Dispatch(GrpcCall& call, const GrpcRequest& request) {
 std::unique_ptr<GrpcSource> GrpcApi::Open(const GrpcRequest& request, GrpcStream& stream) {
   const Rpc rpc = RouteGrpcPath(request.path).rpc;
   if (rpc == Rpc::kWatchHealth) return health_.Watch(request, stream);
+  if (request.crowded) {
+    GrpcStreamCall(calls_, rpc, request.metadata, stream).Fail(Crowded());
+    return nullptr;
+  }
   if (rpc == Rpc::kWatchChanges) return OpenChanges(calls_, changes_ ? &*changes_ : nullptr, request, stream);
   return OpenReflection(calls_, request, stream);
 }

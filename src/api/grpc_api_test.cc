@@ -398,6 +398,40 @@ TEST_F(HealthGrpcTest, WatchersAreToldOfTheEnd) {
   EXPECT_EQ(stream.status, 0);
 }
 
+TEST_F(HealthGrpcTest, AWatcherOwesItsRequestAndNothingElse) {
+  testing::TestGrpcStream stream;
+  auto source = Watch(stream);
+  EXPECT_TRUE(source->AwaitsMessage());
+  source->OnMessage(Ask(""));
+  EXPECT_FALSE(source->AwaitsMessage());
+  source->OnFault({.reason = Reason::kDeadlineExceeded, .message = "late"});
+  EXPECT_EQ(stream.status, 4);
+}
+
+TEST_F(HealthGrpcTest, AServerThatIsCrowdedIsStillWatched) {
+  testing::TestGrpcStream stream;
+  const auto source = grpc_->Open({.path = "/grpc.health.v1.Health/Watch", .metadata = {}, .crowded = true}, stream);
+  EXPECT_NE(source, nullptr);
+  EXPECT_EQ(stream.status, -1);
+  for (const char* path :
+       {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/muster.v1.MemberService/WatchChanges"}) {
+    testing::TestGrpcStream other;
+    EXPECT_EQ(grpc_->Open({.path = path, .metadata = {}, .crowded = true}, other), nullptr);
+    EXPECT_EQ(other.status, 8) << path;
+  }
+}
+
+TEST_F(HealthGrpcTest, HealthAndReflectionAreForWhoeverComes) {
+  EXPECT_EQ(grpc_->KindOf("/grpc.health.v1.Health/Watch"), GrpcMethodKind::kKeylessStream);
+  for (const char* version : {"v1", "v1alpha"}) {
+    EXPECT_EQ(grpc_->KindOf("/grpc.reflection." + std::string(version) + ".ServerReflection/ServerReflectionInfo"),
+              GrpcMethodKind::kKeylessStream);
+  }
+  EXPECT_EQ(grpc_->KindOf("/muster.v1.MemberService/WatchChanges"), GrpcMethodKind::kStream);
+  EXPECT_EQ(grpc_->KindOf("/grpc.health.v1.Health/Check"), GrpcMethodKind::kUnary);
+  EXPECT_EQ(grpc_->KindOf("/x.Y/Z"), GrpcMethodKind::kUnary);
+}
+
 TEST_F(HealthGrpcTest, UnknownServicesAreWatchedAsUnknown) {
   testing::TestGrpcStream stream;
   auto source = Watch(stream);

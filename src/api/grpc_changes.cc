@@ -24,32 +24,13 @@ void AppendPosition(ProtoWriter& proto, std::int64_t position) {
   proto.Text(1, std::string_view(digits, end));
 }
 
-// A call that is refused before it can be a stream.
-class RefusedWatch final : public GrpcSource {
- public:
-  RefusedWatch(GrpcCalls& calls, const GrpcRequest& request, GrpcStream& stream, const Error& error)
-      : call_(calls, Rpc::kWatchChanges, request.metadata, stream) {
-    call_.Fail(error);
-  }
-  void OnMessage(std::string_view) override {}
-  void OnClientEnd() override {}
-  void OnRoom() override {}
-  void OnDrain() override {}
-
- private:
-  GrpcStreamCall call_;
-};
-
 class GrpcChangeStream final : public GrpcSource, public ChangeStream {
  public:
-  GrpcChangeStream(ChangeStreams& changes, ChangeHub::Place place, Deadline deadline, GrpcCalls& calls,
-                   const GrpcRequest& request, GrpcStream& stream)
-      : ChangeStream(changes, std::move(place), std::string(request.metadata.authorization), deadline),
+  GrpcChangeStream(ChangeStreams& changes, ChangeHub::Place place, Deadline deadline, std::string authorization,
+                   std::unique_ptr<GrpcStreamCall> call)
+      : ChangeStream(changes, std::move(place), std::move(authorization), deadline),
         changes_(changes),
-        call_(calls, Rpc::kWatchChanges, request.metadata, stream) {
-    if (const Result<void> admitted = call_.Admit(request.metadata, Scope::kMembersRead); !admitted)
-      FinishWith(&admitted.error());
-  }
+        call_(std::move(call)) {}
 
   void OnMessage(std::string_view message) override {
     Result<WatchRequest> asked = ReadWatchMessage(message);
@@ -71,6 +52,8 @@ class GrpcChangeStream final : public GrpcSource, public ChangeStream {
     FinishWith(&error);
   }
   void OnRoom() override { Pump(); }
+  bool AwaitsMessage() const override { return !is_asked_; }
+  void OnFault(const Error& error) override { FinishWith(&error); }
   void OnDrain() override { FinishWith(nullptr); }
 
  private:
@@ -80,7 +63,7 @@ class GrpcChangeStream final : public GrpcSource, public ChangeStream {
       const auto piece = events.subspan(sent, std::min(ChangeTexts::kEventsMax, events.size() - sent));
       const ChangeTexts::Run run = changes_.texts().Write(piece);
       for (std::size_t i = 0; i < piece.size(); ++i, ++sent) {
-        if (!call_.Write(run[i])) return sent;
+        if (!call_->Write(run[i])) return sent;
       }
     }
     return sent;
@@ -90,15 +73,15 @@ class GrpcChangeStream final : public GrpcSource, public ChangeStream {
     ProtoWriter proto(message);
     AppendPosition(proto, position);
     proto.Bool(6, true);
-    static_cast<void>(call_.Write(message));  // whoever does not keep up needs none
+    static_cast<void>(call_->Write(message));  // whoever does not keep up needs none
   }
   void Finish(const Error* error) override {
-    if (error == nullptr) return call_.End();
-    call_.Fail(*error);
+    if (error == nullptr) return call_->End();
+    call_->Fail(*error);
   }
 
   ChangeStreams& changes_;
-  GrpcStreamCall call_;
+  const std::unique_ptr<GrpcStreamCall> call_;
   bool is_asked_ = false;
 };
 
@@ -115,13 +98,15 @@ void AppendChangeMessage(std::string& out, const ChangeEvent& event) {
 
 std::unique_ptr<GrpcSource> OpenChanges(GrpcCalls& calls, ChangeStreams* changes, const GrpcRequest& request,
                                         GrpcStream& stream) {
-  const auto refuse = [&](const Error& error) { return std::make_unique<RefusedWatch>(calls, request, stream, error); };
+  auto call = std::make_unique<GrpcStreamCall>(calls, Rpc::kWatchChanges, request.metadata, stream);
+  const auto refuse = [&call](const Error& error) {
+    call->Fail(error);
+    return nullptr;
+  };
+  const Result<void> admitted = call->Admit(request.metadata, Scope::kMembersRead);
+  if (!admitted) return refuse(admitted.error());
   if (changes == nullptr) {
     return refuse({.reason = Reason::kNotImplemented, .message = "this server does not stream changes"});
-  }
-  if (request.crowded) {
-    return refuse({.reason = Reason::kOverloaded,
-                   .message = "the server holds as many requests and answers as it may; send it again after a moment"});
   }
   // Streams have no deadline but one that was asked for.
   Deadline deadline;
@@ -132,7 +117,8 @@ std::unique_ptr<GrpcSource> OpenChanges(GrpcCalls& calls, ChangeStreams* changes
   }
   Result<ChangeHub::Place> place = changes->TakePlace();
   if (!place) return refuse(place.error());
-  return std::make_unique<GrpcChangeStream>(*changes, *std::move(place), deadline, calls, request, stream);
+  return std::make_unique<GrpcChangeStream>(*changes, *std::move(place), deadline,
+                                            std::string(request.metadata.authorization), std::move(call));
 }
 
 }  // namespace muster

@@ -24,7 +24,7 @@ class GrpcApi final : public GrpcHandler {
  public:
   GrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies);
 
-  bool IsStreaming(std::string_view path) const override;
+  GrpcMethodKind KindOf(std::string_view path) const override;
   void Handle(const GrpcRequest& request, GrpcExchange exchange) override;
   std::unique_ptr<GrpcSource> Open(const GrpcRequest& request, GrpcStream& stream) override;
   void Reject(const Error& error, const GrpcRequest& known, GrpcExchange exchange) override;

@@ -55,6 +55,8 @@ class GrpcHealth::Watcher final : public GrpcSource {
     if (!asked_) call_.Fail(Malformed());
   }
   void OnRoom() override { Show(latest_); }
+  bool AwaitsMessage() const override { return !asked_; }
+  void OnFault(const Error& error) override { call_.Fail(error); }
   void OnDrain() override {
     Show(HealthStatus::kNotServing);
     call_.End();

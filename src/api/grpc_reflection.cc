@@ -144,6 +144,8 @@ class Reflection final : public GrpcSource {
     if (!waiting_.empty() && call_.Write(waiting_)) waiting_.clear();
     if (client_ended_ && waiting_.empty()) call_.End();
   }
+  bool AwaitsMessage() const override { return waiting_.empty(); }
+  void OnFault(const Error& error) override { call_.Fail(error); }
   void OnDrain() override { call_.End(); }
 
  private:

@@ -86,9 +86,9 @@ void GrpcServerOptions::Declare(OptionRegistry& options) {
                    {.min = 4 << 10, .max = 1 << 30});
   options.AddBytes(
       "grpc.buffers.max", &buffer_bytes_max,
-      "Messages arriving and answers leaving, of all connections together. Threads share it alike, and each has at "
-      "least twice the largest message. Answers above 16 KiB are refused beyond half of it, everything beyond all of "
-      "it.",
+      "Messages arriving and answers leaving, of all connections together, and 1.5 KiB for each call under way. "
+      "Threads share it alike, and each has at least twice the largest message. Answers above 16 KiB are refused "
+      "beyond half of it, everything beyond all of it.",
       {.min = 1 << 20, .max = std::int64_t{1} << 40});
   options.AddDuration("grpc.header.timeout", &header_timeout_ms,
                       "From a connection to its greeting, and from a header block's first byte to its end.",
@@ -96,7 +96,8 @@ void GrpcServerOptions::Declare(OptionRegistry& options) {
   options.AddDuration("grpc.idle.timeout", &idle_timeout_ms, "How long a connection may stay without a call.",
                       kMilliseconds);
   options.AddDuration("grpc.write.timeout", &write_timeout_ms,
-                      "How long a client may take none of its answers, and may take to send the rest of a call.",
+                      "How long a client may take none of its answers, and may take to send the rest of a call, or "
+                      "a message that a stream waits for.",
                       kMilliseconds);
   options.AddDuration("grpc.drain.timeout", &drain_timeout_ms,
                       "How long calls under way may take when the server stops.", {.min = 0, .max = 3'600'000});

@@ -23,8 +23,8 @@ struct GrpcServerOptions {
   std::int64_t connections_max = 20'000;
   std::int64_t streams_max = 256;             // calls of a connection under way
   std::int64_t output_bytes_max = 256 << 10;  // unsent unary answers of a connection; further calls wait beyond
-  // Messages arriving and answers leaving, of all connections together; shared by the threads, each of which has at
-  // least twice message_bytes_max.
+  // Messages arriving, answers leaving and calls under way, of all connections together; shared by the threads, each of
+  // which has at least twice message_bytes_max.
   std::int64_t buffer_bytes_max = 256 << 20;
   std::int64_t header_timeout_ms = 10'000;  // to greet, and from a header block's first byte to its end
   std::int64_t idle_timeout_ms = 300'000;   // without a call

@@ -103,8 +103,15 @@ void H2Connection::OnStreamEnd(H2Stream& stream, bool is_well) {
   (stream.previous_ != nullptr ? stream.previous_->next_ : streams_) = stream.next_;
   if (stream.next_ != nullptr) stream.next_->previous_ = stream.previous_;
   if (stream.is_streaming()) --streaming_;
+  if (stream.is_keyless()) --keyless_streams_;
   stream.Close();
   stream.RemoveReference();
+}
+
+bool H2Connection::AddKeylessStream() {
+  if (keyless_streams_ == kKeylessStreamsMax) return false;
+  ++keyless_streams_;
+  return true;
 }
 
 void H2Connection::OnIdleFrame() {

@@ -31,6 +31,10 @@ class H2Loop;
 // the object until the turn's end. One thread.
 class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
  public:
+  // Streams that a client without a key may have at a time, which cost it nothing: one for each service that a channel
+  // watches, and a few for tools.
+  static constexpr std::size_t kKeylessStreamsMax = 8;
+
   // Owns `socket`.
   H2Connection(H2Loop& loop, int socket);
   ~H2Connection();
@@ -71,6 +75,8 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   void OnWhole(H2Stream& stream);
   void OnOutput();
   void OnStreaming() { ++streaming_; }
+  // False: there are kKeylessStreamsMax.
+  bool AddKeylessStream();
   void ChangeUnderWay(int by) { under_way_ += by; }
   void ChangeUnsent(std::int64_t by) { unsent_bytes_ += by; }
   void Account(std::int64_t change);
@@ -112,10 +118,11 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   bool is_end_heard_ = false;
   bool is_leaving_ = false;  // the second one, or the one with a reason
   bool lingering_ = false;
-  std::int32_t under_way_ = 0;     // handled and not answered
-  std::int64_t unsent_bytes_ = 0;  // of unary answers
-  std::size_t streaming_ = 0;      // streams with a source
-  std::size_t block_bytes_ = 0;    // of the header block that arrives
+  std::int32_t under_way_ = 0;       // handled and not answered
+  std::int64_t unsent_bytes_ = 0;    // of unary answers
+  std::size_t streaming_ = 0;        // streams with a source
+  std::size_t keyless_streams_ = 0;  // of them
+  std::size_t block_bytes_ = 0;      // of the header block that arrives
   std::size_t discarded_bytes_ = 0;
   std::int64_t accounted_bytes_ = 0;
   Instant stretch_began_;

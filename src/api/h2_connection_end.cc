@@ -61,7 +61,7 @@ H2Connection::Wait H2Connection::NextWait() const {
   if (in_block_) return Wait::kBlock;
   if (is_announced_ && !is_leaving_) return Wait::kLeave;
   for (const H2Stream* stream = streams_; stream != nullptr; stream = stream->next_) {
-    if (stream->unsent_bytes() > 0 || (stream->is_receiving() && !stream->is_streaming())) return Wait::kStreams;
+    if (stream->unsent_bytes() > 0 || stream->AwaitsClient()) return Wait::kStreams;
   }
   return streams_ != nullptr ? Wait::kNothing : Wait::kIdle;
 }

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/h2_connection.h"
 #include "api/h2_server_test_base.h"
 
 // Clients that send too much, too little, or read nothing; and how a server ends.
@@ -195,6 +196,79 @@ TEST_F(H2LimitsTest, ARequestThatDoesNotEndHasTheDefaultDeadline) {
     while (!stop.stop_requested()) AdvanceClock(std::chrono::milliseconds(100));
   });
   EXPECT_EQ(client.Await(stream).status(), "4");
+}
+
+TEST_F(H2LimitsTest, AStreamWhoseMessageDoesNotComeHasTheDefaultDeadline) {
+  Start();
+  Client client(server_->address());
+  const std::uint32_t silent = client.Open("/stream");
+  const std::uint32_t cut_short = client.Open("/stream");
+  client.SendFrame(Client::kData, 0, cut_short, Client::Message("begun").substr(0, 7));
+  const std::uint32_t writing = client.Open("/flood");  // awaits nothing
+  Await([&] { return sources() == 3; }, "all are open");
+  AwaitInTime([&] { return sources() == 1; }, "those are ended");
+  EXPECT_EQ(client.Await(silent).status(), "4");
+  const auto outcome = client.Await(cut_short);
+  EXPECT_EQ(outcome.status(), "4");
+  EXPECT_THAT(outcome.trailers.at("grpc-message"), HasSubstr("no message came in time"));
+  client.SendFrame(Client::kData, Client::kEndStream, writing, Client::Message("go"));
+  EXPECT_FALSE(client.AwaitMessage(writing).empty());
+}
+
+TEST_F(H2LimitsTest, EachMessageOfAStreamHasTheDefaultDeadlineAnew) {
+  Start();
+  Client client(server_->address());
+  const std::uint32_t stream = client.Open("/stream");
+  for (const char* message : {"one", "two", "three"}) {
+    client.SendFrame(Client::kData, 0, stream, Client::Message(message));
+    EXPECT_EQ(client.AwaitMessage(stream), message);
+    AdvanceClock(std::chrono::milliseconds(options_.write_timeout_ms * 2 / 3));
+    EXPECT_EQ(client.Await(client.Call("/echo", "x")).status(), "0") << "the loop has seen that time";
+  }
+  EXPECT_EQ(sources(), 1U);
+  AwaitInTime([&] { return sources() == 0; }, "it is ended");
+  EXPECT_EQ(client.Await(stream).status(), "4");
+}
+
+TEST_F(H2LimitsTest, AConnectionHasAFewStreamsForWhoeverComes) {
+  Start();
+  Client client(server_->address());
+  std::vector<std::uint32_t> streams;
+  for (std::size_t i = 0; i < H2Connection::kKeylessStreamsMax; ++i) streams.push_back(client.Open("/open"));
+  const auto refused = client.Await(client.Open("/open"));
+  EXPECT_EQ(refused.status(), "8");
+  EXPECT_THAT(refused.trailers.at("grpc-message"), HasSubstr("as many streams of health and reflection as it may (8)"));
+  client.SendFrame(Client::kData, Client::kEndStream, client.Open("/stream"), Client::Message("keyed"));
+  EXPECT_EQ(client.Await(client.Call("/echo", "x")).status(), "0") << "others are not counted";
+  Client other(server_->address());
+  const std::uint32_t of_other = other.Open("/open");
+  other.SendFrame(Client::kData, Client::kEndStream, of_other, Client::Message("x"));
+  EXPECT_THAT(other.Await(of_other).messages, ElementsAre("x"));
+
+  client.SendFrame(Client::kData, Client::kEndStream, streams[3], Client::Message("last"));
+  EXPECT_THAT(client.Await(streams[3]).messages, ElementsAre("last"));
+  const std::uint32_t again = client.Open("/open");
+  client.SendFrame(Client::kData, Client::kEndStream, again, Client::Message("again"));
+  EXPECT_THAT(client.Await(again).messages, ElementsAre("again")) << "there is a place again";
+}
+
+TEST_F(H2LimitsTest, OpenStreamsCountAsHeld) {
+  options_.buffer_bytes_max = 64 << 10;
+  options_.message_bytes_max = 1 << 10;
+  Start();
+  std::vector<std::unique_ptr<Client>> clients;
+  for (std::size_t i = 0; i < 64; ++i) {
+    if (i % 16 == 0) clients.push_back(std::make_unique<Client>(server_->address()));
+    clients.back()->Open("/hold");
+  }
+  Client client(server_->address());
+  const auto is_crowded = [&] {
+    return client.Await(client.Call("/crowded", "")).messages == std::vector<std::string>{"yes"};
+  };
+  Await(is_crowded, "the heads of calls fill what there is");
+  AwaitInTime([&] { return !is_crowded(); }, "some are ended to make room");
+  EXPECT_EQ(Metric("muster_http_connections_shed_total{server=\"grpc\"}"), 2) << "a quarter is free";
+  EXPECT_EQ(OpenConnections(), 3);
 }
 
 TEST_F(H2LimitsTest, AnIdleConnectionIsAskedToLeave) {

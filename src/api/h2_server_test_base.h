@@ -23,7 +23,8 @@ namespace muster {
 
 // A gRPC server over real sockets whose handler is simple: /echo answers the message, /hold waits until the test
 // releases it, /error fails with NOT_FOUND, /size answers as many bytes as the message says, /stream echoes every
-// message, /flood writes until nobody takes more.
+// message, as /open does, which is for whoever comes, /flood writes until nobody takes more, /crowded answers
+// whether the server holds as much as it may.
 class H2ServerTest : public testing::Test {
  protected:
   static constexpr auto kPatience = std::chrono::seconds(20);
@@ -144,6 +145,11 @@ class H2ServerTest : public testing::Test {
       if (!waiting_.empty() && stream_.Write(waiting_)) waiting_.clear();
       if (client_ended_ && waiting_.empty()) stream_.End({.request_id = "s"});
     }
+    bool AwaitsMessage() const override { return !floods_ && waiting_.empty(); }
+    void OnFault(const Error& error) override {
+      stream_.End(
+          {.request_id = "s", .status = DescribeReason(error.reason).grpc_code, .status_message = error.message});
+    }
     void OnDrain() override { stream_.End({.request_id = "s", .status = 14, .status_message = "bye"}); }
 
    private:
@@ -157,7 +163,10 @@ class H2ServerTest : public testing::Test {
   class Handler final : public GrpcHandler {
    public:
     explicit Handler(H2ServerTest& test) : test_(test) {}
-    bool IsStreaming(std::string_view path) const override { return path == "/stream" || path == "/flood"; }
+    GrpcMethodKind KindOf(std::string_view path) const override {
+      if (path == "/open") return GrpcMethodKind::kKeylessStream;
+      return path == "/stream" || path == "/flood" ? GrpcMethodKind::kStream : GrpcMethodKind::kUnary;
+    }
     void Handle(const GrpcRequest& request, GrpcExchange exchange) override {
       const std::lock_guard lock(test_.mutex_);
       ++test_.handled_;
@@ -168,6 +177,8 @@ class H2ServerTest : public testing::Test {
       } else if (request.path == "/size") {
         const std::string message(std::stoul(std::string(request.message)), 's');
         exchange.Send({.request_id = "r", .message = message});
+      } else if (request.path == "/crowded") {
+        exchange.Send({.request_id = "r", .message = request.crowded ? "yes" : "no"});
       } else if (request.path == "/drop") {
         const GrpcExchange dropped = std::move(exchange);
       } else {

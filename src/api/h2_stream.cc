@@ -15,6 +15,9 @@ namespace muster {
 
 namespace {
 
+// What an open stream takes beside its bytes, about: with nghttp2's part of it, and the source of a health watcher.
+constexpr std::size_t kStreamBytes = 1536;
+
 // What a stream keeps for its next life.
 constexpr std::size_t kRetainedStreamBytesMax = 4 << 10;
 
@@ -75,7 +78,7 @@ H2Stream::~H2Stream() { MUSTER_CHECK(connection_ == nullptr); }
 void H2Stream::Attach(H2Connection& connection, std::int32_t id) {
   connection_ = &connection;
   id_ = id;
-  is_streaming_ = is_whole_ = is_under_way_ = is_answered_ = is_deferred_ = false;
+  is_streaming_ = is_keyless_ = is_whole_ = is_under_way_ = is_answered_ = is_deferred_ = false;
   has_head_ = packs_ = wants_room_ = told_end_ = is_too_large_ = is_plain_ = was_reset_ = false;
   fields_ = {};
   head_bytes_ = 0;
@@ -84,6 +87,7 @@ void H2Stream::Attach(H2Connection& connection, std::int32_t id) {
   Empty(output_);
   sent_ = held_bytes_ = counted_bytes_ = 0;
   status_ = 0;
+  Recount();
 }
 
 std::string_view H2Stream::Field(H2Field field) const {
@@ -117,8 +121,7 @@ void H2Stream::TakeField(std::string_view name, std::string_view value) {
 void H2Stream::EndHead(bool is_last) {
   is_whole_ = is_last;
   moved_at_ = loop_.now();
-  const Duration patience = std::chrono::milliseconds(loop_.options().write_timeout_ms);
-  due_ = moved_at_ + std::min(ParseGrpcTimeout(Field(H2Field::kTimeout)).value_or(patience), patience);
+  due_ = moved_at_ + std::min(ParseGrpcTimeout(Field(H2Field::kTimeout)).value_or(patience()), patience());
   if (is_too_large_) {
     const std::string most = std::to_string(loop_.options().header_bytes_max);
     Reject(
@@ -127,10 +130,8 @@ void H2Stream::EndHead(bool is_last) {
     is_plain_ = true;  // answered when it has ended
   } else if (fields_[static_cast<std::size_t>(H2Field::kAuthorization)].count > 1) {
     Reject({.reason = Reason::kInvalidArgument, .message = "authorization is there twice: send one"});
-  } else if (loop_.handler().IsStreaming(Field(H2Field::kPath))) {
-    is_streaming_ = true;
-    connection_->OnStreaming();
-    if (CheckEncoding()) OpenSource();
+  } else if (const auto kind = loop_.handler().KindOf(Field(H2Field::kPath)); kind != GrpcMethodKind::kUnary) {
+    OpenSource(kind);
   }
   if (is_last) EndRequest();
 }
@@ -215,6 +216,7 @@ Result<std::string_view> H2Stream::Unpacked(std::string_view framed) {
 
 void H2Stream::Reject(const Error& error) {
   if (is_answered_) return;
+  if (source_ != nullptr) return source_->OnFault(error);
   loop_.handler().Reject(error, Known(), GrpcExchange(*this));
 }
 
@@ -229,7 +231,22 @@ void H2Stream::RejectHttp(std::string_view status, std::string_view text) {
   connection_->OnOutput();
 }
 
-void H2Stream::OpenSource() { source_ = loop_.handler().Open(Known(), *this); }
+void H2Stream::OpenSource(GrpcMethodKind kind) {
+  is_streaming_ = true;
+  connection_->OnStreaming();
+  if (!CheckEncoding()) return;
+  if (kind == GrpcMethodKind::kKeylessStream) {
+    is_keyless_ = connection_->AddKeylessStream();
+    if (!is_keyless_) {
+      return Reject({.reason = Reason::kOverloaded,
+                     .message = "this connection has as many streams of health and reflection as it may (" +
+                                std::to_string(H2Connection::kKeylessStreamsMax) + "); end one, or share it"});
+    }
+  }
+  GrpcRequest request = Known();
+  request.crowded = loop_.crowded();
+  source_ = loop_.handler().Open(request, *this);
+}
 
 // Whole messages go to the source one by one, while it keeps up with their answers.
 void H2Stream::DeliverMessages() {
@@ -239,6 +256,7 @@ void H2Stream::DeliverMessages() {
     if (body_.size() < size) break;
     const Result<std::string_view> message = Unpacked(std::string_view(body_).substr(0, size));
     if (!message) return Reject(message.error());
+    due_ = loop_.now() + patience();
     source_->OnMessage(*message);
     body_.erase(0, size);
   }
@@ -254,22 +272,29 @@ void H2Stream::DeliverMessages() {
 }
 
 void H2Stream::Recount() {
-  const std::size_t bytes = body_.size() + unsent_bytes() + held_bytes_;
+  const std::size_t bytes = kStreamBytes + body_.size() + unsent_bytes() + held_bytes_;
   connection_->Account(static_cast<std::int64_t>(bytes) - static_cast<std::int64_t>(counted_bytes_));
   counted_bytes_ = bytes;
 }
 
+Duration H2Stream::patience() const { return std::chrono::milliseconds(loop_.options().write_timeout_ms); }
+
+bool H2Stream::AwaitsClient() const {
+  if (is_whole_ || is_answered_) return false;
+  // What a stream has received may wait until its answers are taken.
+  return !is_streaming_ || (unsent_bytes() == 0 && source_ != nullptr && source_->AwaitsMessage());
+}
+
 bool H2Stream::IsStalledAt(Instant now) const {
-  if (is_receiving() && !is_streaming_ && now >= due_) return true;
-  const Duration patience = std::chrono::milliseconds(loop_.options().write_timeout_ms);
-  return unsent_bytes() > 0 && now - moved_at_ >= patience;
+  if (AwaitsClient()) return now >= due_;
+  return unsent_bytes() > 0 && now - moved_at_ >= patience();
 }
 
 void H2Stream::GiveUp() {
-  if (is_receiving() && !is_streaming_) {
-    return Reject({.reason = Reason::kDeadlineExceeded, .message = "the deadline passed before the call was whole"});
-  }
-  connection_->session().SubmitReset(id_, H2Session::ErrorCode::kCancel);
+  if (!AwaitsClient()) return connection_->session().SubmitReset(id_, H2Session::ErrorCode::kCancel);
+  Reject({.reason = Reason::kDeadlineExceeded,
+          .message = is_streaming_ ? "no message came in time; call again when there is one to send"
+                                   : "the deadline passed before the call was whole"});
 }
 
 void H2Stream::Drain() {
@@ -281,7 +306,7 @@ void H2Stream::Close() {
   held_bytes_ = sent_ = 0;
   Empty(body_);
   Empty(output_);
-  Recount();
+  connection_->Account(-static_cast<std::int64_t>(std::exchange(counted_bytes_, 0)));
   EndUnderWay();
   connection_ = nullptr;
   source_.reset();

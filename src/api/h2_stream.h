@@ -67,7 +67,9 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   // After TakeOutput made room.
   void Feed();
 
-  // It waits for its client since then at the latest: to send the rest of the request, or to take the answer.
+  // Its client is to send something: the rest of a request, or a stream's next message.
+  bool AwaitsClient() const;
+  // It has waited for its client as long as it may: to send that, or to take the answer.
   bool IsStalledAt(Instant now) const;
   // It ends, one way or the other.
   void GiveUp();
@@ -85,13 +87,14 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   // The client may not send anything on it any more: it has said so, or has reset it.
   bool client_ended() const { return is_whole_ || was_reset_; }
   bool is_streaming() const { return is_streaming_; }
-  bool is_receiving() const { return !is_whole_ && !is_answered_; }
+  bool is_keyless() const { return is_keyless_; }
   std::size_t unsent_bytes() const { return output_.size() - sent_; }
 
  private:
   friend H2Connection;
 
   std::string_view Field(H2Field field) const;
+  Duration patience() const;
   GrpcRequest Known() const;
   void Release() override;
   void Reject(const Error& error);
@@ -100,7 +103,7 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   bool CheckEncoding();
   bool CheckPrefix();
   Result<std::string_view> Unpacked(std::string_view framed);
-  void OpenSource();
+  void OpenSource(GrpcMethodKind kind);
   void DeliverMessages();
   void AppendMessage(std::string_view message);
   void SubmitHead(const GrpcReply& reply, bool is_only);
@@ -117,6 +120,7 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   H2Connection* connection_ = nullptr;  // null: closed
   std::int32_t id_ = 0;
   bool is_streaming_ = false;
+  bool is_keyless_ = false;    // a stream that is counted as one
   bool is_whole_ = false;      // the client has sent all
   bool is_under_way_ = false;  // the handler has it, and the connection counts it
   bool is_answered_ = false;   // or ended
@@ -137,7 +141,7 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   std::size_t held_bytes_ = 0;
   std::size_t counted_bytes_ = 0;  // what the connection knows of
   Instant began_;                  // when the request was whole
-  Instant due_;                    // for the rest of the request
+  Instant due_;                    // for the rest of the request, or a stream's next message
   Instant moved_at_;               // when output was last taken, or put to none
   int status_ = 0;
   std::string status_message_;

@@ -130,6 +130,7 @@ H2Stream::Fill H2Stream::TakeOutput(std::span<char> to, std::size_t& count) {
   if (sent_ == output_.size()) {
     output_.clear();
     sent_ = 0;
+    if (is_streaming_) due_ = moved_at_ + patience();
   } else if (sent_ >= kUnsentBytesMax && is_streaming_) {
     output_.erase(0, std::exchange(sent_, 0));
   }

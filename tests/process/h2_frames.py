@@ -33,8 +33,13 @@ def block(*fields):
 
 
 def head(method, key=None, *more):
-    """What a gRPC call begins with; no deadline."""
-    fields = [(":method", "POST"), (":scheme", "http"), (":path", f"/muster.v1.MemberService/{method}"), (":authority", "x"),
+    """What a call of the member API begins with; no deadline."""
+    return head_of(f"/muster.v1.MemberService/{method}", key, *more)
+
+
+def head_of(path, key=None, *more):
+    """What any gRPC call begins with."""
+    fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"),
               ("content-type", "application/grpc"), ("te", "trailers")]
     if key:
         fields.append(("authorization", f"Bearer {key}"))

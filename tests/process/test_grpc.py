@@ -129,6 +129,24 @@ def test_health(server, messages):
         stream.cancel()
 
 
+def test_a_connection_watches_health_a_few_times(server, messages):
+    with Calls(server.grpc, messages, server.key()) as calls:
+        streams = [health_watch(calls.channel, messages) for _ in range(8)]
+        assert [next(stream).status for stream in streams] == [1] * 8
+        with pytest.raises(grpc.RpcError) as failure:
+            next(health_watch(calls.channel, messages))
+        assert failure.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and "end one" in failure.value.details()
+        assert calls.call("GetServer", "ServerInfo").version
+        streams[0].cancel()
+
+        def watched():
+            try:
+                return next(health_watch(calls.channel, messages)).status == 1
+            except grpc.RpcError:
+                return False
+        wait_for(watched, "there is a place again")
+
+
 def test_a_drain_loses_no_call_and_says_good_bye(messages):
     with Scratch() as path, Server(path / "data") as server:
         with Calls(server.grpc, messages, server.key()) as calls:

@@ -1,4 +1,5 @@
 """Clients of the gRPC port that no library would make: bad frames, floods, and who never reads. Each time others are served on."""
+import itertools
 import os
 import random
 import signal
@@ -7,7 +8,7 @@ import pytest
 
 import h2_frames as h2
 from grpc_client import Calls, messages  # noqa: F401
-from muster_process import DEADLINE_S, Scratch, Server, scaled, wait_for
+from muster_process import DEADLINE_S, SCALE, Scratch, Server, scaled, wait_for
 
 # Enough for any of the bounds of floods.
 FLOOD = 20_000
@@ -127,6 +128,40 @@ def test_who_never_ends_a_call_is_told(hasty):
         raw.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.head("GetMember", hasty.key())) + h2.frame(h2.DATA, 0, 1, b"\0\0"))
         flags = next(flags for kind, flags, stream, _ in raw.frames() if kind == h2.HEADERS and stream == 1)
         assert flags & h2.END_STREAM, "an error is a head alone"
+
+
+def next_heads(raw, count):
+    """The flags of the next blocks of header fields."""
+    heads = (flags for kind, flags, _, _ in raw.frames() if kind == h2.HEADERS)
+    return list(itertools.islice(heads, count))
+
+
+HEALTH, REFLECTION = "/grpc.health.v1.Health/Watch", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+CHANGES = "/muster.v1.MemberService/WatchChanges"
+
+
+@pytest.mark.parametrize("path, begun", [(HEALTH, b""), (REFLECTION, b""), (REFLECTION, b"\0\0\0\0\x09"), (CHANGES, b"")],
+                         ids=["health", "reflection", "half-a-message", "changes"])
+def test_who_never_sends_a_message_of_a_stream_is_told(hasty, path, begun):
+    with h2.RawConnection(hasty.grpc) as raw:
+        raw.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.head_of(path, hasty.key())) + h2.frame(h2.DATA, 0, 1, begun))
+        assert [flags & h2.END_STREAM for flags in next_heads(raw, 2)] == [0, h2.END_STREAM], "it begins, and is ended"
+
+
+@pytest.mark.parametrize("path, message", [(HEALTH, b""), (REFLECTION, b"\x3a\x01*")], ids=["health", "reflection"])
+def test_streams_of_a_connection_without_a_key_are_few(served, path, message):
+    before = served.anonymous_bytes()
+    connections = [h2.RawConnection(served.grpc) for _ in range(scaled(40, 4))]
+    for raw in connections:
+        for stream in range(1, 512, 2):
+            raw.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, h2.head_of(path)) +
+                     h2.frame(h2.DATA, 0, stream, h2.message(message)))
+        # What is refused has a head alone.
+        assert sum(flags & h2.END_STREAM for flags in next_heads(raw, 256)) == 256 - 8
+    if SCALE == 1:
+        assert served.anonymous_bytes() - before < 6 << 20, "all of them would be 15 MB"
+    for raw in connections:
+        raw.socket.close()
 
 
 def test_a_drain_says_good_bye():
