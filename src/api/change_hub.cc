@@ -30,7 +30,8 @@ constexpr std::int64_t kRingBehind = 4096;
 
 void ChangeStreamOptions::Declare(OptionRegistry& options) {
   options.AddInteger("changes.streams_max", &streams_max,
-                     "How many streams of changes may be open, over HTTP and gRPC together; beyond: OVERLOADED.",
+                     "How many streams of changes may be open, over HTTP and gRPC together; beyond: OVERLOADED. One "
+                     "caller may have half of them.",
                      {.min = 1, .max = 100'000});
   options.AddDuration("changes.heartbeat", &heartbeat_ms,
                       "After how much silence a stream of changes gets a heartbeat.", {.min = 100, .max = 600'000});
@@ -45,7 +46,8 @@ ChangeHub::ChangeHub(ChangeFeed& feed, const ChangeStreamOptions& options, Logge
       pages_read_(metrics.AddCounter("muster_changes_pages_read_total",
                                      "Pages of older changes read for streams that were behind.")),
       refused_(metrics.AddCounter("muster_changes_streams_refused_total",
-                                  "Streams of changes refused because there were changes.streams_max.")),
+                                  "Streams of changes refused because there were changes.streams_max, or because "
+                                  "their caller had half of these.")),
       expired_(metrics.AddCounter("muster_changes_positions_expired_total",
                                   "Streams whose position was not kept any more, at their beginning or later.")) {
   metrics.AddGauge("muster_changes_streams", "Streams of changes that are open.",
@@ -94,16 +96,32 @@ void ChangeHub::Stop() {
 }
 
 ChangeHub::Place::~Place() {
-  if (shared_ != nullptr) shared_->streams.fetch_sub(1);
+  if (shared_ == nullptr) return;
+  const std::lock_guard lock(shared_->mutex);
+  --shared_->streams;
+  const auto of_caller = shared_->streams_of.find(caller_);
+  if (--of_caller->second == 0) shared_->streams_of.erase(of_caller);
 }
 
-Result<ChangeHub::Place> ChangeHub::TakePlace() {
-  if (shared_->streams.fetch_add(1) < options_.streams_max) return Place(shared_);
-  shared_->streams.fetch_sub(1);
+Result<ChangeHub::Place> ChangeHub::TakePlace(const std::string& caller) {
+  const std::int64_t share = options_.streams_max - options_.streams_max / 2;  // half of them, rounded up
+  const std::lock_guard lock(shared_->mutex);
+  const auto found = shared_->streams_of.find(caller);
+  if (found != shared_->streams_of.end() && found->second >= share) {
+    return Refuse("the caller " + caller + " has as many streams of changes open as one caller may, " +
+                  std::to_string(share) + ": end some, or let one serve several readers");
+  }
+  if (shared_->streams >= options_.streams_max) {
+    return Refuse("as many streams of changes are open as this server takes; try again later, or use another");
+  }
+  ++shared_->streams_of[caller];
+  ++shared_->streams;
+  return Place(shared_, caller);
+}
+
+std::unexpected<Error> ChangeHub::Refuse(std::string message) {
   refused_.Add();
-  return Fail({.reason = Reason::kOverloaded,
-               .message = "as many streams of changes are open as this server takes; try again later, or use another",
-               .retry_after_ms = 5000});
+  return Fail({.reason = Reason::kOverloaded, .message = std::move(message), .retry_after_ms = 5000});
 }
 
 void ChangeHub::Request::Refuse() {

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -75,19 +77,21 @@ class ChangeHub {
   std::int64_t latest() const { return latest_.load(std::memory_order_relaxed); }
 
   struct Shared;
-  // One of the streams that there may be; gives its place back.
+  // One of the streams that there may be, and of those that its caller may have; gives its place back.
   class Place {
    public:
-    explicit Place(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+    Place(std::shared_ptr<Shared> shared, std::string caller)
+        : shared_(std::move(shared)), caller_(std::move(caller)) {}
     Place(Place&&) noexcept = default;
     Place& operator=(Place&&) = delete;
     ~Place();
 
    private:
     std::shared_ptr<Shared> shared_;
+    std::string caller_;
   };
-  // OVERLOADED when there are streams_max.
-  Result<Place> TakePlace();
+  // OVERLOADED when there are streams_max, or the caller has half of them.
+  Result<Place> TakePlace(const std::string& caller);
 
   // A loop that may have streams. While it lives and has some, `wake` is posted to the loop when there is something new
   // to Take; the loop outlives what was posted.
@@ -141,6 +145,7 @@ class ChangeHub {
   void Run();
   void Ask(Request request);
   void Serve(Request request);
+  std::unexpected<Error> Refuse(std::string message);
   Result<std::int64_t> FindStart(const ChangeFrom& from);
   // Reads what is after the ring, a page at most; whether that was a full one.
   Result<bool> Follow();
@@ -177,8 +182,9 @@ class ChangeHub {
 
 // What outlives the hub in gauges and places.
 struct ChangeHub::Shared {
-  std::atomic<std::int64_t> streams = 0;
+  std::atomic<std::int64_t> streams = 0;  // changed under the mutex
   std::mutex mutex;
+  std::map<std::string, std::int64_t> streams_of;  // by caller; those that have any
   std::vector<Listener*> listeners;
 };
 

@@ -5,6 +5,9 @@
 
 #include <array>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "api/testing/fake_feed.h"
 #include "api/testing/test_exchange.h"
@@ -59,7 +62,7 @@ TEST_F(ChangeHubTest, FindsWhereToBegin) {
 }
 
 TEST_F(ChangeHubTest, TheRingHasTheNewestAndPagesTheRest) {
-  const auto place = *hub_.TakePlace();
+  const auto place = *hub_.TakePlace("a");
   constexpr auto kMore = static_cast<std::int64_t>(ChangeHub::kRingEvents) + 1000;
   feed_.Commit(10);
   StepToEnd();
@@ -98,7 +101,7 @@ TEST_F(ChangeHubTest, ReadsNothingWhileThereAreNoStreams) {
   feed_.Commit(10);
   StepToEnd();
   EXPECT_EQ(feed_.reads(), 0);
-  const auto place = *hub_.TakePlace();
+  const auto place = *hub_.TakePlace("a");
   StepToEnd();
   EXPECT_GT(feed_.reads(), 0);
 }
@@ -113,7 +116,7 @@ TEST_F(ChangeHubTest, ReadsTheEndOnceForAllAndTellsTheirLoops) {
   two.Listen(true);
   without_streams.Listen(true);
   without_streams.Listen(false);
-  const auto place = *hub_.TakePlace();
+  const auto place = *hub_.TakePlace("a");
   feed_.Commit(10);
   hub_.Step();
   hub_.Step();
@@ -130,7 +133,7 @@ TEST_F(ChangeHubTest, RestsLongerForMoreStreamsButNotForLong) {
 
 TEST_F(ChangeHubTest, PagesAreReadWhileItRests) {
   feed_.Commit(10);
-  const auto place = *hub_.TakePlace();
+  const auto place = *hub_.TakePlace("a");
   std::optional<Result<ChangeHub::Page>> page;
   hub_.ReadPage(0, [&](Result<ChangeHub::Page> read) { page = std::move(read); });
   EXPECT_FALSE(hub_.Step(false));
@@ -139,18 +142,41 @@ TEST_F(ChangeHubTest, PagesAreReadWhileItRests) {
 }
 
 TEST_F(ChangeHubTest, ThereAreNoMoreStreamsThanThereMayBe) {
-  std::optional<ChangeHub::Place> one = *hub_.TakePlace();
-  const auto two = *hub_.TakePlace();
-  const auto refused = hub_.TakePlace();
+  std::optional<ChangeHub::Place> one = *hub_.TakePlace("a");
+  const auto two = *hub_.TakePlace("b");
+  const auto refused = hub_.TakePlace("c");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, Reason::kOverloaded);
   EXPECT_TRUE(refused.error().retry_after_ms);
   one.reset();
-  EXPECT_TRUE(hub_.TakePlace());
+  EXPECT_TRUE(hub_.TakePlace("c"));
+}
+
+TEST_F(ChangeHubTest, OneCallerHasHalfOfThemAtMost) {
+  for (const std::int64_t most : {1, 2, 3, 10}) {
+    MetricRegistry metrics;
+    ChangeHub hub(feed_, {.streams_max = most}, NullLogger(), metrics);
+    const auto take = [&hub](const std::string& caller, std::int64_t count) {
+      std::vector<ChangeHub::Place> taken;
+      for (std::int64_t i = 0; i < count; ++i) {
+        if (auto place = hub.TakePlace(caller)) taken.push_back(*std::move(place));
+      }
+      return taken;
+    };
+    auto greedy = take("greedy", most);
+    EXPECT_EQ(std::ssize(greedy), (most + 1) / 2) << most;
+    const auto refused = hub.TakePlace("greedy");
+    EXPECT_EQ(refused.error().reason, Reason::kOverloaded);
+    EXPECT_THAT(refused.error().message, ::testing::StartsWith("the caller greedy has as many streams"));
+    const auto others = take("other", most);
+    EXPECT_EQ(std::ssize(others), most / 2) << most;
+    greedy.pop_back();
+    EXPECT_EQ(take("greedy", 2).size(), 1U) << "what it gave back it may take again";
+  }
 }
 
 TEST_F(ChangeHubTest, AFailureOfTheStoreIsToldAndPasses) {
-  const auto place = *hub_.TakePlace();
+  const auto place = *hub_.TakePlace("a");
   feed_.Commit(3);
   feed_.Break(Error{.reason = Reason::kInternal, .message = "broken"});
   StepToEnd();

@@ -29,7 +29,7 @@ class ChangeStreams {
   ChangeStreams(ChangeHub& hub, CallLedger& ledger, const ApiDependencies& dependencies, ChangeTexts::Append append);
   ~ChangeStreams();
 
-  Result<ChangeHub::Place> TakePlace() { return hub_.TakePlace(); }
+  Result<ChangeHub::Place> TakePlace(const std::string& caller) { return hub_.TakePlace(caller); }
   // Calls `then` on the loop, later. Errors as ChangeHub::Resolve.
   void Resolve(ChangeFrom from, std::move_only_function<void(Result<std::int64_t>)> then);
   Deadline After(Duration timeout) const { return Deadline::After(clock_, timeout); }

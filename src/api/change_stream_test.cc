@@ -49,8 +49,9 @@ class ChangeStreamTest : public GrpcApiTest {
   }
   std::shared_ptr<Response> Watch(const std::string& query,
                                   std::vector<std::pair<std::string, std::string>> headers = {},
-                                  std::size_t room = SIZE_MAX) {
-    auto response = Begin(*members_, {.target = "/v1/changes" + query, .headers = std::move(headers)});
+                                  std::size_t room = SIZE_MAX, const std::string& caller = "writer") {
+    auto response =
+        Begin(*members_, {.target = "/v1/changes" + query, .caller = caller, .headers = std::move(headers)});
     response->room = room;
     Settle();
     return response;
@@ -163,7 +164,21 @@ TEST_F(ChangeStreamTest, ThereAreNoMoreThanThereMayBe) {
   const auto refused_source = WatchGrpc(another, "");
   EXPECT_THAT(another.status_details, HasSubstr("OVERLOADED"));
   source.reset();
-  EXPECT_EQ(Watch("")->status, 200);
+  EXPECT_EQ(Watch("", {}, SIZE_MAX, "reader")->status, 200);
+}
+
+TEST_F(ChangeStreamTest, ACallersShareIsThatOfBothProtocols) {
+  const auto one = Watch("");
+  TestGrpcStream stream;
+  const auto source = WatchGrpc(stream, "", "writer");
+  EXPECT_EQ(stream.status, -1);
+  const auto refused = Watch("");
+  EXPECT_THAT(*refused, IsProblem(Reason::kOverloaded));
+  EXPECT_THAT(refused->body, HasSubstr("the caller writer has as many streams of changes open as one caller may, 2"));
+  TestGrpcStream another;
+  const auto refused_source = WatchGrpc(another, "", "writer");
+  EXPECT_THAT(another.status_details, HasSubstr("the caller writer has as many"));
+  EXPECT_EQ(Watch("", {}, SIZE_MAX, "reader")->status, 200) << "there is room for others";
 }
 
 TEST_F(ChangeStreamTest, WhoIsSlowGoesOnWhereItWasAndHoldsUpNobody) {

@@ -115,7 +115,7 @@ std::unique_ptr<GrpcSource> OpenChanges(GrpcCalls& calls, ChangeStreams* changes
     if (!timeout) return refuse(timeout.error());
     deadline = changes->After(*timeout);
   }
-  Result<ChangeHub::Place> place = changes->TakePlace();
+  Result<ChangeHub::Place> place = changes->TakePlace(call->caller().name);
   if (!place) return refuse(place.error());
   return std::make_unique<GrpcChangeStream>(*changes, *std::move(place), deadline,
                                             std::string(request.metadata.authorization), std::move(call));

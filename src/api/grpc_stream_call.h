@@ -29,6 +29,8 @@ class GrpcStreamCall {
     MUSTER_TRY(calls_.ledger().Authenticate(facts_, metadata.authorization));
     return CallLedger::RequireScope(facts_, scope);
   }
+  // Once admitted.
+  const Caller& caller() const { return *facts_.caller; }
   bool ended() const { return ended_; }
   // As GrpcStream's; true when the stream is over, since nothing is waited for then.
   [[nodiscard]] bool Write(std::string_view message) { return ended_ || stream_.Write(message); }

@@ -115,7 +115,7 @@ Result<void> MemberHandler::WatchChanges(Call& call, const Input& input) {
   MUSTER_TRY(calls_.Admit(call, input.headers, Scope::kMembersRead));
   if (!changes_) return Fail(Reason::kNotImplemented, "this server does not stream changes");
   MUSTER_ASSIGN(WatchRequest asked, ReadWatchQuery(query_, input.request.query, input.request.Header("Last-Event-ID")));
-  MUSTER_ASSIGN(ChangeHub::Place place, changes_->TakePlace());
+  MUSTER_ASSIGN(ChangeHub::Place place, changes_->TakePlace(call.caller->name));
   // Streams have no deadline but one that was asked for.
   const Deadline deadline = input.headers.timeout_ms.empty() ? Deadline() : call.deadline;
   changes_->Resolve(

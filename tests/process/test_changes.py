@@ -253,16 +253,36 @@ def test_a_disabled_caller_is_let_go_though_there_is_always_news(scratch):
 
 def test_no_more_streams_than_there_may_be(scratch):
     with Server(scratch / "data", extra_environment={"MUSTER_CHANGES__STREAMS_MAX": "2"}) as server, server.client() as client:
-        readers = [ChangeReader(server).open() for _ in range(2)]
+        other = server.new_caller("other", "members.read")
+        readers = [ChangeReader(server, key=key).open() for key in (server.key(), other)]
         refused = client.call("GET", "/v1/changes")
         assert_problem(refused, "OVERLOADED")
         assert int(refused.headers["retry-after"]) >= 1
         readers.pop().close()
 
         def let_in():
-            with ChangeReader(server) as reader:
+            with ChangeReader(server, key=other) as reader:
                 return reader.open().head[0] == 200
         wait_for(let_in, "there is room again")
+
+
+def test_one_caller_cannot_have_all_streams(scratch):
+    """Half of them, however many connections it comes over; others are let in."""
+    with Server(scratch / "data", extra_environment={"MUSTER_CHANGES__STREAMS_MAX": "100"}) as server:
+        greedy, other = (server.new_caller(name, "members.read") for name in ("greedy", "other"))
+        pipelined = request_bytes("GET", "/v1/changes", greedy) * 10  # those behind an open stream take a place, too
+        connections = [RawConnection(server.http).send(pipelined) for _ in range(10)]
+        wait_for(lambda: metric(server, "muster_changes_streams") == 50, "its share is taken")
+        with server.client(greedy) as client:
+            problem = assert_problem(client.call("GET", "/v1/changes"), "OVERLOADED")
+            assert "the caller greedy" in problem["detail"] and "50" in problem["detail"], problem
+        readers = [ChangeReader(server, key=other) for _ in range(50)]
+        assert {reader.open().head[0] for reader in readers} == {200}
+        for connection in connections:
+            connection.socket.close()
+        wait_for(lambda: metric(server, "muster_changes_streams") == 50, "they are gone")
+        with ChangeReader(server, key=greedy) as reader:
+            reader.await_heartbeat()
 
 
 def test_a_reader_that_does_not_read_costs_nobody_anything(scratch):

@@ -91,6 +91,25 @@ def test_who_may_watch_and_for_how_long(server, messages):
         assert failure.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+def test_one_caller_cannot_have_all_streams(scratch, messages):
+    with Server(scratch / "data", extra_environment={"MUSTER_CHANGES__STREAMS_MAX": "4"}) as server:
+        greedy, other = (server.new_caller(name, "members.read") for name in ("greedy", "other"))
+        with Calls(server.grpc, messages, greedy) as calls, Calls(server.grpc, messages, other) as others, \
+                ChangeReader(server, key=greedy) as reader:
+            reader.await_heartbeat()
+            stream = watch(calls)
+            await_heartbeat(stream)
+            with pytest.raises(grpc.RpcError) as failure:
+                next(watch(calls))
+            assert failure.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert "the caller greedy" in failure.value.details(), failure.value.details()
+            streams = [watch(others) for _ in range(2)]
+            for let_in in streams:
+                await_heartbeat(let_in)
+            for open_one in (stream, *streams):
+                open_one.cancel()
+
+
 def test_a_client_that_does_not_read_is_bounded(scratch, messages):
     environment = {"MUSTER_GRPC__WRITE__TIMEOUT": "10m", "MUSTER_SEARCH__ENABLED": "false"}
     count = 2 * scaled(30_000, 3_000)
