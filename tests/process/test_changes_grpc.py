@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from change_reader import ChangeReader
-from muster_process import SCALE, Server, run, scaled, wait_for
+from muster_process import DEADLINE_S, SCALE, Server, run, scaled, wait_for
 from test_grpc import Calls, grpc, messages  # noqa: F401 (a fixture)
 
 
@@ -89,6 +89,19 @@ def test_who_may_watch_and_for_how_long(server, messages):
         with pytest.raises(grpc.RpcError) as failure:
             list(watch(calls, timeout=0.5))
         assert failure.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_disabled_caller_is_let_go_though_there_is_always_news(scratch, messages):
+    with Server(scratch / "data", extra_environment={"MUSTER_CHANGES__HEARTBEAT": "1s"}) as server, server.client() as client, \
+            server.admin_client() as admin, Calls(server.grpc, messages, server.new_caller("watcher", "members.read")) as calls:
+        stream = watch(calls, timeout=DEADLINE_S)
+        await_heartbeat(stream)
+        assert admin.call("POST", "/admin/v1/callers/watcher:disable", {}).status == 200
+        client.register()
+        with pytest.raises(grpc.RpcError) as failure:
+            for _ in stream:
+                client.register()  # the next one
+        assert failure.value.code() == grpc.StatusCode.UNAUTHENTICATED, failure.value
 
 
 def test_one_caller_cannot_have_all_streams(scratch, messages):
