@@ -239,7 +239,7 @@ Result<std::int64_t> ChangeHub::FindStart(const ChangeFrom& from) {
   }
   if (from.kind == ChangeFrom::Kind::kLatest) return latest();
   if (from.position > latest()) {
-    return FailField("from", "is a position that this data has not reached: it comes from other data");
+    return FailField(from.field, "is a position that this data has not reached: it comes from other data");
   }
   MUSTER_TRY(feed_.Read(from.position, 1));
   return from.position;

@@ -50,10 +50,10 @@ std::optional<ChangeType> TypeOfNumber(std::int64_t number) {
 }
 
 Result<ChangeFrom> ParseFrom(std::string_view text, const char* field) {
-  if (text.empty() || text == "latest") return ChangeFrom{};
-  if (text == "earliest") return ChangeFrom{.kind = ChangeFrom::Kind::kEarliest};
+  if (text.empty() || text == "latest") return ChangeFrom{.field = field};
+  if (text == "earliest") return ChangeFrom{.kind = ChangeFrom::Kind::kEarliest, .field = field};
   if (const auto position = ParseDecimal(text)) {
-    return ChangeFrom{.kind = ChangeFrom::Kind::kAfter, .position = *position};
+    return ChangeFrom{.kind = ChangeFrom::Kind::kAfter, .position = *position, .field = field};
   }
   return FailField(field, "must be a position that a stream gave, \"earliest\" or \"latest\"");
 }

@@ -16,7 +16,8 @@ namespace muster {
 struct ChangeFrom {
   enum class Kind : std::uint8_t { kLatest, kEarliest, kAfter };
   Kind kind = Kind::kLatest;
-  std::int64_t position = 0;  // of kAfter
+  std::int64_t position = 0;   // of kAfter
+  const char* field = "from";  // what said so, for a refusal; a literal
 };
 
 // Which changes a stream shows.

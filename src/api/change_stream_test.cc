@@ -13,6 +13,7 @@
 namespace muster {
 namespace {
 
+using testing::BlamesField;
 using ::testing::EndsWith;
 using testing::FakeFeed;
 using testing::GrpcApiTest;
@@ -134,7 +135,8 @@ TEST_F(ChangeStreamTest, WhoIsRefusedGetsNoStream) {
   feed_.Commit(5);
   feed_.Expire(3);
   EXPECT_THAT(*Watch("?from=2"), IsProblem(Reason::kPositionExpired));
-  EXPECT_THAT(*Watch("?from=6"), IsProblem(Reason::kInvalidArgument));
+  EXPECT_THAT(*Watch("?from=6"), BlamesField("from"));
+  EXPECT_THAT(*Watch("?from=4", {{"Last-Event-ID", "6"}}), BlamesField("Last-Event-ID"));
   EXPECT_THAT(*Watch("?from=x"), IsProblem(Reason::kInvalidArgument));
   EXPECT_THAT(*Begin(*members_, {.target = "/v1/changes", .caller = ""}), IsProblem(Reason::kUnauthenticated));
   EXPECT_THAT(*Begin(*members_, {.target = "/v1/changes", .caller = "importer"}), IsProblem(Reason::kPermissionDenied));
