@@ -80,6 +80,16 @@ void JsonFaults::Add(const FieldPath& path, std::string description) {
   if (!is_full()) violations_.push_back({path.Text(), std::move(description)});
 }
 
+void JsonFaults::Supersede(const FieldPath& path, std::string description) {
+  const std::string whole = path.Text();
+  std::erase_if(violations_, [&whole](const FieldViolation& violation) {
+    const std::string_view field = violation.field;
+    return field.size() > whole.size() && field.starts_with(whole) &&
+           (field[whole.size()] == '[' || field[whole.size()] == '.');
+  });
+  Add(path, std::move(description));
+}
+
 void JsonFaults::AddError(const FieldPath& path, Error error) {
   if (error.violations.empty()) return Add(path, std::move(error.message));
   for (FieldViolation& violation : error.violations) Add(path.Field(violation.field), std::move(violation.description));

@@ -21,6 +21,8 @@ class JsonFaults {
   static constexpr std::size_t kViolationsMax = 16;
 
   void Add(const FieldPath& path, std::string description);
+  // Adds a fault of the whole at `path` in place of those of its parts.
+  void Supersede(const FieldPath& path, std::string description);
   // Takes over the faults of an INVALID_ARGUMENT whose fields are below `path`.
   void AddError(const FieldPath& path, Error error);
   bool any() const { return !violations_.empty(); }

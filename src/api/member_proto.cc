@@ -144,7 +144,7 @@ Result<BatchGetRequest> MemberProto::ReadBatchGet(std::string_view message) {
       add(number);
     }
   }
-  if (request.ids.size() > kBatchKeysMax) faults.Add(place, "has more than 1000 elements");
+  if (request.ids.size() > kBatchKeysMax) faults.Supersede(place, "has more than 1000 elements");
   MUSTER_TRY(Settle(reader, faults));
   return request;
 }
@@ -172,7 +172,7 @@ Result<BatchResolveRequest> MemberProto::ReadBatchResolve(std::string_view messa
       request.keys.emplace_back(std::unexpected(own.Take()));
     }
   }
-  if (request.keys.size() > kBatchKeysMax) faults.Add(place, "has more than 1000 elements");
+  if (request.keys.size() > kBatchKeysMax) faults.Supersede(place, "has more than 1000 elements");
   MUSTER_TRY(Settle(reader, faults));
   return request;
 }
@@ -384,10 +384,16 @@ void MemberProto::ReadMemberNumber(int field, std::int64_t number, Member& membe
   }
 }
 
+void MemberProto::RefuseElements(int field, std::string_view description, MemberFields& fields, JsonFaults& faults) {
+  fields.wanted &= ~FieldBit(field);
+  faults.Supersede(kRoot.Field(kMemberFields[static_cast<std::size_t>(field)]), std::string(description));
+}
+
 void MemberProto::ReadMemberBytes(int field, std::string_view bytes, MemberFields& fields, Member& member,
                                   JsonFaults& faults) {
   const FieldPath place = kRoot.Field(kMemberFields[static_cast<std::size_t>(field)]);
   const auto text = [&](std::string& out) { ReadProtoText(bytes, place, faults, out); };
+  const auto refuse = [&](std::string_view description) { RefuseElements(field, description, fields, faults); };
   std::string read;
   switch (field) {
     case kDisplayNameField:
@@ -403,20 +409,20 @@ void MemberProto::ReadMemberBytes(int field, std::string_view bytes, MemberField
     case kTierField:
       return text(member.tier);
     case kTagsField:
-      if (member.tags.size() == kTagsMax) return faults.Add(place, "has more than 64 elements");
+      if (member.tags.size() == kTagsMax) return refuse("has more than 64 elements");
       ReadProtoText(bytes, place.Element(member.tags.size()), faults, member.tags.emplace_back());
       return;
     case kAttributesField: {
       std::string name;
       if (!ReadProtoEntry(bytes, place, faults, name, read)) return;
       if (member.attributes.size() == kAttributesMax && !member.attributes.contains(name)) {
-        return faults.Add(place, "has more than 64 elements");
+        return refuse("has more than 64 fields");
       }
       member.attributes.insert_or_assign(std::move(name), std::move(read));
       return;
     }
     case kIdentitiesField: {
-      if (member.identities.size() == kIdentitiesMax) return faults.Add(place, "has more than 64 elements");
+      if (member.identities.size() == kIdentitiesMax) return refuse("has more than 64 elements");
       const FieldPath item = place.Element(member.identities.size());
       Identity& identity = member.identities.emplace_back();
       identity.bind_time = kNoTime;

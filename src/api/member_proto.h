@@ -82,6 +82,8 @@ class MemberProto {
   };
   void ReadMember(std::string_view message, MemberFields& fields, Member& member, JsonFaults& faults);
   void ReadMemberNumber(int field, std::int64_t number, Member& member, JsonFaults& faults);
+  // The list or map has too many elements: none of them is read any more.
+  static void RefuseElements(int field, std::string_view description, MemberFields& fields, JsonFaults& faults);
   void ReadMemberBytes(int field, std::string_view bytes, MemberFields& fields, Member& member, JsonFaults& faults);
   // The identity without its value and key, and the value as it was sent.
   bool ReadIdentity(std::string_view message, const FieldPath& path, Identity& identity, std::string& value,

@@ -104,6 +104,43 @@ TEST_F(MemberProtoTest, ListsAreBounded) {
   EXPECT_THAT(readers_.proto.ReadBatchResolve(batch.SerializeAsString()).error().message, HasSubstr("identities"));
 }
 
+// As over HTTP: what is wrong with elements says nothing more.
+TEST_F(MemberProtoTest, AListThatIsTooLongIsOneFault) {
+  const auto faults_of = [](const auto& read) {
+    std::vector<std::string> faults;
+    for (const FieldViolation& violation : read.error().violations) {
+      faults.push_back(violation.field + " " + violation.description);
+    }
+    return faults;
+  };
+  v1::RegisterMemberRequest request;
+  v1::UpdateMemberRequest update;
+  update.set_id(7);
+  update.mutable_update_mask()->add_paths("tags");
+  for (int i = 0; i < 100; ++i) {
+    request.mutable_member()->add_tags(std::string("a\0", 2));
+    request.mutable_member()->add_identities()->set_kind("phone");
+    (*request.mutable_member()->mutable_attributes())["a" + std::to_string(i)] = "x";
+    update.mutable_member()->add_tags("x");
+  }
+  request.mutable_member()->set_birth_date(std::string("x\0", 2));
+  EXPECT_THAT(faults_of(readers_.proto.ReadRegister(request.SerializePartialAsString())),
+              ::testing::UnorderedElementsAre("tags has more than 64 elements", "attributes has more than 64 fields",
+                                              "identities has more than 64 elements", "birthDate contains a NUL"));
+  EXPECT_THAT(faults_of(readers_.proto.ReadUpdate(update.SerializeAsString())),
+              ::testing::ElementsAre("tags has more than 64 elements"));
+  v1::BatchGetMembersRequest ids;
+  v1::BatchResolveMembersRequest identities;
+  for (int i = 0; i < 2000; ++i) {
+    ids.add_ids(0);
+    identities.add_identities()->set_kind("phone");
+  }
+  EXPECT_THAT(faults_of(readers_.proto.ReadBatchGet(ids.SerializeAsString())),
+              ::testing::ElementsAre("ids has more than 1000 elements"));
+  EXPECT_THAT(faults_of(readers_.proto.ReadBatchResolve(identities.SerializeAsString())),
+              ::testing::ElementsAre("identities has more than 1000 elements"));
+}
+
 TEST_F(MemberProtoTest, IdsComePackedAndOneByOne) {
   v1::BatchGetMembersRequest request;
   for (const std::int64_t id : {1LL, 300LL, 9223372036854775807LL}) request.add_ids(id);

@@ -63,6 +63,20 @@ def test_errors_have_codes_reasons_and_details(calls):
     assert fields & {"birth_date", "display_name"}, fields
 
 
+def test_a_list_that_is_too_long_is_one_fault_over_either_protocol(calls, client):
+    def over_grpc(method, **fields):
+        _, _, details = calls.refused(method, **fields)
+        return [(fault.field, fault.description) for fault in details["google.rpc.BadRequest"].field_violations]
+
+    def over_http(path, body):
+        return [(fault["field"], fault["detail"]) for fault in client.call("POST", path, body).json["errors"]]
+    for member in ({"tags": ["x"] * 100}, {"attributes": {f"a{i}": "x" for i in range(100)}},
+                   {"identities": [{"kind": "phone", "value": "x"}] * 100}):
+        assert over_grpc("RegisterMember", member=member) == over_http("/v1/members", member)
+        assert len(over_http("/v1/members", member)) == 1
+    assert over_grpc("BatchGetMembers", ids=[0] * 1001) == over_http("/v1/members:batchGet", {"ids": ["0"] * 1001})
+
+
 def test_keys_and_scopes(server, messages):
     made = None
     with Calls(server.grpc, messages, server.key()) as calls:
