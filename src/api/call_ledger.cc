@@ -97,7 +97,7 @@ Result<void> CallLedger::Hold(CallFacts& call, std::size_t bytes) {
 Result<void> CallLedger::EnterIdempotency(CallFacts& call, std::string_view key, const std::vector<Version>& condition,
                                           const WriteContent& content) {
   if (key.empty()) {
-    if (!call.caller->idempotency_key_required || call.is_dry_run) return {};
+    if (!call.caller->idempotency_key_required) return {};
     return FailField("Idempotency-Key",
                      "is demanded of the caller " + call.caller->name +
                          ": send a new random UUID with each write, and the same one when you repeat it");

@@ -91,8 +91,8 @@ class CallLedger {
   Result<void> Hold(CallFacts& call, std::size_t bytes);
   // Remembers that the write may come again, and keeps others with the same `key` out until it is answered. The same
   // write is one with the same rpc, member, condition and content, over whichever protocol: call.rpc and call.member
-  // are set, and call.is_dry_run. Nothing for an empty key, which is INVALID_ARGUMENT where the caller's account
-  // demands one and something may be written. IDEMPOTENCY_IN_PROGRESS.
+  // are set. Nothing for an empty key, which is INVALID_ARGUMENT where the caller's account demands one. Not for a dry
+  // run. IDEMPOTENCY_IN_PROGRESS.
   Result<void> EnterIdempotency(CallFacts& call, std::string_view key, const std::vector<Version>& condition,
                                 const WriteContent& content);
   // The call was answered: counts and logs it. `http_status` also over gRPC, so that logs read alike.

@@ -13,6 +13,7 @@ Result<void> GrpcApi::AdmitWrite(GrpcCall& call, const GrpcRequest& request) {
 
 Result<void> GrpcApi::EnterIdempotency(GrpcCall& call, const GrpcRequest& request, std::optional<Version> expected,
                                        const WriteContent& content) {
+  if (call.is_dry_run) return {};
   const GrpcMetadata& metadata = request.metadata;
   MUSTER_ASSIGN(const std::string_view key,
                 ParseIdempotencyKey(metadata.idempotency_keys, metadata.idempotency_key, idempotency_key_));

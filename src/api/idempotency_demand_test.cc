@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "api/testing/grpc_fixture.h"
@@ -145,6 +146,21 @@ TEST_F(IdempotencyDemandTest, ADryRunNeedsNone) {
     EXPECT_TRUE(TheWrite().dry_run) << method;
     // The same object serves the next call, which must not be taken for a dry run.
     EXPECT_THAT(Write(GrpcWrite{method, wet}), IsGrpcError(Reason::kInvalidArgument)) << method;
+  }
+}
+
+// It writes nothing that a repetition could find, so even one that could not be a key is of no matter.
+TEST_F(IdempotencyDemandTest, ADryRunsKeyIsNotLookedAt) {
+  for (const std::string& key : {std::string("once"), std::string("\"unfinished"), std::string(200, 'x')}) {
+    for (const char* target : {"/v1/members/7:merge", "/v1/members/7:unmerge"}) {
+      EXPECT_EQ(Write({kPost, target, R"({"sourceId":"8","dryRun":true})"}, key).status, 200) << key;
+      EXPECT_FALSE(TheWrite().context.idempotency) << target;
+    }
+    for (const auto& [method, dry] : {std::pair("MergeMembers", WithSource<v1::MergeMembersRequest>(true)),
+                                      std::pair("UnmergeMembers", WithSource<v1::UnmergeMembersRequest>(true))}) {
+      EXPECT_EQ(Write(GrpcWrite{method, dry}, {key, key}).status, 0) << key;
+      EXPECT_FALSE(TheWrite().context.idempotency) << method;
+    }
   }
 }
 

@@ -35,6 +35,7 @@ Result<void> MemberHandler::AdmitWrite(Call& call, const Input& input, std::span
 
 Result<void> MemberHandler::EnterIdempotency(Call& call, const Input& input, const VersionCondition& condition,
                                              const WriteContent& content) {
+  if (call.is_dry_run) return {};
   MUSTER_ASSIGN(const std::string_view key, ParseIdempotencyKey(input.request.headers, idempotency_key_));
   return calls_.ledger().EnterIdempotency(call, key, condition.versions, content);
 }

@@ -83,10 +83,7 @@ WriteContent ContentOf(const IdentityKey& key) {
 }
 
 WriteContent ContentOf(const MergeBody& body) {
-  return Written([&](ProtoWriter& proto) {
-    proto.Number(20, body.source.value());
-    proto.Bool(21, body.dry_run);
-  });
+  return Written([&](ProtoWriter& proto) { proto.Number(20, body.source.value()); });
 }
 
 std::string ConditionText(const std::vector<Version>& versions) {

@@ -55,6 +55,20 @@ def test_a_key_with_other_content_is_refused(client):
     assert client.get(member).json["city"] == "Wuxi" and client.get(member).json["state"] == "ACTIVE"
 
 
+def test_the_key_of_a_dry_run_is_not_looked_at(client):
+    survivor, source = (client.register(identities=[people.phone_identity()]).json["id"] for _ in range(2))
+    used, fresh = (f"dry-{people.number()}" for _ in range(2))
+    assert client.patch(survivor, "city", {"city": "Suzhou"}, Idempotency_Key=used).status == 200
+    for key in (used, fresh, '"unfinished', "x" * 200):
+        shown = client.verb(survivor, "merge", {"sourceId": source, "dryRun": True}, Idempotency_Key=key)
+        assert shown.status == 200 and len(shown.json["identities"]) == 2, shown
+        assert "idempotent-replayed" not in shown.headers
+    assert client.get(source).json["state"] == "ACTIVE"
+    merged = client.verb(survivor, "merge", {"sourceId": source}, Idempotency_Key=fresh)
+    assert "idempotent-replayed" not in merged.headers and client.get(source).json["state"] == "MERGED"
+    same_answer(merged, client.verb(survivor, "merge", {"sourceId": source}, Idempotency_Key=fresh), 200)
+
+
 def test_what_was_refused_is_not_kept(client):
     member = client.register().json["id"]
     taken, free = people.phone_identity(), people.phone_identity()
