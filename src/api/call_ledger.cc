@@ -73,6 +73,11 @@ void CallLedger::Open(CallFacts& call, Rpc rpc, std::string_view request_id, std
   call.trace_parent.assign(ValidTraceParent(trace_parent));
 }
 
+Result<void> CallLedger::Authenticate(std::string_view authorization) {
+  MUSTER_TRY(callers_.Authenticate(authorization));
+  return {};
+}
+
 Result<void> CallLedger::Authenticate(CallFacts& call, std::string_view authorization) {
   MUSTER_ASSIGN(call.caller, callers_.Authenticate(authorization));
   return {};

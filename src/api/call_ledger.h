@@ -84,6 +84,8 @@ class CallLedger {
             std::optional<Duration> timeout = std::nullopt);
   // Says who calls. UNAUTHENTICATED.
   Result<void> Authenticate(CallFacts& call, std::string_view authorization);
+  // The same of a call that is not taken up yet.
+  Result<void> Authenticate(std::string_view authorization);
   // PERMISSION_DENIED.
   static Result<void> RequireScope(const CallFacts& call, Scope scope);
   // Accounts for what the call keeps in memory until it is answered. OVERLOADED when that would exceed kHeldBytesMax

@@ -117,7 +117,7 @@ class GrpcStream {
 };
 
 // What feeds a stream. Destroyed when that is over, for whatever reason: ended, cancelled, the connection gone, the
-// client too slow (it has taken nothing for write_timeout). Called on the loop's thread.
+// client too slow (it has taken nothing for kStreamPatience times write_timeout). Called on the loop's thread.
 class GrpcSource {
  public:
   virtual ~GrpcSource() = default;
@@ -146,6 +146,10 @@ class GrpcHandler {
  public:
   virtual ~GrpcHandler() = default;
   virtual GrpcMethodKind KindOf(std::string_view path) const = 0;
+  // Of a unary call whose message is not whole yet: whether an account of ours makes it, or its method needs none and
+  // it is one of a few. UNAUTHENTICATED.
+  enum class Waiter : std::uint8_t { kCaller, kAnybody };
+  virtual Result<Waiter> WhoWaits(const GrpcRequest& known) = 0;
   // Answers a unary call, or one of no known method, now or later through `exchange`.
   virtual void Handle(const GrpcRequest& request, GrpcExchange exchange) = 0;
   // A streaming call whose head has arrived. Null: it has been ended already. `stream` outlives the source.

@@ -52,6 +52,12 @@ GrpcMethodKind GrpcApi::KindOf(std::string_view path) const {
   return route.rpc == Rpc::kWatchChanges ? GrpcMethodKind::kStream : GrpcMethodKind::kKeylessStream;
 }
 
+Result<GrpcHandler::Waiter> GrpcApi::WhoWaits(const GrpcRequest& known) {
+  if (RouteGrpcPath(known.path).rpc == Rpc::kCheckHealth) return Waiter::kAnybody;
+  MUSTER_TRY(calls_.ledger().Authenticate(known.metadata.authorization));
+  return Waiter::kCaller;
+}
+
 void GrpcApi::Handle(const GrpcRequest& request, GrpcExchange exchange) {
   GrpcCall* const call = calls_.Begin(RouteGrpcPath(request.path).rpc, request.metadata, std::move(exchange));
   if (call == nullptr) return;

@@ -25,6 +25,7 @@ class GrpcApi final : public GrpcHandler {
   GrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader, const ApiDependencies& dependencies);
 
   GrpcMethodKind KindOf(std::string_view path) const override;
+  Result<Waiter> WhoWaits(const GrpcRequest& known) override;
   void Handle(const GrpcRequest& request, GrpcExchange exchange) override;
   std::unique_ptr<GrpcSource> Open(const GrpcRequest& request, GrpcStream& stream) override;
   void Reject(const Error& error, const GrpcRequest& known, GrpcExchange exchange) override;

@@ -96,8 +96,8 @@ void GrpcServerOptions::Declare(OptionRegistry& options) {
   options.AddDuration("grpc.idle.timeout", &idle_timeout_ms, "How long a connection may stay without a call.",
                       kMilliseconds);
   options.AddDuration("grpc.write.timeout", &write_timeout_ms,
-                      "How long a client may take none of its answers, and may take to send the rest of a call, or "
-                      "a message that a stream waits for.",
+                      "How long a client may take none of its answers, ten times as long of a stream; and may take to "
+                      "send the rest of a call, or a message that a stream waits for.",
                       kMilliseconds);
   options.AddDuration("grpc.drain.timeout", &drain_timeout_ms,
                       "How long calls under way may take when the server stops.", {.min = 0, .max = 3'600'000});

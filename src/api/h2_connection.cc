@@ -61,6 +61,7 @@ void H2Connection::Read() {
   loop_.metrics().received_bytes.Add(static_cast<std::size_t>(count));
   busy_ = true;
   const bool sound = session_.Receive({buffer.data(), static_cast<std::size_t>(count)});
+  CheckUnfinished();
   busy_ = false;
   if (!sound) {
     session_.Terminate(is_greeted_ ? H2Session::ErrorCode::kCalm : H2Session::ErrorCode::kProtocol);
@@ -70,6 +71,16 @@ void H2Connection::Read() {
   // Answers that the turn may still bring are sent together with those that are there.
   if (under_way_ > 0) return OnOutput();
   Settle();
+}
+
+// Who has sent a call in one piece is not asked twice who he is.
+void H2Connection::CheckUnfinished() {
+  if (in_block_ && streams_ != nullptr) streams_->Recount();
+  const std::int32_t from = std::exchange(unfinished_from_, kNoStream);
+  H2Stream* stream = streams_;
+  if (stream == nullptr || stream->id() < from) return;
+  while (stream->next_ != nullptr && stream->next_->id() >= from) stream = stream->next_;
+  for (; stream != nullptr; stream = stream->previous_) stream->CheckWaiting();
 }
 
 void H2Connection::OnBlockBegin() {
@@ -142,6 +153,12 @@ bool H2Connection::has_room() const {
   return unsent_bytes_ < loop_.options().output_bytes_max && loop_.now() - stretch_began_ <= kStretchTimeMax;
 }
 
+bool H2Connection::HasTime() {
+  if (loop_.ReadClock() - stretch_began_ <= kStretchTimeMax) return true;
+  is_cut_short_ = true;
+  return false;
+}
+
 void H2Connection::OnWhole(H2Stream& stream) {
   // Not before those that wait.
   if (waiting_.empty() && has_room()) return stream.Handle();
@@ -173,7 +190,8 @@ void H2Connection::Settle() {
     if (is_cut_short) break;
   }
   busy_ = false;
-  is_cut_short = is_cut_short || (!waiting_.empty() && unsent_bytes_ < loop_.options().output_bytes_max);
+  is_cut_short = std::exchange(is_cut_short_, false) || is_cut_short ||
+                 (!waiting_.empty() && unsent_bytes_ < loop_.options().output_bytes_max);
   if (is_cut_short && !blocked_ && !std::exchange(marked_, true)) loop_.Yield(*this);
   if (is_end_heard_ && !is_leaving_) return ConfirmEnd();
   if (session_.is_over() && sent_ == output_.size()) return End();

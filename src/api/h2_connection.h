@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,9 +49,8 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   void Close();
   // Sends what the turn has answered.
   void EndTurn();
-  // Its client has not moved since `since`, though it has something to take or to send.
-  bool IsStalledSince(Instant since) const;
-  std::int64_t accounted_bytes() const { return accounted_bytes_; }
+  // What it holds of streams whose client has something to take or to send, and has not since `since`.
+  std::int64_t StalledBytes(Instant since) const;
 
   void OnReady(Ready ready) override;
   void OnTimer(Instant now) override;
@@ -75,6 +76,10 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   void OnWhole(H2Stream& stream);
   void OnOutput();
   void OnStreaming() { ++streaming_; }
+  // The head of a unary call is there, and its message is not.
+  void OnUnfinished(std::int32_t id) { unfinished_from_ = std::min(unfinished_from_, id); }
+  // What is left goes on after others have had their turn when not.
+  bool HasTime();
   // False: there are kKeylessStreamsMax.
   bool AddKeylessStream();
   void ChangeUnderWay(int by) { under_way_ += by; }
@@ -87,8 +92,11 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   // What the connection's one timer is for.
   enum class Wait : std::uint8_t { kNothing, kGreeting, kIdle, kBlock, kStreams, kWrite, kLeave, kLinger };
 
+  static constexpr std::int32_t kNoStream = std::numeric_limits<std::int32_t>::max();
+
   bool is_open() const { return socket_ >= 0; }
   bool has_room() const;
+  void CheckUnfinished();
   void Read();
   void Discard();
   void Settle();
@@ -108,10 +116,11 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   int socket_;
   AsioEventLoop::Interest interest_;
   Wait wait_ = Wait::kNothing;
-  bool busy_ = false;     // in the session or in Settle: output needs no mark
-  bool marked_ = false;   // EndTurn will come
-  bool blocked_ = false;  // the socket takes no more
-  bool failed_ = false;   // the session has
+  bool busy_ = false;          // in the session or in Settle: output needs no mark
+  bool marked_ = false;        // EndTurn will come
+  bool blocked_ = false;       // the socket takes no more
+  bool failed_ = false;        // the session has
+  bool is_cut_short_ = false;  // a stream had no time for all that it has received
   bool in_block_ = false;
   bool is_greeted_ = false;
   bool is_announced_ = false;  // the first GOAWAY has been submitted
@@ -133,8 +142,9 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   std::vector<H2Stream*> waiting_;  // whole, not handled
   H2Stream* streams_ = nullptr;
   std::int32_t last_stream_ = 0;
-  std::vector<std::int32_t> forgiven_;  // streams, the oldest first
-  bool has_forgotten_ = false;          // which they were: all are forgiven
+  std::int32_t unfinished_from_ = kNoStream;  // the first stream whose head came with what is being received
+  std::vector<std::int32_t> forgiven_;        // streams, the oldest first
+  bool has_forgotten_ = false;                // which they were: all are forgiven
   H2Session session_;
   H2Connection* previous_ = nullptr;  // the loop's list
   H2Connection* next_ = nullptr;

@@ -116,10 +116,15 @@ void H2Connection::ScanStreams(Instant now) {
   Settle();
 }
 
-bool H2Connection::IsStalledSince(Instant since) const {
-  if (moved_at_ > since) return false;
-  const Wait wait = NextWait();
-  return wait == Wait::kWrite || wait == Wait::kBlock || wait == Wait::kStreams;
+std::int64_t H2Connection::StalledBytes(Instant since) const {
+  if (lingering_) return 0;
+  if (blocked_ || in_block_) return moved_at_ <= since ? accounted_bytes_ : 0;
+  // Whatever else it sends, a PING say, makes no stream move.
+  std::int64_t bytes = 0;
+  for (const H2Stream* stream = streams_; stream != nullptr; stream = stream->next_) {
+    if (stream->HasWaitedSince(since)) bytes += static_cast<std::int64_t>(stream->counted_bytes());
+  }
+  return bytes;
 }
 
 void H2Connection::Close() {

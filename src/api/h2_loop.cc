@@ -126,20 +126,21 @@ void H2Loop::Tick() {
   if (draining_ && now_ >= drain_until_) CloseAll();
 }
 
-// Ends stalled connections, those that hold the most first, until what was refused would find room and a quarter is
-// free: a look at all connections is to pay for many refusals.
+// Ends connections with streams that have stalled, those that hold the most first, until what was refused would find
+// room and a quarter is free: a look at all connections is to pay for many refusals.
 void H2Loop::MakeRoom() {
   const std::int64_t wanted = std::exchange(wanted_bytes_, 0);
   if (wanted == 0 && !crowded()) return;
   const std::int64_t most = wanted == 0 ? buffer_bytes_max_ : buffer_bytes_max_ / 2;
   const std::int64_t enough = std::min(most - wanted, most / 4 * 3);
-  std::vector<H2Connection*> stalled;
+  std::vector<std::pair<std::int64_t, H2Connection*>> stalled;
   for (H2Connection* connection = connections_; connection != nullptr; connection = connection->next_) {
-    if (connection->IsStalledSince(now_ - kStallTime)) stalled.push_back(connection);
+    const std::int64_t bytes = connection->StalledBytes(now_ - kStallTime);
+    if (bytes > 0) stalled.emplace_back(bytes, connection);
   }
-  std::ranges::sort(stalled, std::greater(), &H2Connection::accounted_bytes);
+  std::ranges::sort(stalled, std::greater());
   std::size_t count = 0;
-  for (; count < stalled.size() && buffered_bytes_ > enough; ++count) stalled[count]->Close();
+  for (; count < stalled.size() && buffered_bytes_ > enough; ++count) stalled[count].second->Close();
   if (count == 0) return;
   metrics_.shed.Add(count);
   logger_.Warning("stalled gRPC connections were ended to make room", {{"connections", count}});

@@ -237,7 +237,8 @@ TEST_F(H2LimitsTest, AConnectionHasAFewStreamsForWhoeverComes) {
   for (std::size_t i = 0; i < H2Connection::kKeylessStreamsMax; ++i) streams.push_back(client.Open("/open"));
   const auto refused = client.Await(client.Open("/open"));
   EXPECT_EQ(refused.status(), "8");
-  EXPECT_THAT(refused.trailers.at("grpc-message"), HasSubstr("as many streams of health and reflection as it may (8)"));
+  EXPECT_THAT(refused.trailers.at("grpc-message"),
+              HasSubstr("as many calls of health and reflection under way as it may (8)"));
   client.SendFrame(Client::kData, Client::kEndStream, client.Open("/stream"), Client::Message("keyed"));
   EXPECT_EQ(client.Await(client.Call("/echo", "x")).status(), "0") << "others are not counted";
   Client other(server_->address());
@@ -252,13 +253,51 @@ TEST_F(H2LimitsTest, AConnectionHasAFewStreamsForWhoeverComes) {
   EXPECT_THAT(client.Await(again).messages, ElementsAre("again")) << "there is a place again";
 }
 
-TEST_F(H2LimitsTest, OpenStreamsCountAsHeld) {
+TEST_F(H2LimitsTest, WhoIsNobodyDoesNotHaveACallWait) {
+  Start();
+  Client client(server_->address());
+  const auto refused = client.Await(client.Open("/nobody"));
+  EXPECT_EQ(refused.status(), "16");
+  for (std::size_t i = 0; i < H2Connection::kKeylessStreamsMax; ++i) client.Open("/anybody");
+  EXPECT_EQ(client.Await(client.Open("/anybody")).status(), "8");
+  const std::uint32_t keyed = client.Open("/echo");
+  EXPECT_EQ(client.Await(client.Call("/anybody", "whole")).messages, std::vector<std::string>{"whole"});
+  client.SendFrame(Client::kData, Client::kEndStream, keyed, Client::Message("late"));
+  EXPECT_EQ(client.Await(keyed).messages, std::vector<std::string>{"late"});
+  EXPECT_EQ(handled(), 2U);
+}
+
+TEST_F(H2LimitsTest, APingDoesNotKeepCallsThatWaitFromMakingRoom) {
   options_.buffer_bytes_max = 64 << 10;
   options_.message_bytes_max = 1 << 10;
   Start();
   std::vector<std::unique_ptr<Client>> clients;
   for (std::size_t i = 0; i < 64; ++i) {
     if (i % 16 == 0) clients.push_back(std::make_unique<Client>(server_->address()));
+    clients.back()->Open("/echo");
+  }
+  Client client(server_->address());
+  const auto is_crowded = [&] {
+    return client.Await(client.Call("/crowded", "")).messages == std::vector<std::string>{"yes"};
+  };
+  Await(is_crowded, "calls that wait fill what there is");
+  const auto shed = [&] { return Metric("muster_http_connections_shed_total{server=\"grpc\"}"); };
+  AwaitInTime(
+      [&] {
+        for (const auto& waiting : clients) waiting->Send(Client::FrameOf(Client::kPing, 0, 0, "12345678"));
+        return shed() > 0;
+      },
+      "those that send PINGs only are ended");
+  Await([&] { return !is_crowded(); }, "there is room");
+}
+
+TEST_F(H2LimitsTest, OpenStreamsCountAsHeld) {
+  options_.buffer_bytes_max = 64 << 10;
+  options_.message_bytes_max = 1 << 10;
+  Start();
+  std::vector<std::unique_ptr<Client>> clients;
+  for (std::size_t i = 0; i < 60; ++i) {
+    if (i % 15 == 0) clients.push_back(std::make_unique<Client>(server_->address()));
     clients.back()->Open("/hold");
   }
   Client client(server_->address());
@@ -314,8 +353,8 @@ TEST_F(H2LimitsTest, AStreamThatIsNotReadIsReset) {
   const std::uint32_t unary = client.Call("/size", "1000");
   Await([&] { return handled() == 1 && sources() == 1; }, "both are answered");
   AwaitInTime([&] { return sources() == 0; }, "the source is gone");
-  EXPECT_EQ(client.Await(stream).reset, kCancel);
   EXPECT_EQ(client.Await(unary).reset, kCancel);
+  EXPECT_EQ(client.Await(stream).reset, kCalm);
   EXPECT_EQ(client.Await(client.Call("/echo", "")).status(), "0");
 }
 

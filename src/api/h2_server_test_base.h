@@ -167,6 +167,10 @@ class H2ServerTest : public testing::Test {
       if (path == "/open") return GrpcMethodKind::kKeylessStream;
       return path == "/stream" || path == "/flood" ? GrpcMethodKind::kStream : GrpcMethodKind::kUnary;
     }
+    Result<Waiter> WhoWaits(const GrpcRequest& known) override {
+      if (known.path == "/nobody") return Fail(Reason::kUnauthenticated, "who are you?");
+      return known.path == "/anybody" ? Waiter::kAnybody : Waiter::kCaller;
+    }
     void Handle(const GrpcRequest& request, GrpcExchange exchange) override {
       const std::lock_guard lock(test_.mutex_);
       ++test_.handled_;

@@ -120,7 +120,7 @@ void H2Stream::TakeField(std::string_view name, std::string_view value) {
 
 void H2Stream::EndHead(bool is_last) {
   is_whole_ = is_last;
-  moved_at_ = loop_.now();
+  moved_at_ = received_at_ = loop_.now();
   due_ = moved_at_ + std::min(ParseGrpcTimeout(Field(H2Field::kTimeout)).value_or(patience()), patience());
   if (is_too_large_) {
     const std::string most = std::to_string(loop_.options().header_bytes_max);
@@ -133,7 +133,30 @@ void H2Stream::EndHead(bool is_last) {
   } else if (const auto kind = loop_.handler().KindOf(Field(H2Field::kPath)); kind != GrpcMethodKind::kUnary) {
     OpenSource(kind);
   }
-  if (is_last) EndRequest();
+  Recount();
+  if (is_last) return EndRequest();
+  if (!is_streaming_) connection_->OnUnfinished(id_);
+}
+
+void H2Stream::CheckWaiting() {
+  if (is_whole_ || is_answered_ || is_streaming_) return;
+  if (is_plain_) {
+    is_keyless_ = connection_->AddKeylessStream();
+    if (!is_keyless_) Handle();
+    return;
+  }
+  const Result<GrpcHandler::Waiter> waiter = loop_.handler().WhoWaits(Known());
+  if (!waiter) return Reject(waiter.error());
+  if (*waiter == GrpcHandler::Waiter::kAnybody) TakeKeylessPlace();
+}
+
+bool H2Stream::TakeKeylessPlace() {
+  is_keyless_ = connection_->AddKeylessStream();
+  if (is_keyless_) return true;
+  Reject({.reason = Reason::kOverloaded,
+          .message = "this connection has as many calls of health and reflection under way as it may (" +
+                     std::to_string(H2Connection::kKeylessStreamsMax) + "); end one, or share it"});
+  return false;
 }
 
 bool H2Stream::CheckEncoding() {
@@ -149,10 +172,11 @@ bool H2Stream::CheckEncoding() {
 
 void H2Stream::TakeData(std::string_view bytes) {
   if (is_answered_ || is_plain_) return;
+  received_at_ = loop_.now();
   body_.append(bytes);
   Recount();
   if (is_streaming_) return DeliverMessages();
-  if (!CheckPrefix()) return;
+  if (!CheckPrefix(body_)) return;
   if (loop_.crowded() && body_.size() > kSmallRequestBytes) {
     Reject({.reason = Reason::kOverloaded,
             .message = "the server holds as much of other requests as it may; try again later"});
@@ -160,16 +184,16 @@ void H2Stream::TakeData(std::string_view bytes) {
 }
 
 // Refuses a message that is too large before it is there, and bytes behind the one message of a unary call.
-bool H2Stream::CheckPrefix() {
-  if (body_.size() < kGrpcPrefixBytes) return true;
-  const std::size_t length = LengthOf(body_);
+bool H2Stream::CheckPrefix(std::string_view received) {
+  if (received.size() < kGrpcPrefixBytes) return true;
+  const std::size_t length = LengthOf(received);
   const auto most = static_cast<std::size_t>(loop_.options().message_bytes_max);
   if (length > most) {
     Reject({.reason = Reason::kBodyTooLarge,
             .message = "the message is larger than " + std::to_string(most) + " bytes; send less"});
     return false;
   }
-  if (is_streaming_ || body_.size() <= kGrpcPrefixBytes + length) return true;
+  if (is_streaming_ || received.size() <= kGrpcPrefixBytes + length) return true;
   Reject({.reason = Reason::kInvalidArgument, .message = "this method takes one message, and more were sent"});
   return false;
 }
@@ -235,31 +259,28 @@ void H2Stream::OpenSource(GrpcMethodKind kind) {
   is_streaming_ = true;
   connection_->OnStreaming();
   if (!CheckEncoding()) return;
-  if (kind == GrpcMethodKind::kKeylessStream) {
-    is_keyless_ = connection_->AddKeylessStream();
-    if (!is_keyless_) {
-      return Reject({.reason = Reason::kOverloaded,
-                     .message = "this connection has as many streams of health and reflection as it may (" +
-                                std::to_string(H2Connection::kKeylessStreamsMax) + "); end one, or share it"});
-    }
-  }
+  if (kind == GrpcMethodKind::kKeylessStream && !TakeKeylessPlace()) return;
   GrpcRequest request = Known();
   request.crowded = loop_.crowded();
   source_ = loop_.handler().Open(request, *this);
 }
 
-// Whole messages go to the source one by one, while it keeps up with their answers.
+// Whole messages go to the source one by one, while it keeps up with their answers and the connection has time.
 void H2Stream::DeliverMessages() {
-  while (!is_answered_ && !wants_room_ && unsent_bytes() < kUnsentBytesMax && body_.size() >= kGrpcPrefixBytes) {
-    if (!CheckPrefix()) return;
-    const std::size_t size = kGrpcPrefixBytes + LengthOf(body_);
-    if (body_.size() < size) break;
-    const Result<std::string_view> message = Unpacked(std::string_view(body_).substr(0, size));
+  std::size_t done = 0;
+  while (!is_answered_ && !wants_room_ && unsent_bytes() < kUnsentBytesMax) {
+    const std::string_view rest = std::string_view(body_).substr(done);
+    if (!CheckPrefix(rest)) return;
+    if (rest.size() < kGrpcPrefixBytes || rest.size() < kGrpcPrefixBytes + LengthOf(rest)) break;
+    if (done > 0 && !connection_->HasTime()) break;
+    const std::size_t size = kGrpcPrefixBytes + LengthOf(rest);
+    const Result<std::string_view> message = Unpacked(rest.substr(0, size));
     if (!message) return Reject(message.error());
     due_ = loop_.now() + patience();
     source_->OnMessage(*message);
-    body_.erase(0, size);
+    done += size;
   }
+  body_.erase(0, done);
   if (is_answered_) {
     Empty(body_);
   } else if (body_.size() > kGrpcPrefixBytes + static_cast<std::size_t>(loop_.options().message_bytes_max)) {
@@ -272,7 +293,7 @@ void H2Stream::DeliverMessages() {
 }
 
 void H2Stream::Recount() {
-  const std::size_t bytes = kStreamBytes + body_.size() + unsent_bytes() + held_bytes_;
+  const std::size_t bytes = kStreamBytes + head_.size() + body_.size() + unsent_bytes() + held_bytes_;
   connection_->Account(static_cast<std::int64_t>(bytes) - static_cast<std::int64_t>(counted_bytes_));
   counted_bytes_ = bytes;
 }
@@ -287,11 +308,17 @@ bool H2Stream::AwaitsClient() const {
 
 bool H2Stream::IsStalledAt(Instant now) const {
   if (AwaitsClient()) return now >= due_;
-  return unsent_bytes() > 0 && now - moved_at_ >= patience();
+  return unsent_bytes() > 0 && now - moved_at_ >= patience() * (is_streaming_ ? kStreamPatience : 1);
+}
+
+bool H2Stream::HasWaitedSince(Instant since) const {
+  return AwaitsClient() ? received_at_ <= since : unsent_bytes() > 0 && moved_at_ <= since;
 }
 
 void H2Stream::GiveUp() {
-  if (!AwaitsClient()) return connection_->session().SubmitReset(id_, H2Session::ErrorCode::kCancel);
+  // Of what was begun the rest cannot be taken back, so there is no room for a status.
+  const auto code = is_streaming_ ? H2Session::ErrorCode::kCalm : H2Session::ErrorCode::kCancel;
+  if (!AwaitsClient()) return connection_->session().SubmitReset(id_, code);
   Reject({.reason = Reason::kDeadlineExceeded,
           .message = is_streaming_ ? "no message came in time; call again when there is one to send"
                                    : "the deadline passed before the call was whole"});

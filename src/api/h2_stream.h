@@ -71,6 +71,10 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   bool AwaitsClient() const;
   // It has waited for its client as long as it may: to send that, or to take the answer.
   bool IsStalledAt(Instant now) const;
+  // It waits for its client, and nothing of it has come or gone since `since`.
+  bool HasWaitedSince(Instant since) const;
+  // At the end of what was received: what is not whole yet may have to wait for long, which not everybody may.
+  void CheckWaiting();
   // It ends, one way or the other.
   void GiveUp();
   void Drain();
@@ -89,6 +93,9 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   bool is_streaming() const { return is_streaming_; }
   bool is_keyless() const { return is_keyless_; }
   std::size_t unsent_bytes() const { return output_.size() - sent_; }
+  std::size_t counted_bytes() const { return counted_bytes_; }
+  // What it holds has changed.
+  void Recount();
 
  private:
   friend H2Connection;
@@ -101,13 +108,14 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   void RejectHttp(std::string_view status, std::string_view text);
   // Whether messages are in an encoding that is known here; rejects the call if not.
   bool CheckEncoding();
-  bool CheckPrefix();
+  bool CheckPrefix(std::string_view received);
+  // False: it was refused.
+  bool TakeKeylessPlace();
   Result<std::string_view> Unpacked(std::string_view framed);
   void OpenSource(GrpcMethodKind kind);
   void DeliverMessages();
   void AppendMessage(std::string_view message);
   void SubmitHead(const GrpcReply& reply, bool is_only);
-  void Recount();
   void EndUnderWay();
 
   struct Place {
@@ -142,6 +150,7 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   std::size_t counted_bytes_ = 0;  // what the connection knows of
   Instant began_;                  // when the request was whole
   Instant due_;                    // for the rest of the request, or a stream's next message
+  Instant received_at_;            // when something of it last came
   Instant moved_at_;               // when output was last taken, or put to none
   int status_ = 0;
   std::string status_message_;

@@ -65,7 +65,7 @@ class HttpStream {
 };
 
 // What feeds a stream. Destroyed when that is over, for whatever reason: ended, the connection gone, the client too
-// slow (it has taken nothing for write_timeout). Called on the loop's thread.
+// slow (it has taken nothing for kStreamPatience times write_timeout). Called on the loop's thread.
 class HttpSource {
  public:
   virtual ~HttpSource() = default;

@@ -51,7 +51,7 @@ void HttpConnection::UpdateDeadline() {
     case Wait::kBody:
       return loop_.Schedule(*this, loop_.options().body_timeout_ms);
     case Wait::kWrite:
-      return loop_.Schedule(*this, loop_.options().write_timeout_ms);
+      return loop_.Schedule(*this, loop_.options().write_timeout_ms * (streams_.empty() ? 1 : kStreamPatience));
     case Wait::kLinger:
       return loop_.Schedule(*this, kLingerTime.count());
   }

@@ -97,8 +97,8 @@ void HttpServerOptions::Declare(OptionRegistry& options, const std::string& pref
                       "From the end of a request's head to the end of its body.", kMilliseconds);
   options.AddDuration(prefix + ".idle.timeout", &idle_timeout_ms, "How long a connection may stay without a request.",
                       kMilliseconds);
-  options.AddDuration(prefix + ".write.timeout", &write_timeout_ms, "How long a client may take none of its answers.",
-                      kMilliseconds);
+  options.AddDuration(prefix + ".write.timeout", &write_timeout_ms,
+                      "How long a client may take none of its answers; ten times as long of a stream.", kMilliseconds);
   options.AddDuration(prefix + ".drain.timeout", &drain_timeout_ms,
                       "How long requests under way may take when the server stops.", {.min = 0, .max = 3'600'000});
 }

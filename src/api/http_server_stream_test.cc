@@ -179,6 +179,7 @@ TEST_F(HttpServerStreamTest, AClientThatGoesEndsIt) {
 }
 
 TEST_F(HttpServerStreamTest, AClientThatTakesNothingForTooLongIsLetGo) {
+  options_.write_timeout_ms = 1000;
   Start();
   HttpTestClient client = Connect();
   client.Send(Get("/hold"));
