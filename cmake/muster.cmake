@@ -42,7 +42,7 @@ function(muster_module name)
   endif()
   list(TRANSFORM arg_IMPORTS PREPEND muster_)
   target_link_libraries(${target} ${scope} muster_flags ${arg_IMPORTS} ${arg_LIBRARIES})
-  if(arg_TESTS)
+  if(arg_TESTS AND NOT (name STREQUAL domain AND MUSTER_SANITIZE STREQUAL "thread"))  # the domain has no threads
     muster_test(${name}_test SOURCES ${arg_TESTS} LIBRARIES ${target} ${arg_TEST_LIBRARIES})
   endif()
   if(MUSTER_FUZZ)
