@@ -147,7 +147,7 @@ class GrpcHandler {
   virtual ~GrpcHandler() = default;
   virtual GrpcMethodKind KindOf(std::string_view path) const = 0;
   // Of a unary call whose message is not whole yet: whether an account of ours makes it, or its method needs none and
-  // it is one of a few. UNAUTHENTICATED.
+  // it is one of a few. UNAUTHENTICATED, NOT_IMPLEMENTED.
   enum class Waiter : std::uint8_t { kCaller, kAnybody };
   virtual Result<Waiter> WhoWaits(const GrpcRequest& known) = 0;
   // Answers a unary call, or one of no known method, now or later through `exchange`.

@@ -16,6 +16,11 @@ Error Crowded() {
           .message = "the server holds as many requests and answers as it may; send it again after a moment"};
 }
 
+Error NoSuchMethod() {
+  return {.reason = Reason::kNotImplemented,
+          .message = "this server has no such method; `grpcurl HOST:PORT list` shows its services"};
+}
+
 }  // namespace
 
 std::unique_ptr<GrpcHandler> MakeGrpcApi(EventLoop& loop, std::unique_ptr<MemberReader> reader,
@@ -53,7 +58,9 @@ GrpcMethodKind GrpcApi::KindOf(std::string_view path) const {
 }
 
 Result<GrpcHandler::Waiter> GrpcApi::WhoWaits(const GrpcRequest& known) {
-  if (RouteGrpcPath(known.path).rpc == Rpc::kCheckHealth) return Waiter::kAnybody;
+  const Rpc rpc = RouteGrpcPath(known.path).rpc;
+  if (rpc == Rpc::kNone) return Fail(NoSuchMethod());
+  if (rpc == Rpc::kCheckHealth) return Waiter::kAnybody;
   MUSTER_TRY(calls_.ledger().Authenticate(known.metadata.authorization));
   return Waiter::kCaller;
 }
@@ -97,8 +104,7 @@ Result<void> GrpcApi::Dispatch(GrpcCall& call, const GrpcRequest& request) {
     case Rpc::kCheckHealth:
       return CheckHealth(call, request);
     default:
-      return Fail(Reason::kNotImplemented,
-                  "this server has no such method; `grpcurl HOST:PORT list` shows its services");
+      return Fail(NoSuchMethod());
   }
 }
 

@@ -432,6 +432,18 @@ TEST_F(HealthGrpcTest, HealthAndReflectionAreForWhoeverComes) {
   EXPECT_EQ(grpc_->KindOf("/x.Y/Z"), GrpcMethodKind::kUnary);
 }
 
+TEST_F(HealthGrpcTest, WhoHasNoKeyDoesNotHaveACallWait) {
+  const auto who = [this](const char* path, std::string_view authorization = {}) {
+    GrpcMetadata metadata;
+    metadata.authorization = authorization;
+    return grpc_->WhoWaits({.path = path, .metadata = metadata});
+  };
+  EXPECT_EQ(who("/grpc.health.v1.Health/Check").value(), GrpcHandler::Waiter::kAnybody);
+  EXPECT_EQ(who("/muster.v1.MemberService/GetMember").error().reason, Reason::kUnauthenticated);
+  EXPECT_EQ(who("/muster.v1.MemberService/GetMember", "Bearer mk_forged").error().reason, Reason::kUnauthenticated);
+  EXPECT_EQ(who("/x.Y/Z").error().reason, Reason::kNotImplemented);
+}
+
 TEST_F(HealthGrpcTest, UnknownServicesAreWatchedAsUnknown) {
   testing::TestGrpcStream stream;
   auto source = Watch(stream);

@@ -86,7 +86,8 @@ void GrpcServerOptions::Declare(OptionRegistry& options) {
                    {.min = 4 << 10, .max = 1 << 30});
   options.AddBytes(
       "grpc.buffers.max", &buffer_bytes_max,
-      "Messages arriving and answers leaving, of all connections together, and 1.5 KiB for each call under way. "
+      "Messages arriving and answers leaving, of all connections together, and 1.5 KiB and its head for each call "
+      "under way. "
       "Threads share it alike, and each has at least twice the largest message. Answers above 16 KiB are refused "
       "beyond half of it, everything beyond all of it.",
       {.min = 1 << 20, .max = std::int64_t{1} << 40});

@@ -73,9 +73,9 @@ void H2Connection::Read() {
   Settle();
 }
 
-// Who has sent a call in one piece is not asked twice who he is.
+// Only calls that have not come in one piece: who makes those is asked once, when they are handled.
 void H2Connection::CheckUnfinished() {
-  if (in_block_ && streams_ != nullptr) streams_->Recount();
+  if (in_block_ && streams_ != nullptr) streams_->Recount();  // a head counts while it comes, too
   const std::int32_t from = std::exchange(unfinished_from_, kNoStream);
   H2Stream* stream = streams_;
   if (stream == nullptr || stream->id() < from) return;

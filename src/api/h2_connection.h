@@ -33,8 +33,8 @@ class H2Loop;
 // the object until the turn's end. One thread.
 class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
  public:
-  // Streams that a client without a key may have at a time, which cost it nothing: one for each service that a channel
-  // watches, and a few for tools.
+  // Calls that may be open for a client without a key, which cost it nothing: a stream for each service that a channel
+  // watches, a few for tools and for checks whose message is late.
   static constexpr std::size_t kKeylessStreamsMax = 8;
 
   // Owns `socket`.
@@ -130,7 +130,7 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   std::int32_t under_way_ = 0;       // handled and not answered
   std::int64_t unsent_bytes_ = 0;    // of unary answers
   std::size_t streaming_ = 0;        // streams with a source
-  std::size_t keyless_streams_ = 0;  // of them
+  std::size_t keyless_streams_ = 0;  // that have a place of AddKeylessStream
   std::size_t block_bytes_ = 0;      // of the header block that arrives
   std::size_t discarded_bytes_ = 0;
   std::int64_t accounted_bytes_ = 0;

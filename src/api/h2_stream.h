@@ -128,7 +128,7 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   H2Connection* connection_ = nullptr;  // null: closed
   std::int32_t id_ = 0;
   bool is_streaming_ = false;
-  bool is_keyless_ = false;    // a stream that is counted as one
+  bool is_keyless_ = false;    // it has a place of H2Connection::AddKeylessStream
   bool is_whole_ = false;      // the client has sent all
   bool is_under_way_ = false;  // the handler has it, and the connection counts it
   bool is_answered_ = false;   // or ended
