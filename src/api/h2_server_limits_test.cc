@@ -327,6 +327,7 @@ TEST_F(H2LimitsTest, ASourceStopsAtItsBoundUntilItsClientReads) {
 }
 
 TEST_F(H2LimitsTest, AStreamThatIsNotReadIsReset) {
+  options_.write_timeout_ms = 3'000;
   Start();
   Client client(server_->address(), Client::Setting(4, 100));
   const std::uint32_t stream = client.Open("/flood");
