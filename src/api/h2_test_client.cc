@@ -131,8 +131,10 @@ std::uint32_t H2TestClient::Open(std::string_view path, const Fields& more, std:
 }
 
 std::uint32_t H2TestClient::Call(std::string_view path, std::string_view message, const Fields& more) {
-  const std::uint32_t stream = Open(path, more);
-  SendFrame(kData, kEndStream, stream, Message(message));
+  const std::uint32_t stream = next_stream_;
+  next_stream_ += 2;
+  Send(FrameOf(kHeaders, kEndHeaders, stream, Block(HeadOf(path, more))) +
+       FrameOf(kData, kEndStream, stream, Message(message)));
   return stream;
 }
 

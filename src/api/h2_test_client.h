@@ -72,7 +72,7 @@ class H2TestClient {
   bool SendFrame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, std::string_view payload = {}) const {
     return Send(FrameOf(type, flags, stream, payload));
   }
-  // A whole unary call; answers its stream.
+  // A whole unary call, sent at once; answers its stream.
   std::uint32_t Call(std::string_view path, std::string_view message, const Fields& more = {});
   // Its head only.
   std::uint32_t Open(std::string_view path, const Fields& more = {}, std::uint8_t flags = kEndHeaders);
