@@ -8,6 +8,10 @@
 #include <cerrno>
 #include <csignal>
 
+#ifdef MUSTER_MIMALLOC
+#include <mimalloc.h>
+#endif
+
 namespace muster {
 namespace {
 
@@ -36,6 +40,9 @@ extern "C" void OnUnreadablePage(int number) {
 
 void PrepareServerProcess() {
   umask(077);
+#ifdef MUSTER_MIMALLOC
+  mi_option_enable(mi_option_large_os_pages);
+#endif
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGBUS, OnUnreadablePage);

@@ -7,7 +7,8 @@ namespace muster {
 
 // What a server asks of its process: private files (umask 077), as many descriptors as it may have, no death by
 // SIGPIPE, nor by SIGXFSZ (a file-size limit is a full disk); a death by SIGBUS (a page of a mapped data file cannot be
-// read) says on standard error what to do.
+// read) says on standard error what to do; memory in pages of 2 MiB where the kernel has them (a look at one member of
+// many costs a cache line, and with pages of 4 KiB another one to find it).
 void PrepareServerProcess();
 
 // SIGTERM, SIGINT and SIGHUP as something to wait for. Make it before any other thread: threads inherit the blocked
