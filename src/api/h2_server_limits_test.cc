@@ -86,6 +86,16 @@ TEST_F(H2LimitsTest, RapidResetsEndTheConnection) {
   EXPECT_LT(handled(), 2500U);
 }
 
+TEST_F(H2LimitsTest, ResetsOfStreamsThatWereNeverOpenedAreCountedOnly) {
+  Start();
+  Client client(server_->address());
+  const auto reset = [](std::uint32_t i) { return Client::FrameOf(Client::kReset, 0, 2 * i + 101, Client::Number(8)); };
+  client.Send(reset(1) + reset(7) + reset(3));
+  EXPECT_EQ(client.Await(client.Call("/echo", "x")).status(), "0");
+  Flood(client, reset, 3000);
+  ExpectCalmed(client);
+}
+
 TEST_F(H2LimitsTest, ContinuationFloodsEndTheConnection) {
   Start();
   Client client(server_->address());

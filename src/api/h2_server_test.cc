@@ -200,6 +200,33 @@ TEST_F(H2CallsTest, ACancelledCallIsForgotten) {
   EXPECT_THAT(client.Await(client.Call("/echo", "later")).messages, ElementsAre("later"));
 }
 
+// However the bytes come: what is there of a head says nothing of who calls.
+TEST_F(H2CallsTest, CallsAreTheSameWhereverTheyAreCut) {
+  Start();
+  const std::string block = Client::Block(Client::HeadOf("/keyed", {{"authorization", "Bearer key"}}));
+  const auto call = [&](std::uint32_t stream) {
+    return Client::FrameOf(Client::kHeaders, Client::kEndHeaders, stream, block) +
+           Client::FrameOf(Client::kData, Client::kEndStream, stream, Client::Message("m"));
+  };
+  const std::string unopened = Client::FrameOf(Client::kReset, 0, 9, Client::Number(8));
+  const std::string all = call(1) + call(3) + unopened + call(5) + unopened + call(11);
+  constexpr std::size_t kGreetingBytes = 24 + 9;
+  double received = 0;
+  for (std::size_t cut = call(1).size() - 3; cut < all.size(); cut += 1 + cut % 3) {
+    Client client(server_->address());
+    client.Send(std::string_view(all).substr(0, cut));
+    received += static_cast<double>(kGreetingBytes + cut);
+    Await([&] { return Metric("muster_http_received_bytes_total{") >= received; }, "the first part is read");
+    client.Send(std::string_view(all).substr(cut));
+    for (const std::uint32_t stream : {1, 3, 5, 11}) {
+      const auto outcome = client.Await(stream);
+      ASSERT_EQ(outcome.status(), "0") << "stream " << stream << ", cut at " << cut << " of " << all.size();
+      ASSERT_THAT(outcome.messages, ElementsAre("m"));
+    }
+    received = Metric("muster_http_received_bytes_total{");
+  }
+}
+
 TEST_F(H2CallsTest, AnAnswerForAConnectionThatIsGoneGoesNowhere) {
   Start();
   {

@@ -23,8 +23,8 @@ namespace muster {
 
 // A gRPC server over real sockets whose handler is simple: /echo answers the message, /hold waits until the test
 // releases it, /error fails with NOT_FOUND, /size answers as many bytes as the message says, /stream echoes every
-// message, as /open does, which is for whoever comes, /flood writes until nobody takes more, /crowded answers
-// whether the server holds as much as it may.
+// message, as /open does, which is for whoever comes, /keyed is /echo for who has a key, /flood writes until nobody
+// takes more, /crowded answers whether the server holds as much as it may.
 class H2ServerTest : public testing::Test {
  protected:
   static constexpr auto kPatience = std::chrono::seconds(20);
@@ -168,7 +168,9 @@ class H2ServerTest : public testing::Test {
       return path == "/stream" || path == "/flood" ? GrpcMethodKind::kStream : GrpcMethodKind::kUnary;
     }
     Result<Waiter> WhoWaits(const GrpcRequest& known) override {
-      if (known.path == "/nobody") return Fail(Reason::kUnauthenticated, "who are you?");
+      if (known.path == "/nobody" || (known.path.starts_with("/key") && known.metadata.authorization.empty())) {
+        return Fail(Reason::kUnauthenticated, "who are you?");
+      }
       return known.path == "/anybody" ? Waiter::kAnybody : Waiter::kCaller;
     }
     void Handle(const GrpcRequest& request, GrpcExchange exchange) override {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "api/h2_connection.h"
 #include "api/h2_stream.h"
@@ -36,6 +37,24 @@ std::string_view TextOf(const std::uint8_t* bytes, std::size_t size) {
 
 std::uint8_t* BytesOf(std::string_view text) {
   return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));  // nghttp2 only reads them
+}
+
+// A frame's head (RFC 9113 section 4.1): length (3 bytes), type, flags, stream (4 bytes).
+
+constexpr std::size_t kResetBytes = 4;
+
+std::uint32_t NumberOf(std::string_view bytes) {
+  std::uint32_t number = 0;
+  for (const char byte : bytes) number = number << 8 | static_cast<unsigned char>(byte);
+  return number;
+}
+
+std::size_t FrameLengthOf(std::string_view head) { return NumberOf(head.substr(0, 3)); }
+
+bool IsReset(std::string_view head) { return head[3] == NGHTTP2_RST_STREAM && FrameLengthOf(head) == kResetBytes; }
+
+std::int32_t StreamIdOf(std::string_view head) {
+  return static_cast<std::int32_t>(NumberOf(head.substr(5)) & INT32_MAX);
 }
 
 // The fields of a header block in nghttp2's form; answers how many.
@@ -218,7 +237,8 @@ struct H2Callbacks {
   }
 };
 
-H2Session::H2Session(H2Connection& connection, std::uint32_t streams_max, std::uint32_t header_bytes_max) {
+H2Session::H2Session(H2Connection& connection, std::uint32_t streams_max, std::uint32_t header_bytes_max)
+    : connection_(connection) {
   MUSTER_CHECK(nghttp2_session_server_new2(&session_, H2Callbacks::Get(), &connection, H2Callbacks::Options()) == 0);
   const std::array<nghttp2_settings_entry, 2> settings = {{{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, streams_max},
                                                            {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, header_bytes_max}}};
@@ -228,8 +248,56 @@ H2Session::H2Session(H2Connection& connection, std::uint32_t streams_max, std::u
 
 H2Session::~H2Session() { nghttp2_session_del(session_); }
 
+bool H2Session::Pass(std::string_view bytes) {
+  return bytes.empty() || nghttp2_session_mem_recv(session_, BytesOf(bytes), bytes.size()) >= 0;
+}
+
+std::size_t H2Session::SizeToPass(std::string_view bytes) {
+  std::size_t size = 0;
+  while (true) {
+    const std::size_t count = std::min(passing_, bytes.size() - size);
+    size += count;
+    passing_ -= count;
+    if (bytes.size() - size < kFrameHeadBytes) return size;
+    const std::string_view head = bytes.substr(size, kFrameHeadBytes);
+    if (IsReset(head)) return size;
+    passing_ = kFrameHeadBytes + FrameLengthOf(head);
+  }
+}
+
+bool H2Session::TakeHeld() {
+  const std::string_view head(held_.data(), std::exchange(held_size_, 0));
+  const std::int32_t id = StreamIdOf(head);
+  if (IsReset(head) && id % 2 == 1 && id > nghttp2_session_get_last_proc_stream_id(session_)) {
+    dropping_ = kResetBytes;
+    connection_.OnIdleFrame();
+    return true;
+  }
+  passing_ = FrameLengthOf(head);
+  return Pass(head);
+}
+
 bool H2Session::Receive(std::string_view bytes) {
-  return nghttp2_session_mem_recv(session_, BytesOf(bytes), bytes.size()) >= 0;
+  while (!bytes.empty()) {
+    if (dropping_ > 0) {
+      const std::size_t count = std::min(dropping_, bytes.size());
+      dropping_ -= count;
+      bytes.remove_prefix(count);
+      continue;
+    }
+    if (held_size_ == 0) {
+      const std::size_t size = SizeToPass(bytes);
+      if (!Pass(bytes.substr(0, size))) return false;
+      bytes.remove_prefix(size);
+      if (passing_ > 0) return true;
+    }
+    const std::size_t count = std::min(kFrameHeadBytes - held_size_, bytes.size());
+    std::memcpy(held_.data() + held_size_, bytes.data(), count);
+    held_size_ += count;
+    bytes.remove_prefix(count);
+    if (held_size_ == kFrameHeadBytes && !TakeHeld()) return false;
+  }
+  return true;
 }
 
 std::string_view H2Session::Gather(bool& failed) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -40,6 +41,10 @@ class H2Session {
   H2Session& operator=(const H2Session&) = delete;
 
   // False: what came is not HTTP/2, or beyond repair.
+  //
+  // A reset of a stream that was never opened is dropped, and counted. RFC 9113 section 5.1 has the connection end with
+  // it, as nghttp2 does. But clients on gRPC's C core send one when a call ends after it was given its number and
+  // before its head is sent, and would lose all other calls of the connection; grpc++ servers take it, too.
   [[nodiscard]] bool Receive(std::string_view bytes);
   // The next frames to be sent; valid until the next call of anything. Empty: none. `failed`: the session is over.
   std::string_view Gather(bool& failed);
@@ -62,7 +67,21 @@ class H2Session {
  private:
   friend struct H2Callbacks;
 
+  static constexpr std::size_t kPrefaceBytes = 24;
+  static constexpr std::size_t kFrameHeadBytes = 9;
+
+  bool Pass(std::string_view bytes);
+  // How much of `bytes` nghttp2 may have before a frame's head is to be looked at alone.
+  std::size_t SizeToPass(std::string_view bytes);
+  // The head in `held_` is whole: passes it on, or has its frame dropped.
+  bool TakeHeld();
+
+  H2Connection& connection_;
   nghttp2_session* session_ = nullptr;
+  std::size_t passing_ = kPrefaceBytes;  // of the frame that is being received, still to be passed on
+  std::size_t dropping_ = 0;             // likewise, and dropped
+  std::array<char, kFrameHeadBytes> held_{};
+  std::size_t held_size_ = 0;
 };
 
 }  // namespace muster

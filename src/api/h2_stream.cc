@@ -78,7 +78,7 @@ H2Stream::~H2Stream() { MUSTER_CHECK(connection_ == nullptr); }
 void H2Stream::Attach(H2Connection& connection, std::int32_t id) {
   connection_ = &connection;
   id_ = id;
-  is_streaming_ = is_keyless_ = is_whole_ = is_under_way_ = is_answered_ = is_deferred_ = false;
+  is_head_whole_ = is_streaming_ = is_keyless_ = is_whole_ = is_under_way_ = is_answered_ = is_deferred_ = false;
   has_head_ = packs_ = wants_room_ = told_end_ = is_too_large_ = is_plain_ = was_reset_ = false;
   fields_ = {};
   head_bytes_ = 0;
@@ -119,6 +119,7 @@ void H2Stream::TakeField(std::string_view name, std::string_view value) {
 }
 
 void H2Stream::EndHead(bool is_last) {
+  is_head_whole_ = true;
   is_whole_ = is_last;
   moved_at_ = received_at_ = loop_.now();
   due_ = moved_at_ + std::min(ParseGrpcTimeout(Field(H2Field::kTimeout)).value_or(patience()), patience());
@@ -139,7 +140,8 @@ void H2Stream::EndHead(bool is_last) {
 }
 
 void H2Stream::CheckWaiting() {
-  if (is_whole_ || is_answered_ || is_streaming_) return;
+  // What is there of a head says nothing: the key may be in the rest.
+  if (!is_head_whole_ || is_whole_ || is_answered_ || is_streaming_) return;
   if (is_plain_) {
     is_keyless_ = connection_->AddKeylessStream();
     if (!is_keyless_) Handle();
@@ -301,7 +303,7 @@ void H2Stream::Recount() {
 Duration H2Stream::patience() const { return std::chrono::milliseconds(loop_.options().write_timeout_ms); }
 
 bool H2Stream::AwaitsClient() const {
-  if (is_whole_ || is_answered_) return false;
+  if (!is_head_whole_ || is_whole_ || is_answered_) return false;  // for a head the connection waits
   // What a stream has received may wait until its answers are taken.
   return !is_streaming_ || (unsent_bytes() == 0 && source_ != nullptr && source_->AwaitsMessage());
 }

@@ -128,18 +128,19 @@ class H2Stream final : public GrpcExchange::Sink, public GrpcStream {
   H2Connection* connection_ = nullptr;  // null: closed
   std::int32_t id_ = 0;
   bool is_streaming_ = false;
-  bool is_keyless_ = false;    // it has a place of H2Connection::AddKeylessStream
-  bool is_whole_ = false;      // the client has sent all
-  bool is_under_way_ = false;  // the handler has it, and the connection counts it
-  bool is_answered_ = false;   // or ended
-  bool is_deferred_ = false;   // output was asked for when there was none
-  bool has_head_ = false;      // of the answer
-  bool packs_ = false;         // messages leave as gzip
-  bool wants_room_ = false;    // Write has refused
-  bool told_end_ = false;      // the source knows that no message will come
-  bool is_too_large_ = false;  // the head
-  bool is_plain_ = false;      // no call: it is answered as HTTP
-  bool was_reset_ = false;     // by the client
+  bool is_keyless_ = false;     // it has a place of H2Connection::AddKeylessStream
+  bool is_whole_ = false;       // the client has sent all
+  bool is_under_way_ = false;   // the handler has it, and the connection counts it
+  bool is_answered_ = false;    // or ended
+  bool is_deferred_ = false;    // output was asked for when there was none
+  bool is_head_whole_ = false;  // of the call
+  bool has_head_ = false;       // of the answer
+  bool packs_ = false;          // messages leave as gzip
+  bool wants_room_ = false;     // Write has refused
+  bool told_end_ = false;       // the source knows that no message will come
+  bool is_too_large_ = false;   // the head
+  bool is_plain_ = false;       // no call: it is answered as HTTP
+  bool was_reset_ = false;      // by the client
   std::array<Place, kH2FieldCount> fields_{};
   std::size_t head_bytes_ = 0;
   std::string head_;    // the values of fields_

@@ -177,6 +177,14 @@ Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now
   return true;
 }
 
+std::vector<std::string> ChangedFields(std::vector<std::string> fields, const Member& before, const Member& after) {
+  std::erase_if(fields, [&](const std::string& field) {
+    Member patched = before;
+    return PatchField(patched, field, after) && patched == before;
+  });
+  return fields;
+}
+
 Result<bool> ApplyBind(Member& member, Identity identity, const IdentityCatalog& catalog, Timestamp now) {
   MUSTER_TRY(CheckWritable(member));
   if (const Identity* held = FindIdentity(member, identity.key)) {

@@ -48,6 +48,8 @@ Result<void> CheckImportedIdentities(const Member& member, const IdentityCatalog
 // INVALID_ARGUMENT: as CheckFields; a field that is not in MemberPatch's list ("updateMask"); a state other than
 // ACTIVE, FROZEN.
 Result<bool> ApplyUpdate(Member& member, const MemberPatch& patch, Timestamp now);
+// Of `fields`, which a patch names, those in which the two differ.
+std::vector<std::string> ChangedFields(std::vector<std::string> fields, const Member& before, const Member& after);
 // Sets the identity's bind time. LIMIT_EXCEEDED; INVALID_ARGUMENT: a platform that is not configured. Judges the new
 // identity alone: what the member holds already stays its own, also when a limit was lowered or a platform taken away
 // since. Of an identity that it holds only `verified` changes, and only to true.

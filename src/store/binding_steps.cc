@@ -140,7 +140,7 @@ Result<Commitment> Commit(ShardTransaction& transaction, MemberId id, const Edit
   if (!changed) return Commitment{.member = std::move(*standing), .freed = {}};
 
   Change change = ChangeOf(member, edit.type, context, now);
-  change.fields = edit.fields;
+  change.fields = ChangedFields(edit.fields, *standing, member);
   std::vector<Identity> freed = Missing(standing->identities, member);
   AddReferences(freed, change);
   AddReferences(Missing(member.identities, *standing), change);

@@ -74,7 +74,7 @@ Result<void> KeepAnswer(ShardTransaction& transaction, const WriteContext& conte
 // nothing to change, or refuses.
 struct Edit {
   ChangeType type = ChangeType::kUpdated;
-  std::vector<std::string> fields;
+  std::vector<std::string> fields;  // that it names
   std::function<Result<bool>(Member&, Timestamp now)> apply;
 };
 

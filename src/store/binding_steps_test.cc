@@ -118,6 +118,7 @@ TEST_F(BindingStepsTest, CommitSaysWhatTheMemberGaveUp) {
                     edited.version = Version(2);
                     edited.update_time = now;
                     edited.identities[0] = IdentityAt(0, 2);
+                    edited.city = "Harbin";
                     return true;
                   }};
   const Commitment commitment =

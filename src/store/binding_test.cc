@@ -427,14 +427,15 @@ TEST_P(BindingTest, CloseFreesEveryIdentityAndIsFinal) {
 
 TEST_P(BindingTest, UpdateChangesFieldsAndKeepsTheRest) {
   const Member member = Make(last(), 0, {Near(0)});
-  MemberPatch patch{.fields = {"city", "tags"}, .values = {}};
+  MemberPatch patch{.fields = {"displayName", "city", "tier", "tags"}, .values = {}};
   patch.values.city = "Harbin";
-  patch.values.display_name = "not named, not changed";
+  patch.values.tags = {"frequent"};
+  patch.values.real_name = Pii<std::string>("not named, not changed");
   clock.Advance(std::chrono::seconds(1));
   const Result<Member> updated = Finish(writer->Update(member.id, patch, Context()));
   ASSERT_TRUE(updated);
   EXPECT_EQ(updated->city, "Harbin");
-  EXPECT_EQ(updated->display_name, "");
+  EXPECT_EQ(updated->real_name.Reveal(), "");
   EXPECT_EQ(updated->version, Version(2));
   EXPECT_EQ(updated->identities, member.identities);
   EXPECT_EQ(memory.History(member.id).back().fields, (std::vector<std::string>{"city", "tags"}));

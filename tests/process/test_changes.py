@@ -318,7 +318,7 @@ def test_a_position_that_is_not_kept_any_more(scratch):
         wait_for(lambda: client.call("GET", "/v1/changes?from=0", headers={"X-Request-Timeout-Ms": "1"}).status == 410,
                  "the first change is forgotten")
         problem = assert_problem(client.call("GET", "/v1/changes?from=0"), "POSITION_EXPIRED")
-        assert "earliest" in problem["detail"]
+        assert "latest" in problem["detail"] and "then read anew" in problem["detail"]
         wait_for(lambda: int(latest(server)) >= count, "all are in")
         newest = latest(server)
         wait_for(lambda: client.call("GET", f"/v1/changes?from={int(newest) - 2}", headers={"X-Request-Timeout-Ms": "1"}).status == 410,

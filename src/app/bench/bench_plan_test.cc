@@ -54,6 +54,21 @@ TEST_F(BenchPlanTest, GrpcGoesWhereItIsTold) {
   EXPECT_EQ(plan->facts.target, "http://127.0.0.1:9") << "and nobody was asked";
 }
 
+TEST_F(BenchPlanTest, FlagsOfTheOtherProtocolAreRefused) {
+  EXPECT_EQ(PlanBench(flags_).value().facts.pipeline, 1U);
+  flags_.streams = 5;
+  ExpectRefused(ExitCode::kUsage, "--streams");
+  flags_.protocol = "grpc";
+  flags_.grpc_address = "127.0.0.1:9";
+  EXPECT_EQ(PlanBench(flags_).value().facts.pipeline, 5U);
+  flags_.streams = 0;
+  EXPECT_EQ(PlanBench(flags_).value().facts.pipeline, 16U);
+  flags_.pipeline = 7;
+  ExpectRefused(ExitCode::kUsage, "--pipeline");
+  flags_.protocol = "http";
+  ExpectRefused(ExitCode::kUsage, "--grpc");
+}
+
 TEST_F(BenchPlanTest, ASeedIsKept) {
   flags_.seed = 7;
   EXPECT_EQ(PlanBench(flags_).value().run.calls.seed, 7U);
