@@ -180,6 +180,7 @@ void H2Connection::EndTurn() {
 void H2Connection::Settle() {
   if (lingering_) return;
   busy_ = true;
+  ScanStreams();
   bool is_cut_short = false;
   while (true) {
     if (!Flush()) return;

@@ -105,7 +105,8 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   bool GatherOutput();
   void HandleWaiting();
   void FeedStreams();
-  void ScanStreams(Instant now);
+  // Ends those that have stalled; whatever else goes on, each is looked at about twice a second.
+  void ScanStreams();
   void Misbehaves(H2Session::ErrorCode code = H2Session::ErrorCode::kCalm);
   void End();
   void UpdateInterest();
@@ -135,7 +136,8 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   std::size_t discarded_bytes_ = 0;
   std::int64_t accounted_bytes_ = 0;
   Instant stretch_began_;
-  Instant moved_at_;  // when bytes were last given to the socket, or received while none waited
+  Instant scanned_at_{};  // when streams were last looked at
+  Instant moved_at_;      // when bytes were last given to the socket, or received while none waited
   H2FloodGate gate_;
   std::string output_;  // gathered and not taken by the socket
   std::size_t sent_ = 0;

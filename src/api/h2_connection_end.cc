@@ -89,7 +89,7 @@ void H2Connection::UpdateDeadline() {
   }
 }
 
-void H2Connection::OnTimer(Instant now) {
+void H2Connection::OnTimer(Instant /*now*/) {
   switch (std::exchange(wait_, Wait::kNothing)) {
     case Wait::kNothing:
       return;
@@ -103,17 +103,17 @@ void H2Connection::OnTimer(Instant now) {
     case Wait::kLeave:
       return ConfirmEnd();
     case Wait::kStreams:
-      return ScanStreams(now);
+      return Settle();
   }
 }
 
-void H2Connection::ScanStreams(Instant now) {
-  busy_ = true;
+void H2Connection::ScanStreams() {
+  const Instant now = loop_.now();
+  if (now - scanned_at_ < std::chrono::milliseconds(kScanMs)) return;
+  scanned_at_ = now;
   for (H2Stream* stream = streams_; stream != nullptr; stream = stream->next_) {
     if (stream->IsStalledAt(now)) stream->GiveUp();
   }
-  busy_ = false;
-  Settle();
 }
 
 std::int64_t H2Connection::StalledBytes(Instant since) const {

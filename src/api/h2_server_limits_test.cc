@@ -225,6 +225,24 @@ TEST_F(H2LimitsTest, AStreamWhoseMessageDoesNotComeHasTheDefaultDeadline) {
   EXPECT_FALSE(client.AwaitMessage(writing).empty());
 }
 
+TEST_F(H2LimitsTest, OtherCallsKeepNoStalledStreamAlive) {
+  options_.write_timeout_ms = 1'000;
+  Start();
+  Client client(server_->address(), Client::Setting(4, 100));
+  client.Open("/stream");
+  client.SendFrame(Client::kData, 0, client.Open("/echo"), Client::Message("begun").substr(0, 7));
+  const std::uint32_t unread = client.Call("/size", "1000");
+  Await([&] { return sources() == 1 && handled() == 1; }, "they are under way");
+  for (int i = 0; i < 40; ++i) {
+    AdvanceClock(std::chrono::milliseconds(100));
+    ASSERT_EQ(client.Await(client.Call("/echo", "x")).status(), "0") << "the loop has seen that time";
+  }
+  EXPECT_EQ(sources(), 0U);
+  EXPECT_EQ(client.Await(1).status(), "4");
+  EXPECT_EQ(client.Await(3).status(), "4");
+  EXPECT_EQ(client.Await(unread).reset, kCancel);
+}
+
 TEST_F(H2LimitsTest, EachMessageOfAStreamHasTheDefaultDeadlineAnew) {
   Start();
   Client client(server_->address());
