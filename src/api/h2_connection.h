@@ -57,6 +57,7 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
 
   // For its session.
   void OnBlockBegin();
+  bool in_block() const { return in_block_; }  // of a head: no other frame may come within it
   void OnField(H2Stream* stream, bool is_request, std::string_view name, std::string_view value);
   void OnBlockEnd() { in_block_ = false; }
   H2Stream& OnStreamBegin(std::int32_t id);

@@ -94,6 +94,10 @@ TEST_F(H2LimitsTest, ResetsOfStreamsThatWereNeverOpenedAreCountedOnly) {
   EXPECT_EQ(client.Await(client.Call("/echo", "x")).status(), "0");
   Flood(client, reset, 3000);
   ExpectCalmed(client);
+  Client within(server_->address());
+  within.SendFrame(Client::kHeaders, 0, 1, Client::Block(Client::HeadOf("/echo")));
+  within.Send(reset(1));
+  EXPECT_TRUE(within.NextOf(Client::kGoAway)) << "a head is not interrupted";
 }
 
 TEST_F(H2LimitsTest, ContinuationFloodsEndTheConnection) {

@@ -268,7 +268,8 @@ std::size_t H2Session::SizeToPass(std::string_view bytes) {
 bool H2Session::TakeHeld() {
   const std::string_view head(held_.data(), std::exchange(held_size_, 0));
   const std::int32_t id = StreamIdOf(head);
-  if (IsReset(head) && id % 2 == 1 && id > nghttp2_session_get_last_proc_stream_id(session_)) {
+  const bool is_unopened = id % 2 == 1 && id > nghttp2_session_get_last_proc_stream_id(session_);
+  if (IsReset(head) && is_unopened && !connection_.in_block()) {
     dropping_ = kResetBytes;
     connection_.OnIdleFrame();
     return true;
