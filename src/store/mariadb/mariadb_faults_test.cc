@@ -123,6 +123,7 @@ TEST(MariadbFaults, AServerThatStopsIsAnsweredForInTimeAndGoesOn) {
   harness.options.connections = 2;
   harness.options.connect_timeout_ms = 1'000;
   harness.options.statement_timeout_ms = 1'000;
+  harness.options.lock_wait_ms = 1'000;
   harness.options.transaction_timeout_ms = 1'000;
   harness.MustOpen();
   ShardStore& shards = harness.store->shards();
@@ -167,6 +168,7 @@ TEST(MariadbFaults, WhatAnUnansweredCommitTouchesIsUnderTheFloorUntilItsSessionE
   harness.options.connections = 1;
   harness.options.connect_timeout_ms = 1'000;
   harness.options.statement_timeout_ms = 1'000;
+  harness.options.lock_wait_ms = 1'000;
   bool stops = false;
   // Asked before the commit: then the server stands still.
   std::atomic<int> asked{0};

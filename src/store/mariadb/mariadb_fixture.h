@@ -74,11 +74,9 @@ MariadbServer& SharedMariadb();
 class PostedLoop final : public EventLoop {
  public:
   void Post(Work work) override {
-    {
-      std::lock_guard lock(mutex_);
-      work_.push_back(std::move(work));
-    }
-    arrived_.notify_one();
+    std::lock_guard lock(mutex_);
+    work_.push_back(std::move(work));
+    arrived_.notify_one();  // under the lock: who is woken may end the loop
   }
   void Defer(Work work) override { Post(std::move(work)); }
   // Runs what comes until `done`; false: that took longer than the tests' patience.

@@ -149,6 +149,12 @@ Result<std::vector<SessionSettings>> SessionsOf(const MariadbOptions& options) {
   if (options.groups.empty() || options.groups.size() > kShardCount) {
     return Fail(Reason::kInvalidArgument, "name 1 to 1,024 groups in [[store.mariadb.groups]], each with its primary");
   }
+  if (options.lock_wait_ms > options.statement_timeout_ms) {
+    return Fail(
+        Reason::kInvalidArgument,
+        "store.mariadb.lock_wait is longer than store.mariadb.statement_timeout: who waits for a row would lose "
+        "its connection; make it shorter");
+  }
   MUSTER_ASSIGN(const Pii<std::string> password, ReadPassword(options.password_file));
   std::vector<SessionSettings> sessions;
   for (const MariadbOptions::GroupRow& row : options.groups) {
@@ -199,22 +205,18 @@ Result<void> PrepareGroups(const std::vector<std::unique_ptr<Connection>>& conne
     MUSTER_TRY(RefuseUnsafe(*connections[index], !options.groups[index].replicas.empty(), options, dependencies));
     MUSTER_TRY(CheckTablesVersion(*connections[index], mariadb::AllMigrations()));
   }
+  std::array<std::uint8_t, 16> bytes;
+  dependencies.random->Fill(bytes);
+  const std::string fresh_id = ToHex(bytes);
   std::string installation_id;
   for (std::size_t index = 0; index < connections.size(); ++index) {
-    Connection& connection = *connections[index];
-    MUSTER_TRY(MigrateTables(connection, mariadb::AllMigrations()));
-    if (index == 0) {
-      MUSTER_ASSIGN(installation_id, mariadb::ReadInstallationId(connection));
-      if (installation_id.empty()) {
-        std::array<std::uint8_t, 16> bytes;
-        dependencies.random->Fill(bytes);
-        installation_id = ToHex(bytes);
-      }
-    }
+    MUSTER_TRY(MigrateTables(*connections[index], mariadb::AllMigrations()));
     const auto number = static_cast<std::uint32_t>(index);
-    MUSTER_TRY(AdoptDatabase(connection,
-                             {.installation_id = installation_id, .index = number, .shards = shards.ShardsOf(number)},
-                             *dependencies.keyring, *dependencies.catalog));
+    MUSTER_ASSIGN(
+        installation_id,
+        AdoptDatabase(*connections[index],
+                      {.installation_id = installation_id, .index = number, .shards = shards.ShardsOf(number)},
+                      fresh_id, *dependencies.keyring, *dependencies.catalog));
   }
   return {};
 }

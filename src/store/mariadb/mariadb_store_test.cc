@@ -131,6 +131,36 @@ TEST(MariadbStore, AServerThatIsNotThereIsNamed) {
   harness.gives_back = false;
 }
 
+TEST(MariadbStore, OptionsThatDoNotFitAreRefused) {
+  MariadbHarness harness(1);
+  harness.gives_back = false;
+  const auto groups = harness.options.groups;
+  harness.options.groups.clear();
+  EXPECT_THAT(MessageOf(harness.Open()), HasSubstr("store.mariadb.groups"));
+  harness.options.groups = {{.primary = "nowhere", .replicas = {}, .database = "muster"}};
+  EXPECT_THAT(MessageOf(harness.Open()), HasSubstr("host:port"));
+  harness.options.groups = groups;
+  harness.options.lock_wait_ms = harness.options.statement_timeout_ms + 1;
+  EXPECT_THAT(MessageOf(harness.Open()), HasSubstr("store.mariadb.lock_wait"));
+}
+
+TEST(MariadbStore, ItsOptionsAreDeclared) {
+  MariadbOptions options;
+  OptionRegistry registry;
+  options.Declare(registry);
+  EXPECT_TRUE(registry.SetTables("store.mariadb.groups",
+                                 {{.cells = {{"primary", std::string("db:3306"), "file:1"},
+                                             {"replicas", std::vector<std::string>{"other:3306"}, "file:2"}}}},
+                                 "file:1"));
+  EXPECT_TRUE(registry.Set("store.mariadb.lock_wait", "3s", "file:3"));
+  ASSERT_EQ(options.groups.size(), 1U);
+  EXPECT_EQ(options.groups[0].primary, "db:3306");
+  EXPECT_EQ(options.groups[0].replicas, std::vector<std::string>{"other:3306"});
+  EXPECT_EQ(options.groups[0].database, "muster");
+  EXPECT_EQ(options.lock_wait_ms, 3'000);
+  EXPECT_FALSE(options.allow_unsafe_settings);
+}
+
 TEST(MariadbStore, WrongCredentialsAreSaidWithoutThePassword) {
   testing::TemporaryDirectory directory;
   const std::string path = directory.path() + "/password";
@@ -190,6 +220,35 @@ TEST(MariadbStore, AMigrationThatACrashLeftHalfDoneIsFinished) {
   harness.server.Execute("DROP TABLE record", harness.Database(0));
   harness.MustOpen();
   EXPECT_EQ(harness.server.ReadInteger("SELECT COUNT(*) FROM record", harness.Database(0)), 0);
+}
+
+TEST(MariadbStore, SeveralProcessesMakeTheTablesOfOneInstallation) {
+  MariadbHarness harness(2);
+  harness.gives_back = false;
+  for (const auto& group : harness.options.groups) {
+    harness.server.Execute("DROP DATABASE " + group.database);
+    harness.server.Execute("CREATE DATABASE " + group.database);
+  }
+  harness.options.connections = 1;
+  constexpr int kProcesses = 4;
+  std::vector<MetricRegistry> registries(kProcesses);
+  std::vector<Result<std::unique_ptr<MariadbStore>>> stores(kProcesses);
+  {
+    std::vector<std::jthread> processes;
+    for (std::size_t i = 0; i < kProcesses; ++i) {
+      processes.emplace_back([&, i] {
+        MariadbDependencies dependencies = harness.Dependencies();
+        dependencies.metrics = &registries[i];
+        stores[i] = MariadbStore::Open(harness.options, dependencies);
+      });
+    }
+  }
+  for (const auto& store : stores) EXPECT_TRUE(store) << store.error().message;
+  // What one writes the others read, and no two write at once.
+  ASSERT_TRUE(contract::RunAndWait((*stores[0])->shards(), 0, [&](ShardTransaction& rows) {
+    return rows.WriteLookup(contract::KeyIn((*stores[0])->shards(), 0, 0), LookupRow{MemberId(1), OperationId(1)});
+  }));
+  EXPECT_EQ((*stores[3])->shard_upkeep().ScanLookups(0, {}, 10)->size(), 1U);
 }
 
 TEST(MariadbStore, OtherTablesAnotherInstallationKeyringOrderAndNumberOfGroupsAreRefused) {

@@ -107,7 +107,7 @@ Result<void> RunMigrations(Connection& connection, std::span<const Migration> mi
 }
 
 Result<void> CheckGroup(const std::string& where, const MetaRows& meta, const GroupIdentity& identity) {
-  if (Find(meta, "installation_id") != identity.installation_id) {
+  if (!identity.installation_id.empty() && Find(meta, "installation_id") != identity.installation_id) {
     return Fail(Reason::kInternal, where +
                                        " belongs to another installation than the groups before it: name the "
                                        "databases of one installation in store.mariadb.groups");
@@ -155,22 +155,18 @@ Result<void> MigrateTables(Connection& connection, std::span<const Migration> mi
   return done;
 }
 
-Result<std::string> ReadInstallationId(Connection& connection) {
-  MUSTER_ASSIGN(const MetaRows meta, ReadMeta(connection));
-  return Find(meta, "installation_id").value_or("");
-}
-
-Result<void> AdoptDatabase(Connection& connection, const GroupIdentity& identity, const Keyring& keyring,
-                           const IdentityCatalog& catalog) {
+Result<std::string> AdoptDatabase(Connection& connection, const GroupIdentity& identity, const std::string& fresh_id,
+                                  const Keyring& keyring, const IdentityCatalog& catalog) {
   MUSTER_TRY(connection.Execute("START TRANSACTION"));
-  // One process at a time: of several that begin with an empty database the first one makes it its own.
-  MUSTER_TRY(connection.Query("SELECT value FROM meta WHERE name = 'probe' FOR UPDATE"));
-  const auto adopt = [&]() -> Result<void> {
+  const auto adopt = [&]() -> Result<std::string> {
+    MUSTER_TRY(connection.Query("SELECT value FROM meta WHERE name = 'probe' FOR UPDATE"));
     MUSTER_ASSIGN(const MetaRows meta, ReadMeta(connection));
-    if (Find(meta, "installation_id")) {
+    std::optional<std::string> installation_id = Find(meta, "installation_id");
+    if (installation_id) {
       MUSTER_TRY(CheckGroup(connection.where(), meta, identity));
     } else {
-      MUSTER_TRY(WriteMeta(connection, "installation_id", identity.installation_id));
+      installation_id = identity.installation_id.empty() ? fresh_id : identity.installation_id;
+      MUSTER_TRY(WriteMeta(connection, "installation_id", *installation_id));
       MUSTER_TRY(WriteMeta(connection, "group_index", std::to_string(identity.index)));
       MUSTER_TRY(WriteMeta(connection, "shards", identity.shards.to_string()));
     }
@@ -181,9 +177,10 @@ Result<void> AdoptDatabase(Connection& connection, const GroupIdentity& identity
         if (Find(meta, name) != value) MUSTER_TRY(WriteMeta(connection, name, value));
       }
     }
-    return connection.Execute("COMMIT");
+    MUSTER_TRY(connection.Execute("COMMIT"));
+    return *installation_id;
   };
-  Result<void> adopted = adopt();
+  Result<std::string> adopted = adopt();
   if (!adopted && !connection.is_lost()) MUSTER_TRY(connection.Execute("ROLLBACK"));
   return adopted;
 }

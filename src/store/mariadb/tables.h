@@ -37,17 +37,16 @@ Result<void> MigrateTables(Connection& connection, std::span<const Migration> mi
 
 // Where a database belongs.
 struct GroupIdentity {
-  std::string installation_id;  // 32 hex digits, shared by the groups that were made together
+  std::string installation_id;  // 32 hex digits, shared by the groups that were made together; empty: whichever it has
   std::uint32_t index = 0;
   ShardSet shards;  // that live here
 };
 
-// Of a database that belongs to nobody yet makes one of `identity`; else holds it to that: INTERNAL, saying what to do,
-// when it is of another installation, has another index or other shards, was written with another keyring, or lacks an
-// identity kind. Then remembers the keys and kinds of today.
-Result<void> AdoptDatabase(Connection& connection, const GroupIdentity& identity, const Keyring& keyring,
-                           const IdentityCatalog& catalog);
-// Empty: it belongs to none yet.
-Result<std::string> ReadInstallationId(Connection& connection);
+// Of a database that belongs to nobody yet makes one of `identity`, with `fresh_id` where that names no installation;
+// else holds it to that: INTERNAL, saying what to do, when it is of another installation, has another index or other
+// shards, was written with another keyring, or lacks an identity kind. Then remembers the keys and kinds of today.
+// Answers the id of the installation. Of several processes that begin with an empty database the first one decides.
+Result<std::string> AdoptDatabase(Connection& connection, const GroupIdentity& identity, const std::string& fresh_id,
+                                  const Keyring& keyring, const IdentityCatalog& catalog);
 
 }  // namespace muster::mariadb
