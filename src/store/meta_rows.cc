@@ -88,9 +88,12 @@ Result<void> CheckKeyringRows(const std::string& where, const MetaRows& stored, 
     const auto key =
         std::ranges::find_if(keyring.seal_keys(), [&](const auto& entry) { return std::to_string(entry.first) == id; });
     if (key != keyring.seal_keys().end() && mark == MarkOf(keyring, id, key->second)) continue;
-    return Fail(Reason::kInternal, where + " may hold members sealed with key " + id +
-                                       " of another state of the keyring, which nothing else can read: put back the "
-                                       "newest copy of the keyring file that belongs to this data");
+    std::string message = where;
+    message.append(" may hold members sealed with key ").append(id);
+    message.append(
+        " of another state of the keyring, which nothing else can read: put back the newest copy of the keyring file "
+        "that belongs to this data");
+    return Fail(Reason::kInternal, std::move(message));
   }
   return {};
 }

@@ -8,7 +8,7 @@
 #include <climits>
 #include <string>
 
-#include "store/mariadb/mariadb_fixture.h"
+#include "store/mariadb/testing/mariadb_fixture.h"
 
 namespace muster::mariadb {
 namespace {

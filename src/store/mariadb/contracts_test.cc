@@ -12,7 +12,7 @@
 #include "domain/ports/shard_store_contract.h"
 #include "domain/ports/shard_store_merges_contract.h"
 #include "domain/ports/shard_upkeep_contract.h"
-#include "store/mariadb/mariadb_fixture.h"
+#include "store/mariadb/testing/mariadb_fixture.h"
 
 namespace muster::mariadb_contracts_test {
 namespace {

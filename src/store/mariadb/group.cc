@@ -112,8 +112,9 @@ void Group::Loop(Worker& worker) {
 Result<void> Group::RunItem(Worker& worker, Item& item) {
   for (int number = 1;; ++number) {
     if (item.deadline.Passed(clock_)) {
-      const Result<void> health = Health();
-      if (!health) return health;
+      if (const Result<void> health = Health(); !health) {
+        return Fail(Reason::kWritesUnavailable, health.error().message);
+      }
       Error error{Reason::kOverloaded, "the write waited for too long for its turn; try again later"};
       error.retry_after_ms = 1000;
       return std::unexpected(std::move(error));
@@ -135,7 +136,10 @@ Group::Attempt Group::TryOnce(Worker& worker, Item& item) {
   }
   Session& session = *worker.session;
   if (measured_at_.load(std::memory_order_relaxed) + settings_.clock_refresh <= clock_.Monotonic()) {
-    static_cast<void>(MeasureClock(session));  // when it fails, so does what follows
+    // When it fails so does what follows, unless the connection was idle and has ended.
+    if (const Result<void> measured = MeasureClock(session); !measured) {
+      logger_.Debug("the clock of a group was not measured", {{"reason", measured.error().message}});
+    }
   }
   if (unsettled_count_.load(std::memory_order_relaxed) > 0) Settle(session);
 
@@ -150,9 +154,8 @@ Group::Attempt Group::TryOnce(Worker& worker, Item& item) {
                            .answers = answers_});
   if (Attempt begun = Begin(worker, transaction, lease, is_fresh); !begun.result) return begun;
   Result<void> result = item.run(transaction);
-  // What a refusal was decided on is as good as what a commit is.
-  if (!transaction.failure()) static_cast<void>(transaction.Validate());
-  if (transaction.failure()) return GiveUp(worker, transaction);
+  // What a refusal was decided on is validated as what a commit was.
+  if (transaction.failure() || !transaction.Validate()) return GiveUp(worker, transaction);
   if (!result) {
     Rollback(worker);
     return {std::move(result)};

@@ -17,8 +17,8 @@
 #include "domain/ports/shard_store_testing.h"
 #include "domain/synthetic_members.h"
 #include "store/columns.h"
-#include "store/mariadb/mariadb_fixture.h"
 #include "store/mariadb/session.h"
+#include "store/mariadb/testing/mariadb_fixture.h"
 #include "store/member_codec.h"
 
 namespace muster::mariadb {

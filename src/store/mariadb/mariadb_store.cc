@@ -42,6 +42,11 @@ class MariadbStoreImpl final : public MariadbStore, public ShardStore, public Sh
         newest_number_(newest_number) {}
   ~MariadbStoreImpl() override { Close(); }
 
+  Result<void> Start() {
+    for (const auto& group : groups_) MUSTER_TRY(group->Start());
+    return {};
+  }
+
   ShardStore& shards() override { return *this; }
   ShardUpkeep& shard_upkeep() override { return *this; }
   MemberArchive& archive() override { return *archive_; }
@@ -238,6 +243,32 @@ Result<std::int64_t> ReadNewestNumber(Connection& connection) {
   return newest;
 }
 
+std::vector<std::unique_ptr<Group>> MakeGroups(const std::vector<SessionSettings>& sessions, const ShardMap& shards,
+                                               const MariadbOptions& options, const MariadbDependencies& dependencies) {
+  std::vector<std::unique_ptr<Group>> groups;
+  groups.reserve(sessions.size());
+  for (std::size_t index = 0; index < sessions.size(); ++index) {
+    groups.push_back(std::make_unique<Group>(
+        Group::Settings{.index = static_cast<std::uint32_t>(index),
+                        .session = sessions[index],
+                        .connections = static_cast<std::size_t>(options.connections),
+                        .queue_max = static_cast<std::size_t>(options.queue_max),
+                        .transaction_timeout = std::chrono::milliseconds(options.transaction_timeout_ms),
+                        .attempts_max = static_cast<int>(options.attempts_max),
+                        .clock_refresh = std::chrono::milliseconds(options.clock_refresh_ms)},
+        Group::Dependencies{.keyring = *dependencies.keyring,
+                            .clock = *dependencies.clock,
+                            .random = *dependencies.random,
+                            .logger = *dependencies.logger,
+                            .metrics = *dependencies.metrics,
+                            .floor = *dependencies.floor,
+                            .cache = dependencies.cache,
+                            .shards = shards,
+                            .lease = dependencies.lease}));
+  }
+  return groups;
+}
+
 }  // namespace
 
 void MariadbOptions::Declare(OptionRegistry& registry) {
@@ -297,34 +328,13 @@ Result<std::unique_ptr<MariadbStore>> MariadbStore::Open(const MariadbOptions& o
       newest_number = std::max(newest_number, number);
     }
   }
-  std::vector<std::unique_ptr<Group>> groups;
-  for (std::size_t index = 0; index < sessions.size(); ++index) {
-    groups.push_back(std::make_unique<Group>(
-        Group::Settings{.index = static_cast<std::uint32_t>(index),
-                        .session = sessions[index],
-                        .connections = static_cast<std::size_t>(options.connections),
-                        .queue_max = static_cast<std::size_t>(options.queue_max),
-                        .transaction_timeout = std::chrono::milliseconds(options.transaction_timeout_ms),
-                        .attempts_max = static_cast<int>(options.attempts_max),
-                        .clock_refresh = std::chrono::milliseconds(options.clock_refresh_ms)},
-        Group::Dependencies{.keyring = *dependencies.keyring,
-                            .clock = *dependencies.clock,
-                            .random = *dependencies.random,
-                            .logger = *dependencies.logger,
-                            .metrics = *dependencies.metrics,
-                            .floor = *dependencies.floor,
-                            .cache = dependencies.cache,
-                            .shards = *shard_map,
-                            .lease = dependencies.lease}));
-  }
+  std::vector<std::unique_ptr<Group>> groups = MakeGroups(sessions, *shard_map, options, dependencies);
   auto archive = std::make_unique<Archive>(sessions, *shard_map, *dependencies.keyring, *dependencies.random);
   auto readers = std::make_unique<ReaderPool>(static_cast<std::size_t>(options.readers), sessions, *shard_map,
                                               *dependencies.keyring, *dependencies.random);
-  std::vector<Group*> to_start;
-  for (const auto& group : groups) to_start.push_back(group.get());
   auto store = std::make_unique<MariadbStoreImpl>(dependencies, std::move(shard_map), std::move(groups),
                                                   std::move(archive), std::move(readers), newest_number);
-  for (Group* const group : to_start) MUSTER_TRY(group->Start());
+  MUSTER_TRY(store->Start());
   return store;
 }
 

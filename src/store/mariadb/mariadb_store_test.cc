@@ -18,7 +18,7 @@
 #include "domain/ports/shard_store_testing.h"
 #include "domain/testing/members.h"
 #include "store/binding.h"
-#include "store/mariadb/mariadb_fixture.h"
+#include "store/mariadb/testing/mariadb_fixture.h"
 
 namespace muster::mariadb_store_test {
 namespace {

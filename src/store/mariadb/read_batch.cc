@@ -98,7 +98,7 @@ class ReadBatch::Search final : public HolderSource, public MemberSource {
   Result<Owner> ReadOwner(MemberId id) override {
     if (const auto known = batch_.owners_.find(id); !is_anew_ && known != batch_.owners_.end()) return known->second;
     MUSTER_ASSIGN(const SettledMember found, ReadSettled(id, *this));
-    const Owner owner{found.member ? MakeMemberDocument(*found.member) : MemberDocumentRef(), found.heir};
+    Owner owner{found.member ? MakeMemberDocument(*found.member) : MemberDocumentRef(), found.heir};
     batch_.owners_.insert_or_assign(id, owner);
     return owner;
   }

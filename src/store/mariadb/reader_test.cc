@@ -12,7 +12,7 @@
 #include "domain/ports/shard_store_testing.h"
 #include "domain/testing/members.h"
 #include "store/mariadb/archive.h"
-#include "store/mariadb/mariadb_fixture.h"
+#include "store/mariadb/testing/mariadb_fixture.h"
 
 namespace muster::mariadb {
 namespace {

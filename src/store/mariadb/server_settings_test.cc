@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "store/mariadb/mariadb_fixture.h"
+#include "store/mariadb/testing/mariadb_fixture.h"
 
 namespace muster::mariadb {
 namespace {

@@ -1,4 +1,4 @@
-#include "store/mariadb/mariadb_fixture.h"
+#include "store/mariadb/testing/mariadb_fixture.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
