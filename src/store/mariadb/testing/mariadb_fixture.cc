@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,7 +39,8 @@ pid_t Spawn(const std::vector<std::string>& command, const std::string& output) 
   const pid_t process = fork();
   MUSTER_CHECK(process >= 0);
   if (process == 0) {
-    // Whatever it says goes to its log.
+    // It ends with the test, also when that aborts; whatever it says goes to its log.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (std::freopen(output.c_str(), "a", stdout) == nullptr || dup2(STDOUT_FILENO, STDERR_FILENO) < 0) _exit(126);
     execv(arguments[0], arguments.data());
     _exit(127);
