@@ -23,7 +23,7 @@ build: ## the release binary, build/release/muster
 	@tools/install-packages build
 	@tools/cmake-build release muster
 
-test: deps ## build everything and run every test
+test: deps ## build everything and run every test (of the store on MariaDB: tools/install-packages engines)
 	@tools/cmake-build release all
 	@tools/run-tests release
 

@@ -42,13 +42,6 @@ class RowReader {
   std::string_view rest_;
 };
 
-std::string PairKey(MemberId target, MemberId source) {
-  std::string key;
-  AppendNumber(key, target.value());
-  AppendNumber(key, source.value());
-  return key;
-}
-
 std::unexpected<Error> Unreadable(std::string_view what) {
   return Fail(Reason::kInternal,
               "the record of " + std::string(what) + " cannot be read; run `muster doctor`, and restore a backup");
@@ -88,7 +81,45 @@ Result<std::optional<KeptAnswer>> RecordTable::ReadAnswer(const RequestHash& key
   return DecodeAnswer(*row, codec);
 }
 
+std::string RecordTable::KeyOfMerge(MemberId target, MemberId source) {
+  std::string key;
+  AppendNumber(key, target.value());
+  AppendNumber(key, source.value());
+  return key;
+}
+
+std::string RecordTable::KeyOfMark(MemberId id) {
+  std::string key;
+  AppendNumber(key, id.value());
+  return key;
+}
+
 // fingerprint, id and version of the member, its record
+Result<std::string> RecordTable::EncodeAnswer(const KeptAnswer& answer, MemberCodec& codec) {
+  std::string record;
+  MUSTER_TRY(codec.Encode(answer.member, record));
+  std::string value(AsBytes(answer.fingerprint.bytes));
+  AppendNumber(value, answer.member.id.value());
+  AppendNumber(value, answer.member.version.value());
+  return value.append(record);
+}
+
+// key and origin of each
+std::string RecordTable::EncodeMerge(const MergeRecord& record) {
+  std::string value;
+  for (const MergeRecord::Brought& brought : record.brought) {
+    value.append(AsBytes(brought.key.bytes));
+    AppendNumber(value, brought.origin.value());
+  }
+  return value;
+}
+
+std::string RecordTable::EncodeMark(OperationId operation) {
+  std::string value;
+  AppendNumber(value, operation.value());
+  return value;
+}
+
 Result<KeptAnswer> RecordTable::DecodeAnswer(std::string_view value, MemberCodec& codec) {
   RowReader reader(value);
   KeptAnswer answer;
@@ -103,13 +134,8 @@ Result<KeptAnswer> RecordTable::DecodeAnswer(std::string_view value, MemberCodec
 
 Result<void> RecordTable::WriteAnswer(const RequestHash& key, const KeptAnswer& answer, Timestamp now,
                                       MemberCodec& codec) {
-  std::string record;
-  MUSTER_TRY(codec.Encode(answer.member, record));
-  buffer_.assign(AsBytes(answer.fingerprint.bytes));
-  AppendNumber(buffer_, answer.member.id.value());
-  AppendNumber(buffer_, answer.member.version.value());
-  buffer_.append(record);
-  return Write(Kind::kAnswer, AsBytes(key.bytes), buffer_, now);
+  MUSTER_ASSIGN(const std::string value, EncodeAnswer(answer, codec));
+  return Write(Kind::kAnswer, AsBytes(key.bytes), value, now);
 }
 
 Result<std::int64_t> RecordTable::ForgetAnswers(Timestamp before, std::int64_t limit, const Database& database) {
@@ -123,12 +149,11 @@ Result<std::int64_t> RecordTable::CountAnswers(Database& database) {
 }
 
 Result<std::optional<MergeRecord>> RecordTable::ReadMerge(MemberId target, MemberId source) {
-  MUSTER_ASSIGN(const std::optional<std::string> row, Read(Kind::kMerge, PairKey(target, source)));
+  MUSTER_ASSIGN(const std::optional<std::string> row, Read(Kind::kMerge, KeyOfMerge(target, source)));
   if (!row) return std::optional<MergeRecord>();
   return DecodeMerge(*row);
 }
 
-// key and origin of each
 Result<MergeRecord> RecordTable::DecodeMerge(std::string_view value) {
   RowReader reader(value);
   MergeRecord merge;
@@ -161,28 +186,19 @@ Result<RecordTable::Mark> RecordTable::DecodeMark(std::string_view key, std::str
 
 Result<void> RecordTable::WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record,
                                      Timestamp now) {
-  const std::string key = PairKey(target, source);
+  const std::string key = KeyOfMerge(target, source);
   if (!record) return delete_.Bind(1, static_cast<std::int64_t>(Kind::kMerge)).BindBlob(2, key).Run();
-  buffer_.clear();
-  for (const MergeRecord::Brought& brought : record->brought) {
-    buffer_.append(AsBytes(brought.key.bytes));
-    AppendNumber(buffer_, brought.origin.value());
-  }
-  return Write(Kind::kMerge, key, buffer_, now);
+  return Write(Kind::kMerge, key, EncodeMerge(*record), now);
 }
 
 Result<void> RecordTable::NoteMarked(MemberId id, std::optional<OperationId> operation, Timestamp now) {
-  std::string key;
-  AppendNumber(key, id.value());
+  const std::string key = KeyOfMark(id);
   if (!operation) return delete_.Bind(1, static_cast<std::int64_t>(Kind::kMarked)).BindBlob(2, key).Run();
-  buffer_.clear();
-  AppendNumber(buffer_, operation->value());
-  return Write(Kind::kMarked, key, buffer_, now);
+  return Write(Kind::kMarked, key, EncodeMark(*operation), now);
 }
 
 Result<std::vector<MemberId>> RecordTable::ScanMarked(Statement& scan, MemberId after, std::size_t limit) {
-  std::string key;
-  AppendNumber(key, after.value());
+  const std::string key = KeyOfMark(after);
   scan.BindBlob(1, key).Bind(2, static_cast<std::int64_t>(limit));
   std::vector<MemberId> ids;
   for (;;) {

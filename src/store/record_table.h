@@ -39,6 +39,12 @@ class RecordTable {
   // The newest operation of a mark, if there is one.
   Result<std::optional<std::int64_t>> NewestMark(Database& database);
 
+  // The key of a row, and its value.
+  static std::string KeyOfMerge(MemberId target, MemberId source);
+  static std::string KeyOfMark(MemberId id);
+  static Result<std::string> EncodeAnswer(const KeptAnswer& answer, MemberCodec& codec);
+  static std::string EncodeMerge(const MergeRecord& record);
+  static std::string EncodeMark(OperationId operation);
   // What a row's value, or the key of a merge, says.
   static Result<KeptAnswer> DecodeAnswer(std::string_view value, MemberCodec& codec);
   static Result<MergeRecord> DecodeMerge(std::string_view value);
@@ -57,7 +63,6 @@ class RecordTable {
   Result<void> Write(Kind kind, std::string_view key, std::string_view value, Timestamp now);
 
   Statement select_, replace_, delete_, forget_;
-  std::string buffer_;
 };
 
 }  // namespace muster

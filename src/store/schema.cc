@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/encoding.h"
+#include "store/meta_rows.h"
 
 namespace muster {
 namespace {
@@ -66,13 +66,18 @@ Result<void> WriteMeta(Database& database, const std::string& name, const std::s
   return insert.BindText(1, name).BindText(2, value).Run();
 }
 
+Result<void> WriteMetaRows(Database& database, const MetaRows& rows) {
+  for (const auto& [name, value] : rows) MUSTER_TRY(WriteMeta(database, name, value));
+  return {};
+}
+
 // Name and value of all whose name begins with `prefix`.
-Result<std::vector<std::pair<std::string, std::string>>> ReadMetaUnder(Database& database, const std::string& prefix) {
+Result<MetaRows> ReadMetaUnder(Database& database, const std::string& prefix) {
   MUSTER_ASSIGN(Statement select,
                 database.Prepare("SELECT name, value FROM meta WHERE substr(name, 1, length(?1)) = ?1 "
                                  "ORDER BY name"));
   select.BindText(1, prefix);
-  std::vector<std::pair<std::string, std::string>> rows;
+  MetaRows rows;
   for (;;) {
     MUSTER_ASSIGN(const bool found, select.Step());
     if (!found) return rows;
@@ -116,58 +121,6 @@ Result<std::set<std::pair<std::string, std::string>>> ListColumns(Database& data
 std::unexpected<Error> NotOurs(const Database& database) {
   return Fail(Reason::kInternal,
               database.path() + " is not a data file of muster: move it away, or choose another --data directory");
-}
-
-std::string NormaliserText(Normaliser normaliser) {
-  switch (normaliser) {
-    case Normaliser::kPhone:
-      return "phone";
-    case Normaliser::kEmail:
-      return "email";
-    case Normaliser::kOpaque:
-      return "opaque";
-    case Normaliser::kCard:
-      return "card";
-    case Normaliser::kAccount:
-      return "account";
-    case Normaliser::kDocument:
-      return "document";
-  }
-  MUSTER_UNREACHABLE("a normaliser outside its enumeration");
-}
-
-// What a kind's identities are found by.
-std::string DeclarationOf(const IdentityKind& kind) {
-  return NormaliserText(kind.normaliser) + (kind.scope == UniquenessScope::kGlobal ? " global" : " platform");
-}
-
-Result<void> CheckKind(const Database& database, const IdentityCatalog& catalog, const std::string& name,
-                       const std::string& stored) {
-  const IdentityKind* kind = catalog.Find(name);
-  if (kind == nullptr) {
-    return Fail(Reason::kInternal, database.path() + ": the identity kind \"" + name +
-                                       "\" is not declared any more, and members may hold identities of it: declare "
-                                       "it as \"" +
-                                       stored + "\"; with members_limit = 0 no more of it are bound");
-  }
-  const std::string declared = DeclarationOf(*kind);
-  if (declared == stored) return {};
-  return Fail(Reason::kInternal,
-              database.path() + ": the identity kind \"" + name + "\" was declared as \"" + stored +
-                  "\" and is now \"" + declared +
-                  "\", under which its identities would not be found: declare it as it was, or choose a new name");
-}
-
-// Names of meta rows.
-constexpr const char* kHashMark = "keyring";
-constexpr const char* kSealMarkPrefix = "keyring.seal.";
-constexpr const char* kKindPrefix = "kind.";
-
-// A hash of one of the keyring's keys: tells keys apart and tells nothing of them.
-std::string MarkOf(const Keyring& keyring, std::string_view name, std::span<const std::uint8_t> key) {
-  const std::array<std::string_view, 3> message = {
-      "muster keyring", name, std::string_view(reinterpret_cast<const char*>(key.data()), key.size())};
-  return ToHex(KeyedHash(keyring.hash_key()).Hash(message));
 }
 
 }  // namespace
@@ -256,48 +209,21 @@ Result<FileIdentity> ReadFileIdentity(Database& database) {
 Result<std::int64_t> ReadFeedStart(Database& database) { return ReadMetaNumber(database, "feed_start"); }
 
 Result<void> CheckKeyring(Database& database, const Keyring& keyring) {
-  MUSTER_ASSIGN(const std::optional<std::string> hash_mark, ReadMeta(database, kHashMark));
-  if (hash_mark && *hash_mark != MarkOf(keyring, "hash", {})) {
-    return Fail(Reason::kInternal, database.path() +
-                                       " was made with another keyring, under which alone its identities can be found: "
-                                       "put back the keyring file that belongs to this data");
-  }
-  const std::string prefix = kSealMarkPrefix;
-  MUSTER_ASSIGN(const auto marks, ReadMetaUnder(database, prefix));
-  for (const auto& [name, mark] : marks) {
-    const std::string id = name.substr(prefix.size());
-    const auto key =
-        std::ranges::find_if(keyring.seal_keys(), [&](const auto& entry) { return std::to_string(entry.first) == id; });
-    if (key != keyring.seal_keys().end() && mark == MarkOf(keyring, id, key->second)) continue;
-    return Fail(Reason::kInternal, database.path() + " may hold members sealed with key " + id +
-                                       " of another state of the keyring, which nothing else can read: put back the "
-                                       "newest copy of the keyring file that belongs to this data");
-  }
-  return {};
+  MUSTER_ASSIGN(const MetaRows stored, ReadMetaUnder(database, "keyring"));
+  return CheckKeyringRows(database.path(), stored, keyring);
 }
 
 Result<void> RememberKeyring(Database& database, const Keyring& keyring) {
-  MUSTER_TRY(WriteMeta(database, kHashMark, MarkOf(keyring, "hash", {})));
-  for (const auto& [id, key] : keyring.seal_keys()) {
-    const std::string name = std::to_string(id);
-    MUSTER_TRY(WriteMeta(database, kSealMarkPrefix + name, MarkOf(keyring, name, key)));
-  }
-  return {};
+  return WriteMetaRows(database, KeyringRows(keyring));
 }
 
 Result<void> CheckCatalog(Database& database, const IdentityCatalog& catalog) {
-  MUSTER_ASSIGN(const auto kinds, ReadMetaUnder(database, kKindPrefix));
-  for (const auto& [name, stored] : kinds) {
-    MUSTER_TRY(CheckKind(database, catalog, name.substr(std::string_view(kKindPrefix).size()), stored));
-  }
-  return {};
+  MUSTER_ASSIGN(const MetaRows stored, ReadMetaUnder(database, "kind."));
+  return CheckCatalogRows(database.path(), stored, catalog);
 }
 
 Result<void> RememberCatalog(Database& database, const IdentityCatalog& catalog) {
-  for (const IdentityKind& kind : catalog.kinds()) {
-    MUSTER_TRY(WriteMeta(database, kKindPrefix + kind.name, DeclarationOf(kind)));
-  }
-  return {};
+  return WriteMetaRows(database, CatalogRows(catalog));
 }
 
 }  // namespace muster

@@ -34,15 +34,27 @@ struct CallerRecord {
 
 // Everything that all processes of an installation must agree on, as one versioned document.
 struct TopologyDocument {
+  static constexpr std::int64_t kLeaseMsDefault = 1000;
+  static constexpr std::int64_t kLeaseMsMin = 100;
+  static constexpr std::int64_t kLeaseMsMax = 10'000;
+
   std::int64_t revision = 0;  // raised by each change
-  Epoch epoch{1};
+  Epoch epoch{1};             // raised by each change of who may write
+  // Names of the centers, sorted; none: the installation has one place only, and whoever has the data may write.
+  std::vector<std::string> centers = {};
+  std::string writer = {};  // the center that may write; empty while there are centers: none may
+  // For how long a confirmation of the epoch allows to write (writer_lease.h). It may be raised at any time, and
+  // lowered only while nobody writes: who holds a longer one does not hear of it in time.
+  std::int64_t lease_ms = kLeaseMsDefault;
   std::vector<CallerRecord> callers = {};  // sorted by name
+  friend bool operator==(const TopologyDocument&, const TopologyDocument&) = default;
 };
 
-// Where the document lives: a file when embedded.
+// Where the document lives: a file when embedded, else etcd (topology_etcd.h). Thread-safe.
 class TopologyStore {
  public:
   virtual ~TopologyStore() = default;
+  // The newest document: whatever was acknowledged before the call is in it.
   virtual Result<std::shared_ptr<const TopologyDocument>> Read() = 0;
   // Applies `change` to the current document and stores it with the next revision, durably; again, a bounded number of
   // times, when somebody else was faster. An error of `change` stores nothing.

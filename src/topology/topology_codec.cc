@@ -43,7 +43,14 @@ void WriteCaller(JsonWriter& json, const CallerRecord& caller) {
 }
 
 std::int64_t FormatOf(const TopologyDocument& document) {
+  const bool has_centers = !document.centers.empty() || !document.writer.empty();
+  if (has_centers || document.lease_ms != TopologyDocument::kLeaseMsDefault) return 3;
   return std::ranges::any_of(document.callers, &CallerRecord::idempotency_key_required) ? 2 : 1;
+}
+
+// Whether somebody who may write under `before` may not under `after`.
+bool TakesWriting(const TopologyDocument& before, const TopologyDocument& after) {
+  return before.centers.empty() ? !after.centers.empty() : !before.writer.empty() && before.writer != after.writer;
 }
 
 // Reads one file. Every field is visited, so everything in the file is either understood or refused.
@@ -58,15 +65,17 @@ class Parser {
     ondemand::value root;
     if (auto error = document.get_value().get(root)) return Malformed(error, 0);
     bool has_format = false;
-    MUSTER_TRY(
-        ReadObject(root, {"format", "revision", "epoch", "callers"}, [&](std::string_view name, ondemand::value value) {
-          if (name == "format") {
-            has_format = true;
-            return ReadFormat(value);
-          }
-          if (!has_format) return Result<void>(Fail(At(Offset(value), "\"format\" must be the first field")));
-          return ReadTopField(topology, name, value);
-        }));
+    MUSTER_TRY(ReadObject(root, {"format", "revision", "epoch", "?centers", "?writer", "?leaseMs", "callers"},
+                          [&](std::string_view name, ondemand::value value) {
+                            if (name == "format") {
+                              has_format = true;
+                              return ReadFormat(value);
+                            }
+                            if (!has_format) {
+                              return Result<void>(Fail(At(Offset(value), "\"format\" must be the first field")));
+                            }
+                            return ReadTopField(topology, name, value);
+                          }));
     if (const char* rest = nullptr; !document.current_location().get(rest)) {
       return Fail(At(static_cast<std::size_t>(rest - text_.data()), "something follows the end of the document"));
     }
@@ -194,6 +203,9 @@ class Parser {
       topology.epoch = Epoch(epoch);
       return {};
     }
+    if (name == "centers") return ReadCenters(value, topology.centers);
+    if (name == "writer") return ReadWriter(topology, value);
+    if (name == "leaseMs") return ReadLease(value, topology.lease_ms);
     return ReadArray(value, name, [&](ondemand::value element) -> Result<void> {
       const std::size_t offset = Offset(element);
       CallerRecord caller;
@@ -205,6 +217,40 @@ class Parser {
       topology.callers.push_back(std::move(caller));
       return {};
     });
+  }
+
+  Result<void> ReadCenters(ondemand::value value, std::vector<std::string>& centers) {
+    return ReadArray(value, "centers", [&](ondemand::value element) -> Result<void> {
+      const std::size_t offset = Offset(element);
+      std::string center;
+      MUSTER_TRY(ReadText(element, "centers", center));
+      if (center.empty()) return Fail(Wrong(offset, "centers", "a list of names"));
+      if (!centers.empty() && centers.back() >= center) {
+        return Fail(At(offset, "centers must be sorted by name, each once: \"" + center + "\" is out of place"));
+      }
+      centers.push_back(std::move(center));
+      return {};
+    });
+  }
+
+  Result<void> ReadWriter(TopologyDocument& topology, ondemand::value value) {
+    const std::size_t offset = Offset(value);
+    MUSTER_TRY(ReadText(value, "writer", topology.writer));
+    if (std::ranges::count(topology.centers, topology.writer) == 0) {
+      return Fail(Wrong(offset, "writer", "one of the \"centers\", which stand before it"));
+    }
+    return {};
+  }
+
+  Result<void> ReadLease(ondemand::value value, std::int64_t& target) {
+    const std::size_t offset = Offset(value);
+    if (value.get_int64().get(target) || target < TopologyDocument::kLeaseMsMin ||
+        target > TopologyDocument::kLeaseMsMax) {
+      return Fail(Wrong(offset, "leaseMs",
+                        "a whole number from " + std::to_string(TopologyDocument::kLeaseMsMin) + " to " +
+                            std::to_string(TopologyDocument::kLeaseMsMax)));
+    }
+    return {};
   }
 
   Result<void> ReadCaller(ondemand::value value, CallerRecord& caller) {
@@ -256,6 +302,13 @@ std::string RenderTopology(const TopologyDocument& document) {
   json.Key("format").Number(FormatOf(document));
   json.Key("revision").Number64(document.revision);
   json.Key("epoch").Number64(document.epoch.value());
+  if (!document.centers.empty()) {
+    json.Key("centers").BeginArray();
+    for (const std::string& center : document.centers) json.String(center);
+    json.EndArray();
+  }
+  if (!document.writer.empty()) json.Key("writer").String(document.writer);
+  if (document.lease_ms != TopologyDocument::kLeaseMsDefault) json.Key("leaseMs").Number(document.lease_ms);
   json.Key("callers").BeginArray();
   for (const CallerRecord& caller : document.callers) {
     out += '\n';
@@ -265,6 +318,22 @@ std::string RenderTopology(const TopologyDocument& document) {
   json.EndObject();
   out += '\n';
   return out;
+}
+
+Result<TopologyDocument> ChangeTopology(const TopologyDocument& current, const std::string& path,
+                                        const std::function<Result<void>(TopologyDocument&)>& change) {
+  TopologyDocument changed = current;
+  MUSTER_TRY(change(changed));
+  changed.revision = current.revision + 1;
+  std::ranges::sort(changed.centers);
+  std::ranges::sort(changed.callers, {}, &CallerRecord::name);
+  if (changed.epoch < current.epoch || (changed.epoch == current.epoch && TakesWriting(current, changed))) {
+    return Fail(
+        Reason::kInternal,
+        path + ": a change took the right to write from somebody without raising the epoch; nothing was changed");
+  }
+  MUSTER_TRY(ParseTopology(path + " (about to be written)", RenderTopology(changed)));
+  return changed;
 }
 
 Result<TopologyDocument> ParseTopology(const std::string& path, std::string_view text) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -13,10 +14,17 @@ namespace muster {
 // document says, so that an older muster reads what it knows:
 //   1  revision, epoch, callers
 //   2  a caller may have idempotencyKeyRequired
-inline constexpr std::int64_t kTopologyFormat = 2;
+//   3  there may be centers, one of them the writer, and leaseMs
+inline constexpr std::int64_t kTopologyFormat = 3;
 
 // JSON, one caller a line, ended by a line feed.
 std::string RenderTopology(const TopologyDocument& document);
+
+// What takes the place of `current` once `change` has been applied: with the next revision, and sorted. An error of
+// `change`; INTERNAL when the outcome could not be read back, so that it must not replace what can, or takes the right
+// to write from somebody under the epoch that gave it. `path` as below.
+Result<TopologyDocument> ChangeTopology(const TopologyDocument& current, const std::string& path,
+                                        const std::function<Result<void>(TopologyDocument&)>& change);
 
 // The opposite. INTERNAL names `path`, the line and the column of the mistake: malformed JSON, an unknown, missing or
 // doubled field, a value that does not fit, a newer format.

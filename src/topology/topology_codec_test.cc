@@ -9,6 +9,7 @@
 namespace muster {
 namespace {
 
+using testing::AnyOf;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -19,6 +20,9 @@ TopologyDocument Sample() {
   const Timestamp time(std::chrono::seconds(1'700'000'000));
   return {.revision = 7,
           .epoch = Epoch(3),
+          .centers = {"east", "west"},
+          .writer = "west",
+          .lease_ms = 1500,
           .callers = {
               {.name = "admin",
                .purpose = "operating \"muster\"\n",
@@ -33,6 +37,9 @@ TopologyDocument Sample() {
 void ExpectSame(const TopologyDocument& a, const TopologyDocument& b) {
   EXPECT_EQ(a.revision, b.revision);
   EXPECT_EQ(a.epoch, b.epoch);
+  EXPECT_EQ(a.centers, b.centers);
+  EXPECT_EQ(a.writer, b.writer);
+  EXPECT_EQ(a.lease_ms, b.lease_ms);
   EXPECT_EQ(a.callers, b.callers);
 }
 
@@ -64,23 +71,86 @@ TEST(TopologyCodec, WritesACallerALine) {
             "01T00:00:01Z\"}]}\n");
 }
 
-// An older muster would neither demand the key nor write the demand back, so it must not read such a file; any other
-// file stays what it was.
+std::string RenderedAgain(const std::string& text) {
+  const auto parsed = ParseTopology("t.json", text);
+  return parsed ? RenderTopology(*parsed) : parsed.error().message;
+}
+
+// An older muster would neither keep to what it does not know nor write it back, so it must not read such a file; any
+// other file stays what it was.
 TEST(TopologyCodec, TheFormatIsAsOldAsItsContentAllows) {
   TopologyDocument document = Sample();
-  EXPECT_THAT(RenderTopology(document), StartsWith("{\"format\":2,"));
+  EXPECT_THAT(RenderTopology(document), StartsWith("{\"format\":3,"));
+  document.writer.clear();
+  EXPECT_THAT(RenderTopology(document), StartsWith("{\"format\":3,")) << "nobody may write";
+  document.centers.clear();
+  EXPECT_THAT(RenderTopology(document), StartsWith("{\"format\":3,")) << "the lease";
+  document.lease_ms = TopologyDocument::kLeaseMsDefault;
+  std::string text = RenderTopology(document);
+  EXPECT_THAT(text, StartsWith("{\"format\":2,"));
+  EXPECT_THAT(text, Not(AnyOf(HasSubstr("centers"), HasSubstr("writer"), HasSubstr("leaseMs"))));
+  EXPECT_EQ(RenderedAgain(text), text);
   document.callers.back().idempotency_key_required = false;
-  const std::string text = RenderTopology(document);
+  text = RenderTopology(document);
   EXPECT_THAT(text, StartsWith("{\"format\":1,"));
   EXPECT_THAT(text, Not(HasSubstr("idempotencyKeyRequired")));
-  const auto parsed = ParseTopology("t.json", text);
-  ASSERT_TRUE(parsed) << parsed.error().message;
-  ExpectSame(*parsed, document);
+  EXPECT_EQ(RenderedAgain(text), text);
+}
+
+TEST(TopologyCodec, AChangeIsSortedAndTheNextRevision) {
+  const auto changed = ChangeTopology(Sample(), "t.json", [](TopologyDocument& document) -> Result<void> {
+    document.revision = 99;
+    document.centers = {"west", "north"};
+    document.writer = "west";
+    document.callers.push_back({.name = "a", .create_time = Timestamp(std::chrono::seconds(1))});
+    return {};
+  });
+  ASSERT_TRUE(changed) << changed.error().message;
+  EXPECT_EQ(changed->revision, 8);
+  EXPECT_EQ(changed->centers, (std::vector<std::string>{"north", "west"}));
+  EXPECT_EQ(changed->callers.front().name, "a");
+}
+
+TEST(TopologyCodec, AChangeThatCouldNotBeReadBackIsRefused) {
+  const auto refused = ChangeTopology(Sample(), "t.json", [](TopologyDocument& document) -> Result<void> {
+    document.epoch = Epoch(4);
+    document.writer = "nowhere";
+    return {};
+  });
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("(about to be written):1:"));
+  EXPECT_THAT(refused.error().message, HasSubstr("\"writer\" must be one of"));
+}
+
+// What a failover does step by step: take the right from one center, and, once its leases are over, give it to another.
+TEST(TopologyCodec, TheRightToWriteIsTakenUnderANewEpochOnly) {
+  const auto change = [](const TopologyDocument& from, int epoch, std::vector<std::string> centers,
+                         std::string writer) {
+    return ChangeTopology(from, "t.json", [&](TopologyDocument& document) -> Result<void> {
+      document.epoch = Epoch(epoch);
+      document.centers = centers;
+      document.writer = writer;
+      return {};
+    });
+  };
+  const std::vector<std::string> centers = {"east", "west"};
+  const TopologyDocument held = Sample();
+  EXPECT_FALSE(change(held, 3, centers, "east"));
+  EXPECT_FALSE(change(held, 3, centers, ""));
+  EXPECT_FALSE(change(held, 3, {}, "")) << "who has no center may then write, too";
+  EXPECT_FALSE(change(held, 2, centers, "west"));
+  EXPECT_THAT(change(held, 3, centers, "").error().message, HasSubstr("without raising the epoch"));
+  const auto taken = change(held, 4, centers, "");
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_TRUE(change(*taken, 4, centers, "east")) << "nobody had it";
+  const TopologyDocument one_place = {.revision = 1, .epoch = Epoch(1)};
+  EXPECT_FALSE(change(one_place, 1, centers, "east"));
+  EXPECT_TRUE(change(one_place, 2, centers, "east"));
 }
 
 TEST(TopologyCodec, RefusesANewerFormatBeforeItMeetsWhatItDoesNotKnow) {
-  EXPECT_EQ(RefusalOf(R"({"format":3,"lanes":[]})"),
-            "t.json: has format 3, this muster reads up to 2: it was written by a newer one; run that");
+  EXPECT_EQ(RefusalOf(R"({"format":4,"lanes":[]})"),
+            "t.json: has format 4, this muster reads up to 3: it was written by a newer one; run that");
   EXPECT_THAT(RefusalOf(R"({"revision":"1","format":1,"epoch":"1","callers":[]})"),
               HasSubstr("\"format\" must be the first"));
 }
@@ -117,6 +187,17 @@ TEST(TopologyCodec, RefusesWhatDoesNotFit) {
       {R"({"format":1,"revision":"1","epoch":"1","callers":[]} x)", "follows the end"},
       {R"({"format":1,"revision":"1","epoch":"1","callers":[]}{})", "follows the end"},
       {"{\"format\":1,\"revision\":\"\xff\"}", "not valid JSON"},
+      {R"({"format":3,"revision":"1","epoch":"1","centers":"a"})", "\"centers\" must be an array"},
+      {R"({"format":3,"revision":"1","epoch":"1","centers":[1]})", "\"centers\" must be a string"},
+      {R"({"format":3,"revision":"1","epoch":"1","centers":[""]})", "\"centers\" must be a list of names"},
+      {R"({"format":3,"revision":"1","epoch":"1","centers":["b","a"]})", "out of place"},
+      {R"({"format":3,"revision":"1","epoch":"1","centers":["a","a"]})", "out of place"},
+      {R"({"format":3,"revision":"1","epoch":"1","centers":["a"],"writer":"b"})", "one of the \"centers\""},
+      {R"({"format":3,"revision":"1","epoch":"1","writer":"a","centers":["a"]})", "one of the \"centers\""},
+      {R"({"format":3,"revision":"1","epoch":"1","centers":["a"],"writer":""})", "one of the \"centers\""},
+      {R"({"format":3,"revision":"1","epoch":"1","leaseMs":99})", "from 100 to 10000"},
+      {R"({"format":3,"revision":"1","epoch":"1","leaseMs":10001})", "from 100 to 10000"},
+      {R"({"format":3,"revision":"1","epoch":"1","leaseMs":"1000"})", "from 100 to 10000"},
       {Document("1"), "an object is wanted"},
       {Document("{}"), "lacks \"name\""},
       {Document(R"({"name":"",)" + caller_tail), "\"name\" must be"},
@@ -149,7 +230,12 @@ RC_GTEST_PROP(TopologyCodec, KeepsAnyDocument, ()) {
   const auto time = rc::gen::map(rc::gen::inRange<std::int64_t>(1, 4'000'000'000'000'000),
                                  [](std::int64_t micros) { return Timestamp(Duration(micros)); });
   TopologyDocument document{.revision = *rc::gen::inRange<std::int64_t>(1, INT64_MAX),
-                            .epoch = Epoch(*rc::gen::inRange(1, 99))};
+                            .epoch = Epoch(*rc::gen::inRange(1, 99)),
+                            .lease_ms = *rc::gen::inRange<std::int64_t>(100, 10'001)};
+  for (const std::string& name : *rc::gen::container<std::set<std::string>>(rc::gen::nonEmpty(word))) {
+    document.centers.push_back(name);
+    if (*rc::gen::arbitrary<bool>()) document.writer = name;
+  }
   for (const std::string& name : *rc::gen::container<std::set<std::string>>(rc::gen::nonEmpty(word))) {
     CallerRecord caller{.name = name,
                         .purpose = *word,
@@ -167,9 +253,7 @@ RC_GTEST_PROP(TopologyCodec, KeepsAnyDocument, ()) {
   }
   const auto parsed = ParseTopology("t.json", RenderTopology(document));
   RC_ASSERT(parsed.has_value());
-  RC_ASSERT(parsed->revision == document.revision);
-  RC_ASSERT(parsed->epoch == document.epoch);
-  RC_ASSERT(parsed->callers == document.callers);
+  RC_ASSERT(*parsed == document);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <mutex>
@@ -63,15 +62,9 @@ class TopologyFile final : public TopologyStore {
       const std::function<Result<void>(TopologyDocument&)>& change) override {
     std::lock_guard own_threads(mutex_);
     MUSTER_ASSIGN(FileDescriptor other_processes, Lock());
-    MUSTER_ASSIGN(TopologyDocument document, Load());
-    const std::int64_t revision = document.revision;
-    MUSTER_TRY(change(document));
-    document.revision = revision + 1;
-    std::ranges::sort(document.callers, {}, &CallerRecord::name);
-    const std::string text = RenderTopology(document);
-    // What cannot be read back must not replace what can: a change that breaks the format is refused here.
-    MUSTER_TRY(ParseTopology(path_ + " (about to be written)", text));
-    MUSTER_TRY(Replace(text));
+    MUSTER_ASSIGN(const TopologyDocument current, Load());
+    MUSTER_ASSIGN(TopologyDocument document, ChangeTopology(current, path_, change));
+    MUSTER_TRY(Replace(RenderTopology(document)));
     return std::make_shared<const TopologyDocument>(std::move(document));
   }
 

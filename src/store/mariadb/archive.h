@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "domain/ports/member_archive.h"
+#include "domain/ports/shard_upkeep.h"
+#include "store/mariadb/connection.h"
+#include "store/mariadb/session.h"
+#include "store/mariadb/shard_map.h"
+#include "store/member_codec.h"
+
+namespace muster::mariadb {
+
+// Reads of many rows, with a connection a group of their own, which is opened when it is needed. One call runs at a
+// time; each is bounded by its limit. A connection that has ended is opened again, once a call.
+class Archive final : public MemberArchive {
+ public:
+  Archive(std::vector<SessionSettings> groups, const ShardMap& shards, const Keyring& keyring, Random& random);
+
+  Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override;
+  Result<std::vector<Member>> ScanMembers(MemberId after, std::size_t limit) override;
+  Result<std::vector<Member>> ReadMembers(std::span<const MemberId> ids) override;
+  // How many lines the range that begins with `first` has; 0 when there is none.
+  Result<std::uint64_t> CountRangeLines(std::int64_t first);
+  // As the verbs of ShardUpkeep.
+  Result<std::vector<MemberId>> ScanMarked(std::uint32_t group, MemberId after, std::size_t limit);
+  using Lookups = std::vector<ShardUpkeep::LookupEntry>;
+  Result<Lookups> ScanLookups(std::uint32_t group, const IdentityKey& after, std::size_t limit);
+  // An estimate of the engine's.
+  Result<std::int64_t> CountMembers();
+
+  // Of a table with fewer rows than these a walk sorts all: asking for every range of keys would take longer.
+  void SortUpTo(std::int64_t rows) { sorted_rows_max_ = rows; }
+
+ private:
+  using Rows = std::vector<Connection::Row>;
+  struct GroupConnection {
+    SessionSettings settings;
+    std::unique_ptr<Connection> connection = {};
+  };
+  class RowSource;
+
+  Result<Rows> Ask(std::uint32_t group, const std::string& sql);
+  Result<std::optional<Member>> ReadRow(MemberId id);
+  Result<Lookups> ReadLookups(std::uint32_t group, const std::string& where, std::size_t limit);
+  Result<Lookups> WalkLookups(std::uint32_t group, const IdentityKey& after, std::size_t limit);
+  Result<std::int64_t> EstimateRows(std::uint32_t group, const std::string& table);
+  Result<Member> Decode(const Connection::Row& row);
+  Result<Member> Settle(Member member);
+
+  const ShardMap& shards_;
+  std::mutex mutex_;
+  MemberCodec codec_;
+  std::vector<GroupConnection> groups_;
+  std::int64_t sorted_rows_max_ = 50'000;
+};
+
+}  // namespace muster::mariadb

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/options.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "domain/commit_floor.h"
+#include "domain/identity_catalog.h"
+#include "domain/keyring.h"
+#include "domain/ports/import_ranges.h"
+#include "domain/ports/member_archive.h"
+#include "domain/ports/member_cache.h"
+#include "domain/ports/member_reader.h"
+#include "domain/ports/shard_store.h"
+#include "domain/ports/shard_upkeep.h"
+#include "store/mariadb/server_settings.h"
+#include "topology/writer_lease.h"
+
+namespace muster {
+
+struct MariadbOptions {
+  // One [[store.mariadb.groups]].
+  struct GroupRow {
+    std::string primary;                // "host:port" or "unix:/path"
+    std::vector<std::string> replicas;  // likewise; when there are any, the primary's settings must make them matter
+    std::string database = "muster";
+  };
+
+  std::vector<GroupRow> groups;  // over which the 1,024 shards are spread; fixed when the data is made
+  std::string user = "muster";
+  std::string password_file;                  // its first line; empty: no password
+  std::int64_t connections = 16;              // for writing, to each group
+  std::int64_t readers = 4;                   // threads that read, each with a connection to each group
+  std::int64_t queue_max = 4096;              // transactions of a group that wait; beyond: OVERLOADED
+  std::int64_t connect_timeout_ms = 2'000;    // this and the next two in whole seconds
+  std::int64_t statement_timeout_ms = 5'000;  // without an answer for so long a connection is given up
+  std::int64_t lock_wait_ms = 2'000;
+  std::int64_t transaction_timeout_ms = 10'000;  // with waiting for its turn, and running again
+  std::int64_t attempts_max = 20;
+  std::int64_t clock_refresh_ms = 30'000;
+  bool allow_unsafe_settings = false;
+
+  void Declare(OptionRegistry& options);  // store.mariadb.*
+};
+
+struct MariadbDependencies {
+  const Keyring* keyring = nullptr;
+  const Clock* clock = nullptr;
+  Random* random = nullptr;
+  Logger* logger = nullptr;
+  MetricRegistry* metrics = nullptr;
+  CommitFloor* floor = nullptr;
+  MemberCache* cache = nullptr;  // erased from before each commit; may be null
+  const IdentityCatalog* catalog = nullptr;
+  WriterLeaseSource lease = {};  // none: epoch 0, for ever
+};
+
+// All members in MariaDB groups: a primary each, with the rows of its shards. Several processes may use them at once.
+class MariadbStore {
+ public:
+  // Looks at every group before it changes one: settings, tables, where it belongs. Then brings the tables forward.
+  // Errors say what to do: a server that cannot be reached, refuses the account or is read-only (WRITES_UNAVAILABLE),
+  // an unsafe setting, a newer schema, another installation or keyring, other shards (INTERNAL).
+  static Result<std::unique_ptr<MariadbStore>> Open(const MariadbOptions& options,
+                                                    const MariadbDependencies& dependencies);
+  virtual ~MariadbStore() = default;
+
+  virtual ShardStore& shards() = 0;
+  virtual ShardUpkeep& shard_upkeep() = 0;
+  virtual MemberArchive& archive() = 0;
+  virtual ImportRanges& import_ranges() = 0;
+  // The leaf of a route tree: reads of a turn share statements. Source: primary.
+  virtual Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) = 0;
+
+  // The error of the last transaction of a group if its server was the cause and none has succeeded since: /readyz.
+  // Unless there was a commit within the last second it also tries, in the background, whether writing works.
+  virtual Result<void> Health() const = 0;
+  virtual std::int64_t CountMembers() const = 0;  // the engine's estimate
+
+  // No number that an IdAllocator gave out is above it, of what the data knew when it was opened.
+  virtual std::int64_t newest_number() const = 0;
+
+  // Runs what is queued, ends the threads. No call may follow.
+  virtual void Close() = 0;
+};
+
+// What is unsafe or advised against in the settings of each group's primary, in the order of the groups: for `muster
+// doctor`. Errors as of Open.
+Result<std::vector<std::vector<SettingFinding>>> CheckMariadbSettings(const MariadbOptions& options,
+                                                                      const Clock& clock);
+
+}  // namespace muster

@@ -1,0 +1,192 @@
+#include "store/mariadb/reader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "base/thread_name.h"
+
+namespace muster::mariadb {
+namespace {
+
+// Batches of one loop that may be with the pool: while one is read the next one gathers.
+constexpr std::size_t kBatchesUnderWayMax = 2;
+
+struct WaitingRead {
+  bool is_resolve = false;
+  MemberId id;
+  IdentityKey key;
+  ReadOptions options;
+  MemberReply reply;
+  Result<MemberAnswer> answer = MemberAnswer{};
+};
+
+std::unexpected<Error> TooManyReads() {
+  Error error{Reason::kOverloaded, "too many reads wait for the store; try again later"};
+  error.retry_after_ms = 1000;
+  return std::unexpected(std::move(error));
+}
+
+std::unexpected<Error> TooLate() {
+  return Fail(Reason::kDeadlineExceeded, "the deadline passed before the store had answered; allow more time");
+}
+
+Result<MemberAnswer> AnswerOf(const Result<MemberDocumentRef>& found, const ReadOptions& options,
+                              CommitSequence as_of) {
+  if (!found) return std::unexpected(found.error());
+  if (*found && (*found)->version() < options.min_version) {
+    return Fail(Reason::kStale, "the member has version " + std::to_string((*found)->version().value()) +
+                                    ", below the version asked for; no source has a newer one");
+  }
+  return MemberAnswer{.member = *found, .source = Source::kPrimary, .age = Duration(0), .as_of = as_of};
+}
+
+class PooledReader final : public MemberReader {
+ public:
+  PooledReader(ReaderPool& pool, const PooledReaderDependencies& dependencies)
+      : pool_(pool),
+        loop_(dependencies.loop),
+        clock_(dependencies.clock),
+        floor_(dependencies.floor),
+        metrics_(dependencies.metrics) {}
+
+  void Get(MemberId id, const ReadOptions& options, MemberReply reply) override {
+    Enqueue({.is_resolve = false, .id = id, .key = {}, .options = options, .reply = std::move(reply)});
+  }
+  void Resolve(const IdentityKey& key, const ReadOptions& options, MemberReply reply) override {
+    Enqueue({.is_resolve = true, .id = {}, .key = key, .options = options, .reply = std::move(reply)});
+  }
+
+  RouteDescription Describe() const override {
+    return {.name = "store(mariadb)",
+            .policy = "asks the primaries of the groups; reads of a turn share statements",
+            .counters = {{"reads", reads_.load(std::memory_order_relaxed)},
+                         {"turns", turns_.load(std::memory_order_relaxed)},
+                         {"refused", refused_.load(std::memory_order_relaxed)}},
+            .children = {}};
+  }
+
+ private:
+  using Reads = std::vector<WaitingRead>;
+
+  void Enqueue(WaitingRead read) {
+    if (waiting_.size() >= kReadsQueuedMax) {
+      refused_.fetch_add(1, std::memory_order_relaxed);
+      read.reply(TooManyReads());
+      return;
+    }
+    waiting_.push_back(std::move(read));
+    Schedule();
+  }
+
+  void Schedule() {
+    if (scheduled_ || waiting_.empty() || under_way_ >= kBatchesUnderWayMax) return;
+    scheduled_ = true;
+    loop_.Defer([this] {
+      scheduled_ = false;
+      SendBatch();
+    });
+  }
+
+  void SendBatch() {
+    const std::size_t count = std::min(waiting_.size(), kReadsPerTurnMax);
+    auto reads =
+        std::make_shared<Reads>(std::make_move_iterator(waiting_.begin()),
+                                std::make_move_iterator(waiting_.begin() + static_cast<std::ptrdiff_t>(count)));
+    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(count));
+    // Before the first statement runs: it sees every commit up to this one.
+    const CommitSequence as_of = floor_.Now();
+    ++under_way_;
+    turns_.fetch_add(1, std::memory_order_relaxed);
+    reads_.fetch_add(count, std::memory_order_relaxed);
+    metrics_.turns.Add();
+    metrics_.reads.Add(count);
+    ReaderPool::Job job = [this, reads, as_of](ReadBatch& batch) {
+      ReadAll(*reads, batch, as_of);
+      loop_.Post([this, reads] { Reply(*reads); });
+    };
+    if (!pool_.TryRun(std::move(job))) {
+      refused_.fetch_add(count, std::memory_order_relaxed);
+      for (WaitingRead& read : *reads) read.answer = TooManyReads();
+      Reply(*reads);
+      return;
+    }
+    Schedule();
+  }
+
+  // On a thread of the pool.
+  void ReadAll(Reads& reads, ReadBatch& batch, CommitSequence as_of) const {
+    std::vector<MemberId> ids;
+    std::vector<IdentityKey> keys;
+    for (WaitingRead& read : reads) {
+      if (read.options.deadline.Passed(clock_)) {
+        read.answer = TooLate();
+      } else if (read.is_resolve) {
+        keys.push_back(read.key);
+      } else {
+        ids.push_back(read.id);
+      }
+    }
+    std::ranges::sort(keys);
+    keys.erase(std::ranges::unique(keys).begin(), keys.end());
+    batch.Begin(ids, keys);
+    for (WaitingRead& read : reads) {
+      if (!read.answer) continue;
+      read.answer =
+          AnswerOf(read.is_resolve ? batch.FindHolderOf(read.key) : batch.ReadDocument(read.id), read.options, as_of);
+      if (read.options.deadline.Passed(clock_)) read.answer = TooLate();
+    }
+    metrics_.rows.Add(batch.TakeRowCount());
+  }
+
+  void Reply(Reads& reads) {
+    --under_way_;
+    Schedule();
+    for (WaitingRead& read : reads) read.reply(std::move(read.answer));
+  }
+
+  ReaderPool& pool_;
+  EventLoop& loop_;
+  const Clock& clock_;
+  const CommitFloor& floor_;
+  const ReaderMetrics metrics_;
+  Reads waiting_;
+  bool scheduled_ = false;
+  std::size_t under_way_ = 0;
+  std::atomic<std::uint64_t> reads_{0};
+  std::atomic<std::uint64_t> turns_{0};
+  std::atomic<std::uint64_t> refused_{0};
+};
+
+}  // namespace
+
+ReaderPool::ReaderPool(std::size_t threads, const std::vector<SessionSettings>& groups, const ShardMap& shards,
+                       const Keyring& keyring, Random& random) {
+  for (std::size_t i = 0; i < threads; ++i) {
+    ReadBatch& batch =
+        *batches_.emplace_back(std::make_unique<ReadBatch>(groups, shards, MemberCodec(keyring, random)));
+    threads_.emplace_back([this, &batch] {
+      for (std::vector<Job> some; some = jobs_.PopSome(1), !some.empty();) some[0](batch);
+    });
+    NameThread(threads_.back(), "read " + std::to_string(i));
+  }
+}
+
+ReaderPool::~ReaderPool() {
+  for (const std::thread& thread : threads_) MUSTER_CHECK(!thread.joinable());
+}
+
+void ReaderPool::Close() {
+  jobs_.Close();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+}
+
+std::unique_ptr<MemberReader> MakePooledReader(ReaderPool& pool, const PooledReaderDependencies& dependencies) {
+  return std::make_unique<PooledReader>(pool, dependencies);
+}
+
+}  // namespace muster::mariadb

@@ -1,0 +1,76 @@
+#include "store/mariadb/upkeep.h"
+
+#include <optional>
+#include <string>
+
+#include "domain/id_allocator.h"
+#include "store/columns.h"
+#include "store/numbers.h"
+
+namespace muster::mariadb {
+namespace {
+
+// Rows that one call deletes at most: some tens of milliseconds, and one event of the binlog.
+constexpr std::uint64_t kForgetRowsMax = 5'000;
+
+Result<std::uint64_t> Delete(Transaction& transaction, const std::string& sql) {
+  Connection& connection = *transaction.session().connection;
+  transaction.NoteWrite();
+  MUSTER_TRY(transaction.Note(connection.Execute(sql)));
+  return connection.rows_changed();
+}
+
+}  // namespace
+
+Result<std::uint64_t> ForgetOperations(Transaction& transaction, Timestamp before) {
+  Connection& connection = *transaction.session().connection;
+  // Above it no outcome can have been recorded before `before`, and new ones are being made.
+  const std::string newest = std::to_string(IdAllocator::LowestAt(before));
+  MUSTER_ASSIGN(const std::int64_t last,
+                transaction.Note(connection.ReadInteger(
+                    "SELECT COALESCE(MAX(id), 0) FROM (SELECT id FROM operation WHERE id < " + newest +
+                    " ORDER BY id LIMIT " + std::to_string(kForgetRowsMax) + ") AS oldest")));
+  return Delete(transaction, "DELETE FROM operation WHERE id <= " + std::to_string(last) + " AND time < " +
+                                 std::to_string(Micros(before)));
+}
+
+Result<std::uint64_t> ForgetAnswers(Transaction& transaction, Timestamp before, std::atomic<std::int64_t>& answers) {
+  MUSTER_ASSIGN(const std::uint64_t forgotten,
+                Delete(transaction, "DELETE FROM record WHERE kind = 1 AND time < " + std::to_string(Micros(before)) +
+                                        " ORDER BY time LIMIT " + std::to_string(kForgetRowsMax)));
+  if (forgotten == kForgetRowsMax) return forgotten;
+  MUSTER_ASSIGN(const std::int64_t left,
+                transaction.Note(transaction.session().connection->ReadInteger(
+                    "SELECT COUNT(*) FROM record FORCE INDEX(record_by_time) WHERE kind = 1")));
+  answers.store(left, std::memory_order_relaxed);
+  return forgotten;
+}
+
+Result<std::int64_t> ReserveRange(Transaction& transaction, std::uint64_t lines, std::uint16_t first_sequence) {
+  Connection& connection = *transaction.session().connection;
+  // One at a time: there may be no range yet whose row could be locked.
+  MUSTER_TRY(transaction.Note(connection.Query("SELECT value FROM meta WHERE name = 'import_range' FOR UPDATE")));
+  MUSTER_ASSIGN(
+      const auto newest_rows,
+      transaction.Note(connection.Query("SELECT first, line_count FROM import_range ORDER BY first DESC LIMIT 1")));
+  std::int64_t newest = 0;
+  if (!newest_rows.empty()) {
+    const std::int64_t first_before = NumberIn(newest_rows[0][0]);
+    const std::int64_t lines_before = NumberIn(newest_rows[0][1]);
+    if (!IsPlausibleRange(first_before, lines_before)) {
+      return Fail(Reason::kInternal, connection.where() +
+                                         ": its newest import_range is none: the database is damaged; restore all "
+                                         "groups from one backup");
+    }
+    newest = IdAllocator::IdOfRange(first_before, static_cast<std::uint64_t>(lines_before) - 1);
+  }
+  const std::optional<std::int64_t> first = IdAllocator::FirstOfRange(transaction.now(), first_sequence, newest, lines);
+  if (!first)
+    return Fail(Reason::kLimitExceeded, "there are no numbers for imports after the year 2248: is the clock right?");
+  transaction.NoteWrite();
+  MUSTER_TRY(transaction.Note(connection.Execute("INSERT INTO import_range(first, line_count) VALUES(" +
+                                                 std::to_string(*first) + ", " + std::to_string(lines) + ")")));
+  return *first;
+}
+
+}  // namespace muster::mariadb
