@@ -1,6 +1,8 @@
 """Members on MariaDB: the API over two groups, processes side by side, a database server that is killed, what a start refuses."""
 import json
+import os
 import shutil
+import signal
 import threading
 
 import pytest
@@ -46,6 +48,15 @@ def register(client, *identities, **fields):
 
 def phone_of(member):
     return next(identity["value"] for identity in member["identities"] if identity["kind"] == "phone")
+
+
+def all_changes(server, last):
+    """From the earliest one to the first of this member."""
+    with ChangeReader(server, from_="earliest") as reader:
+        events = []
+        while not events or events[-1]["memberId"] != last["id"]:
+            events += reader.take(1)
+        return events
 
 
 # The API.
@@ -138,14 +149,22 @@ def test_what_one_process_writes_the_other_answers_at_once(server, client, place
         replies = [client.bind(member["id"], wanted), beside.bind(register(beside)["id"], wanted)]
         assert [reply.status for reply in replies] == [200, 409], replies
         assert len({line for line in database.execute("SELECT node FROM node", DATABASES[0])}) == 2
-        # Whoever brings the changes into the stream may end in any way: the other one goes on.
+        # Whoever brings the changes into the stream may stand still: the other one goes on, and nothing is told twice.
         with ChangeReader(other, from_="latest") as reader:
             reader.open()
-            server.kill()
-            late = register(beside, people.phone_identity())
-            while reader.take(1)[0]["memberId"] != late["id"]:
+            os.kill(server.pid, signal.SIGSTOP)
+            try:
+                late = register(beside, people.phone_identity())
+                while reader.take(1)[0]["memberId"] != late["id"]:
+                    pass
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+            last = register(client, people.phone_identity())
+            while reader.take(1)[0]["memberId"] != last["id"]:
                 pass
-    server.start()
+        told = [(event["memberId"], event["version"]) for event in all_changes(other, last)]
+        assert len(set(told)) == len(told)
+        assert [version for member_id, version in told if member_id == member["id"]] == [str(n) for n in range(1, 22)]
 
 
 def test_a_copy_of_a_data_directory_is_refused_while_the_first_runs(server, place, database, scratch):
@@ -218,16 +237,10 @@ def test_a_database_that_is_killed_under_writes_loses_nothing(scratch, place, da
 def test_a_restart_keeps_members_positions_and_numbers(server):
     with server.client() as client:
         member = register(client, people.phone_identity())
-    def changes():
-        with ChangeReader(server, from_="earliest") as reader:
-            events = []
-            while not events or events[-1]["memberId"] != member["id"]:
-                events += reader.take(1)
-            return events
-    before = changes()
+    before = all_changes(server, member)
     assert server.stop() == 0, server.log_tail()
     server.start()
-    assert changes() == before
+    assert all_changes(server, member) == before
     with server.client() as client:
         assert client.get(member["id"]).json == member
         assert int(register(client, people.phone_identity())["id"]) > int(member["id"])

@@ -297,7 +297,7 @@ void MariadbOptions::Declare(OptionRegistry& registry) {
   registry.AddTables<GroupRow>(
       "store.mariadb.groups", &groups,
       "The groups over which the 1,024 shards are spread, in the order in which they were made; their number is fixed "
-      "when the data is made",
+      "when the data is made.",
       [](OptionRegistry& row_options, GroupRow& row) {
         row_options.AddString("primary", &row.primary, "The server that takes writes: host:port, or unix:/path");
         row_options.AddStrings("replicas", &row.replicas,
