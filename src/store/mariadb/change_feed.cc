@@ -30,10 +30,12 @@ Result<StreamFeed::Place> StreamFeed::ReadPlace() {
                                        ": its table relay has no row; the database is damaged: restore all groups "
                                        "from one backup");
   }
+  const Duration lease_left(NumberIn(rows[0][3]));
   return Place{.last = NumberIn(rows[0][0]),
                .forgotten_to = NumberIn(rows[0][1]),
                .holder = rows[0][2],
-               .lease_left = Duration(NumberIn(rows[0][3]))};
+               // More than any lease has: the clock has been set back since.
+               .lease_left = lease_left > kRelayLease ? Duration(0) : lease_left};
 }
 
 Result<ChangeFeed::Bounds> StreamFeed::ReadBounds() {

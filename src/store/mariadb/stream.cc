@@ -22,9 +22,11 @@ std::string Joined(const std::vector<std::int64_t>& numbers) {
 // The relay's row, locked: whoever copies has it for itself until its commit.
 Result<Connection::Row> LockRelay(Transaction& transaction) {
   Connection& connection = *transaction.session().connection;
+  // A lease that would hold for longer than any is of a clock that has been set back since.
   MUSTER_ASSIGN(auto rows,
-                transaction.Note(connection.Query("SELECT term, last_position, holder, until_time > " +
-                                                  std::string(kServerMicros) + " FROM relay WHERE id = 1 FOR UPDATE")));
+                transaction.Note(connection.Query(
+                    "SELECT term, last_position, holder, CAST(until_time AS SIGNED) - " + std::string(kServerMicros) +
+                    " BETWEEN 1 AND " + std::to_string(kRelayLease.count()) + " FROM relay WHERE id = 1 FOR UPDATE")));
   if (!rows.empty()) return std::move(rows[0]);
   return Fail(Reason::kInternal, connection.where() +
                                      ": its table relay has no row; the database is damaged: restore all groups from "
