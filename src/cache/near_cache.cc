@@ -266,7 +266,10 @@ class DisabledCache final : public MemberCache {
 }  // namespace
 
 void NearCacheOptions::Declare(OptionRegistry& options) {
-  options.AddBoolean("cache.near.enabled", &enabled, "Keep members in this process's memory.");
+  options.AddBoolean(
+      "cache.near.enabled", &enabled,
+      "Keep members in this process's memory; never done with store.kind = \"mariadb\", where other processes "
+      "write, too.");
   options.AddBytes("cache.near.bytes", &bytes,
                    "All the memory that the near cache takes: members, tables, and what is known not to exist.",
                    {.min = kNearCacheBytesMin, .max = std::int64_t{1} << 40});

@@ -4,12 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "domain/ports/change_feed.h"
+#include "store/change_wakes.h"
 
 namespace muster {
 
@@ -40,22 +41,19 @@ class ChangePositions {
   std::int64_t before_earliest() const { return before_earliest_.load(); }
 
   // Tells subscribers that there may be more to read.
-  void Notify();
-  std::unique_ptr<ChangeFeed::Subscription> Subscribe(std::move_only_function<void()> wake);
+  void Notify() { wakes_.Notify(); }
+  std::unique_ptr<ChangeFeed::Subscription> Subscribe(std::move_only_function<void()> wake) {
+    return wakes_.Subscribe(std::move(wake));
+  }
 
  private:
-  class Registration;
-  using Wakes = std::list<std::move_only_function<void()>>;
-
   static constexpr std::int64_t kNone = INT64_MAX;
 
   std::atomic<std::int64_t> last_;
   std::atomic<std::int64_t> before_earliest_;
   mutable std::mutex groups_mutex_;            // of what follows
   std::vector<std::int64_t> first_under_way_;  // by file: positions from here on may not be committed
-  std::atomic<std::size_t> subscribers_{0};
-  std::mutex mutex_;
-  Wakes wakes_;
+  ChangeWakes wakes_;
 };
 
 }  // namespace muster

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "store/change_wakes.h"
 #include "store/member_codec.h"
 
 namespace muster {
@@ -59,9 +60,7 @@ Result<std::unique_ptr<SqliteChangeFeed>> SqliteChangeFeed::Open(const std::vect
 
 Result<void> SqliteChangeFeed::CheckKept(std::int64_t after) const {
   if (after >= positions_.before_earliest()) return {};
-  return Fail(Reason::kPositionExpired, "changes after position " + std::to_string(after) +
-                                            " are not kept any more: begin with \"latest\", and then read anew "
-                                            "what you keep (an export has all)");
+  return FailExpired(after);
 }
 
 Result<ChangeFeed::Page> SqliteChangeFeed::Read(std::int64_t after, std::size_t limit) {

@@ -47,6 +47,8 @@ class SqliteStoreImpl final : public SqliteStore,
   ChangeFeed& change_feed() override { return *change_feed_; }
   ChangeKeeper& change_keeper() override { return *this; }
   std::int64_t newest_number() const override { return newest_number_; }
+  // The directory's lock keeps others out.
+  std::uint8_t node() const override { return 0; }
 
   Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) override {
     return OpenSqliteReader(paths_, options_.mmap_bytes,

@@ -16,6 +16,7 @@
 #include "domain/json_writer.h"
 #include "domain/keyring.h"
 #include "store/doctor_findings.h"
+#include "store/mariadb/mariadb_store.h"
 #include "topology/topology.h"
 
 namespace muster {
@@ -101,8 +102,73 @@ void ExamineTopology(const std::string& path, Examination& examination) {
       {.code = std::string(kind.code), .is_damage = kind.is_damage, .subject = path, .detail = std::move(detail)});
 }
 
+struct ServerFinding {
+  std::string server;
+  SettingFinding finding;
+};
+
+std::string SettingsJson(const std::vector<ServerFinding>& findings, std::size_t unsafe) {
+  std::string out;
+  JsonWriter json(out);
+  json.BeginObject();
+  json.Key("findingsTotal").Number64(static_cast<std::int64_t>(findings.size()));
+  json.Key("unsafeTotal").Number64(static_cast<std::int64_t>(unsafe));
+  json.Key("findings").BeginArray();
+  for (const auto& [server, finding] : findings) {
+    json.BeginObject();
+    json.Key("severity").String(finding.is_unsafe ? "UNSAFE" : "ADVICE");
+    json.Key("server").String(server);
+    json.Key("variable").String(finding.variable);
+    json.Key("value").String(finding.value);
+    json.Key("needed").String(finding.needed);
+    json.Key("why").String(finding.why);
+    json.Key("fix").String(finding.fix);
+    json.EndObject();
+  }
+  json.EndArray();
+  json.EndObject();
+  return out;
+}
+
+std::string SettingsTable(const std::vector<ServerFinding>& findings) {
+  if (findings.empty()) return "";
+  Table table({{"SEVERITY"}, {"SERVER"}, {"VARIABLE"}, {"VALUE"}, {"NEEDED"}, {"WHY"}, {"FIX"}});
+  for (const auto& [server, finding] : findings) {
+    table.AddRow({finding.is_unsafe ? "unsafe" : "advice", server, finding.variable, finding.value, finding.needed,
+                  finding.why, finding.fix});
+  }
+  return table.Render(DescribeTerminal(STDOUT_FILENO));
+}
+
+// Of MariaDB groups: the settings of their servers. Rows are not compared yet.
+Outcome<ExitCode> ExamineServers(const ServerOptions& options, OutputFormat format) {
+  const SystemClock clock;
+  const auto checked = CheckMariadbSettings(options.mariadb, clock);
+  if (!checked) return Fails(checked.error());
+  std::vector<ServerFinding> findings;
+  std::size_t unsafe = 0;
+  for (std::size_t group = 0; group < checked->size(); ++group) {
+    const MariadbOptions::GroupRow& row = options.mariadb.groups[group];
+    for (const SettingFinding& finding : (*checked)[group]) {
+      findings.push_back({.server = row.primary + "/" + row.database, .finding = finding});
+      if (finding.is_unsafe) ++unsafe;
+    }
+  }
+  MUSTER_TRY(PrintAs(format, SettingsJson(findings, unsafe),
+                     [&](std::string_view) -> Outcome<std::string> { return SettingsTable(findings); }));
+  if (unsafe > 0) {
+    return Fails(ExitCode::kFailure,
+                 "under the unsafe settings acknowledged writes can be lost; a server does not start on them unless "
+                 "store.mariadb.allow_unsafe_settings says so");
+  }
+  PrintNote(findings.empty() ? "No finding: the settings of all servers are safe."
+                             : "The settings of all servers are safe; the findings are advice.");
+  return ExitCode::kOk;
+}
+
 Outcome<ExitCode> Examine(const ServerFlags& flags, OutputFormat format) {
   MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
+  if (options.is_mariadb()) return ExamineServers(options, format);
   if (!FileExists(options.data_directory))
     return Fails(ExitCode::kFailure, "there is no data directory " + options.data_directory);
   const auto keyring = Keyring::Load(options.keyring_path());
@@ -114,7 +180,7 @@ Outcome<ExitCode> Examine(const ServerFlags& flags, OutputFormat format) {
                    [&progress](std::uint64_t done, std::uint64_t total) { progress.Report(done, total); });
   progress.Finish();
   if (!examination) return Fails(examination.error());
-  ExamineTopology(options.data_directory + "/topology.json", *examination);
+  ExamineTopology(options.topology_path(), *examination);
   MUSTER_TRY(PrintAs(format, ExaminationJson(*examination),
                      [&](std::string_view) -> Outcome<std::string> { return ExaminationTable(*examination); }));
   if (examination->damage_total > 0) {
@@ -129,19 +195,25 @@ Outcome<ExitCode> Examine(const ServerFlags& flags, OutputFormat format) {
 }  // namespace
 
 void AddDoctorCommand(CLI::App& root, CommandContext& context) {
-  CLI::App* command = root.add_subcommand("doctor", "Examine a data directory that no server uses");
+  CLI::App* command = root.add_subcommand(
+      "doctor", "Examine a data directory that no server uses, or the settings of the MariaDB servers");
   command->group(kOperateGroup);
   auto flags = std::make_shared<ServerFlags>();
   auto format = std::make_shared<std::string>("table");
   command->add_option("--data", flags->data_directory, "The data directory [muster-data]")->type_name("DIR");
-  command->add_option("--config", flags->config_file, "The server's configuration, when its keyring lies elsewhere")
+  command
+      ->add_option("--config", flags->config_file,
+                   "The server's configuration, when its keyring or its members lie elsewhere")
       ->type_name("FILE");
   AddFormatFlag(*command, *format);
   command->footer(
       "Compares everything with everything: each lookup row with its owner and back, each identity's key with its "
       "value, history\n"
       "with versions, topology.json, and SQLite's own check. Changes nothing. Exit 0: sound, harmless findings "
-      "included; 1: damage.");
+      "included; 1: damage.\n"
+      "With store.kind = \"mariadb\" in --config it asks each group's primary for its settings, also while servers "
+      "run: what can lose\n"
+      "acknowledged writes, and how to change it. Exit 0: safe, advice included; 1: unsafe.");
   command->callback([&context, flags, format] {
     context.action = [flags, format] { return Examine(*flags, ParseFormat(*format)); };
   });

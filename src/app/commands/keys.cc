@@ -66,11 +66,13 @@ Outcome<ExitCode> List(const ServerFlags& flags, OutputFormat format) {
 
 // Keeps servers away, which have read the keyring, and the callers, at their start.
 Outcome<DirectoryLock> LockOut(const ServerOptions& options) {
-  const Result<std::int64_t> files = CountDataFiles(options.data_directory);
-  if (!files) return Fails(files.error());
-  if (*files == 0) {
-    return Fails(ExitCode::kFailure,
-                 options.data_directory + " holds no data files; give the directory that `muster serve --data` uses");
+  if (!options.is_mariadb()) {
+    const Result<std::int64_t> files = CountDataFiles(options.data_directory);
+    if (!files) return Fails(files.error());
+    if (*files == 0) {
+      return Fails(ExitCode::kFailure,
+                   options.data_directory + " holds no data files; give the directory that `muster serve --data` uses");
+    }
   }
   Result<DirectoryLock> lock = DirectoryLock::Acquire(options.data_directory);
   if (!lock) return Fails(lock.error());
@@ -96,7 +98,7 @@ Outcome<ExitCode> ReplaceAdmin(const ServerFlags& flags) {
   MUSTER_ASSIGN(const DirectoryLock lock, LockOut(options));
   const auto keyring = Keyring::Load(options.keyring_path());
   if (!keyring) return Fails(keyring.error());
-  const auto topology = OpenTopologyFile(options.data_directory + "/topology.json");
+  const auto topology = OpenTopologyFile(options.topology_path());
   if (!topology) return Fails(topology.error());
   SystemRandom random;
   const SystemClock clock;

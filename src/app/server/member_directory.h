@@ -4,6 +4,7 @@
 
 #include "api/change_hub.h"
 #include "app/cli/exit_code.h"
+#include "app/server/member_data.h"
 #include "app/server/route_trees.h"
 #include "app/server/server_options.h"
 #include "base/clock.h"
@@ -19,7 +20,7 @@
 #include "domain/ports/member_merger.h"
 #include "domain/ports/member_writer.h"
 #include "search/search_index.h"
-#include "store/sqlite_store.h"
+#include "store/member_store.h"
 #include "store/sweeper.h"
 #include "topology/topology.h"
 #include "traffic/callers.h"
@@ -39,7 +40,7 @@ class MemberDirectory {
 
   MemberWriter& writer() { return *writer_; }
   MemberMerger& merger() { return *merger_; }
-  SqliteStore& store() { return *store_; }
+  MemberStore& store() { return *store_.store; }
   MemberCache& near_cache() { return *near_cache_; }
   CallerDirectory& callers() { return *callers_; }
   TopologyStore& topology() { return *topology_; }
@@ -70,7 +71,7 @@ class MemberDirectory {
   std::string installation_;
   std::unique_ptr<IdAllocator> ids_;
   std::unique_ptr<MemberCache> near_cache_;
-  std::unique_ptr<SqliteStore> store_;
+  OpenedStore store_;
   std::unique_ptr<ThreadTimer> timer_ = std::make_unique<ThreadTimer>();
   std::unique_ptr<MemberWriter> writer_;
   std::unique_ptr<MemberMerger> merger_;
@@ -81,9 +82,5 @@ class MemberDirectory {
   std::unique_ptr<ChangeHub> changes_;
   std::unique_ptr<Sweeper> sweeper_;
 };
-
-// The keyring of a data directory; made when neither it nor a store is there. Data without its keyring is refused: it
-// could never be read again.
-Outcome<Keyring> OpenKeyring(const ServerOptions& options, Random& random);
 
 }  // namespace muster

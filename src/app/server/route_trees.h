@@ -10,7 +10,7 @@
 #include "domain/commit_floor.h"
 #include "domain/ports/member_cache.h"
 #include "domain/ports/member_reader.h"
-#include "store/sqlite_store.h"
+#include "store/member_store.h"
 
 namespace muster {
 
@@ -18,7 +18,7 @@ namespace muster {
 class RouteTrees {
  public:
   struct Parts {
-    SqliteStore* store = nullptr;
+    MemberStore* store = nullptr;
     MemberCache* near_cache = nullptr;
     const CommitFloor* floor = nullptr;
   };

@@ -52,7 +52,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
   const AdminApiDependencies admin_api{.ranges = &directory_.store().import_ranges(),
                                        // Half of the store's queue is left to others.
                                        .import_window = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
-                                           options.sqlite.queue_max / 2, 1, ImportBatch::kWindowMax)),
+                                           options.store_queue_max() / 2, 1, ImportBatch::kWindowMax)),
                                        .routes = [this]() -> Result<RouteDescription> {
                                          if (!serving_)
                                            return Fail(Reason::kOverloaded, "the server is just starting; try again");

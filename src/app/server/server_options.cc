@@ -71,12 +71,21 @@ void ServerOptions::Declare(OptionRegistry& registry) {
   grpc.Declare(registry);
   admin.Declare(registry, "admin");
   deadlines.Declare(registry);
+  registry.AddString("store.kind", &store_kind,
+                     "Where members live: in SQLite files in the data directory, or on the groups of MariaDB servers "
+                     "that store.mariadb.groups names. Of one server there is one kind; members do not move by "
+                     "themselves.",
+                     {"sqlite", "mariadb"});
   sqlite.Declare(registry);
+  mariadb.Declare(registry);
   sweeper.Declare(registry);
   near.Declare(registry);
   search.Declare(registry);
   changes.Declare(registry);
-  registry.AddString("routes.read", &routes_read, "How a read finds its answer: a tree of policies around sources.");
+  registry.AddString(
+      "routes.read", &routes_read,
+      "How a read finds its answer: a tree of policies around sources. With store.kind = \"mariadb\" it is "
+      "\"store\": other processes write, too, and what is kept here or shared could be stale.");
   registry.AddTables<KindRow>(
       "identity.kinds", &identity_kinds,
       "The kinds of identity that a member can hold; given at all, they replace the built-in ones.",
@@ -105,6 +114,18 @@ void ServerOptions::Declare(OptionRegistry& registry) {
 
 std::string ServerOptions::keyring_path() const {
   return keyring_file.empty() ? data_directory + "/keyring" : keyring_file;
+}
+
+std::string ServerOptions::topology_path() const { return data_directory + "/topology.json"; }
+
+std::string ServerOptions::read_route() const {
+  return is_mariadb() && routes_read == kEmbeddedReadRoute ? "store" : routes_read;
+}
+
+NearCacheOptions ServerOptions::near_cache() const {
+  NearCacheOptions options = near;
+  options.enabled = near.enabled && !is_mariadb();
+  return options;
 }
 
 LogOptions ServerOptions::log() const {
@@ -153,6 +174,33 @@ Result<void> CheckCatalog(const ServerOptions& options, const OptionRegistry& re
   violation.field = "identity." + violation.field;
   error.message = violation.field + " " + violation.description;
   return Fail(At(registry, violation.field.substr(0, violation.field.find('[')), std::move(error)));
+}
+
+// The message of a store's options begins with the name of one.
+Result<void> CheckStore(const ServerOptions& options, const OptionRegistry& registry) {
+  const auto refuse = [&](std::string_view option, std::string message) {
+    return Fail(At(registry, option, {.reason = Reason::kInvalidArgument, .message = std::move(message)}));
+  };
+  if (!options.is_mariadb()) {
+    if (options.mariadb.groups.empty()) return {};
+    return refuse("store.mariadb.groups",
+                  "store.mariadb.groups are named and store.kind is sqlite: set store.kind = \"mariadb\", or take "
+                  "the groups away");
+  }
+  if (options.mariadb.groups.empty()) {
+    return refuse("store.kind",
+                  "store.kind is mariadb and there are no groups: name each in a table [[store.mariadb.groups]] with "
+                  "its primary");
+  }
+  if (auto checked = CheckMariadbOptions(options.mariadb); !checked) {
+    const std::string& message = checked.error().message;
+    const std::string option = message.substr(0, message.find_first_not_of("abcdefghijklmnopqrstuvwxyz._"));
+    return Fail(At(registry, option, std::move(checked).error()));
+  }
+  if (options.read_route() == "store") return {};
+  return refuse("routes.read", "routes.read is \"" + options.routes_read +
+                                   "\", and store.kind is mariadb: leave it out, or say \"store\"; what other "
+                                   "processes write is not heard of in time to keep members or share reads");
 }
 
 Result<void> CheckAddresses(const ServerOptions& options, const OptionRegistry& registry) {
@@ -206,6 +254,7 @@ Result<void> CheckServerOptions(const ServerOptions& options, const OptionRegist
     return Fail(At(registry, "data.directory",
                    {.reason = Reason::kInvalidArgument, .message = "data.directory is empty: name a directory"}));
   }
+  MUSTER_TRY(CheckStore(options, registry));
   MUSTER_TRY(CheckAddresses(options, registry));
   if (auto checked = CheckLogFile(options.log_file); !checked) {
     return Fail(At(registry, "log.file", std::move(checked).error()));

@@ -14,6 +14,7 @@
 #include "cache/near_cache.h"
 #include "domain/identity_catalog.h"
 #include "search/search_index.h"
+#include "store/mariadb/mariadb_store.h"
 #include "store/sqlite_store.h"
 #include "store/sweeper.h"
 
@@ -38,7 +39,9 @@ struct ServerOptions {
   GrpcServerOptions grpc;
   HttpServerOptions admin;
   DeadlineOptions deadlines;
+  std::string store_kind = "sqlite";  // or "mariadb"
   SqliteOptions sqlite;
+  MariadbOptions mariadb;
   SweeperOptions sweeper;
   NearCacheOptions near;
   SearchOptions search;
@@ -54,6 +57,13 @@ struct ServerOptions {
   void Declare(OptionRegistry& registry);
 
   std::string keyring_path() const;
+  std::string topology_path() const;
+  bool is_mariadb() const { return store_kind == "mariadb"; }
+  // Where other processes write, too, nothing is kept in memory and no read is shared: what another one has
+  // acknowledged would not be heard of in time.
+  std::string read_route() const;
+  NearCacheOptions near_cache() const;
+  std::int64_t store_queue_max() const { return is_mariadb() ? mariadb.queue_max : sqlite.queue_max; }
   LogOptions log() const;
   Result<IdentityCatalog> MakeCatalog() const;
 };

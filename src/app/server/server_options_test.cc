@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "app/output/reference_pages.h"
 
 namespace muster {
@@ -80,6 +83,60 @@ TEST_F(ServerOptionsTest, WhatNoBoundCanTellIsRefusedWithItsPlace) {
     EXPECT_THAT(checked.error().message, ::testing::StartsWith("m:9: "));
     EXPECT_THAT(checked.error().message, HasSubstr(each.told));
   }
+}
+
+class MariadbServerOptionsTest : public ServerOptionsTest {
+ protected:
+  void SetUp() override {
+    ServerOptionsTest::SetUp();
+    ASSERT_TRUE(registry_.Set("store.kind", "mariadb", "m:1"));
+    SetGroups({"db:3306"});
+  }
+  void SetGroups(const std::vector<std::string>& primaries) {
+    std::vector<OptionTable> tables;
+    for (const std::string& primary : primaries) tables.push_back({{{"primary", primary, "m:8"}}});
+    ASSERT_TRUE(registry_.SetTables("store.mariadb.groups", tables, "m:7"));
+  }
+  std::string Refusal() const {
+    const auto checked = CheckServerOptions(options_, registry_);
+    return checked ? "" : checked.error().message;
+  }
+};
+
+// Other processes write, too: nothing that they do not know of may answer.
+TEST_F(MariadbServerOptionsTest, NothingIsKeptInMemoryAndNoReadIsShared) {
+  EXPECT_EQ(Refusal(), "");
+  EXPECT_EQ(options_.read_route(), "store");
+  EXPECT_FALSE(options_.near_cache().enabled);
+  options_.store_kind = "sqlite";
+  EXPECT_EQ(options_.read_route(), "cache(near, coalesce(store))");
+  EXPECT_TRUE(options_.near_cache().enabled);
+}
+
+TEST_F(MariadbServerOptionsTest, RoutesThatKeepOrShareAreRefused) {
+  for (const char* route : {"coalesce(store)", "cache(near, store)"}) {
+    ASSERT_TRUE(registry_.Set("routes.read", route, "m:9"));
+    EXPECT_THAT(Refusal(), ::testing::StartsWith("m:9: routes.read is")) << route;
+  }
+  ASSERT_TRUE(registry_.Set("routes.read", "store", "m:9"));
+  EXPECT_EQ(Refusal(), "");
+}
+
+TEST_F(MariadbServerOptionsTest, GroupsAreNamedOnceAndWithTheirServers) {
+  SetGroups({});
+  EXPECT_THAT(Refusal(), ::testing::StartsWith("m:1: store.kind is mariadb and there are no groups"));
+  SetGroups({"db:3306", "nowhere"});
+  EXPECT_THAT(Refusal(), ::testing::StartsWith("m:7: store.mariadb.groups[1].primary: \"nowhere\""));
+  SetGroups({"db:3306", "db:3306"});
+  EXPECT_THAT(Refusal(), HasSubstr("store.mariadb.groups[1] is the same database as store.mariadb.groups[0]"));
+  SetGroups({"db:3306"});
+  ASSERT_TRUE(registry_.Set("store.mariadb.lock_wait", "9s", "m:5"));
+  EXPECT_THAT(Refusal(), ::testing::StartsWith("m:5: store.mariadb.lock_wait is longer"));
+}
+
+TEST_F(MariadbServerOptionsTest, GroupsOfAnotherKindAreRefused) {
+  options_.store_kind = "sqlite";
+  EXPECT_THAT(Refusal(), ::testing::StartsWith("m:7: store.mariadb.groups are named and store.kind is sqlite"));
 }
 
 TEST_F(ServerOptionsTest, AKindThatIsNoneIsRefusedWithItsPlace) {

@@ -23,8 +23,10 @@ struct ChangeEvent {
   friend bool operator==(const ChangeEvent&, const ChangeEvent&) = default;
 };
 
-// All committed changes in one order: that of their commits, and so of the versions of each member. An event that can
-// be read stays at its position for ever, and nothing is added before it. Thread-safe.
+// All committed changes in one order: that of their commits, and so of the versions of each member (of members in
+// different databases, whose changes are committed at about the same moment, either may come first). An event that can
+// be read stays at its position for ever, and nothing is added before it. It can be read soon after its commit; in an
+// embedded store, at once. Thread-safe.
 class ChangeFeed {
  public:
   struct Page {
@@ -52,14 +54,14 @@ class ChangeFeed {
   virtual std::unique_ptr<Subscription> Subscribe(std::move_only_function<void()> wake) = 0;
 };
 
-// What keeps the feed bounded, one database (ports/shard_store.h) at a time. Thread-safe. There is one
-// implementation, whose tests are its suite (store/sqlite_change_feed_test.cc).
+// What keeps the feed bounded, one database (ports/shard_store.h) at a time. Thread-safe. Its tests are those of the
+// engines (store/sqlite_change_feed_test.cc, store/mariadb/relay_test.cc).
 class ChangeKeeper {
  public:
   virtual ~ChangeKeeper() = default;
   // Forgets the oldest events of `database`, a bounded number at a time: those from before `before`, and those that are
-  // not among the `keep_max` newest of all databases. Positions up to theirs expire. The newest of a database stays.
-  // Answers how many (none: there are no more); `done` is called once, on any thread.
+  // not among the `keep_max` newest of all databases. Positions up to theirs expire. The newest of a database that
+  // keeps events stays. Answers how many (none: there are no more); `done` is called once, on any thread.
   virtual void ForgetChanges(std::uint32_t database, Timestamp before, std::int64_t keep_max,
                              std::move_only_function<void(Result<std::uint64_t>)> done) = 0;
 };

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
 #include <memory>
 #include <vector>
 
+#include "domain/ports/change_feed_contract.h"
 #include "domain/ports/import_ranges_contract.h"
 #include "domain/ports/member_archive_contract.h"
 #include "domain/ports/member_reader_contract.h"
@@ -73,25 +75,39 @@ class MariadbFactory {
     return *changes;
   }
 
-  // As a relay will find them: for one member in the order of its commits.
+  ChangeFeed& feed() {
+    EXPECT_TRUE(harness_.WaitForStream());
+    return harness_.store->change_feed();
+  }
   std::vector<Change> Stream(std::uint32_t database) {
-    const auto rows = harness_.server.Connect(harness_.Database(database))
-                          ->Query(
-                              "SELECT member_id, version, type, time FROM `change` WHERE position IS NULL "
-                              "ORDER BY sequence");
-    EXPECT_TRUE(rows);
     std::vector<Change> changes;
-    for (const auto& row : *rows) {
-      // A change row says which row of the history it is; the rest is there.
-      const Version version(mariadb::NumberIn(row[1]));
-      const auto history = archive().ListHistory(MemberId(mariadb::NumberIn(row[0])), Version(version.value() + 1), 1);
+    for (const ChangeEvent& event : contract::ReadChanges(feed(), 100)) {
+      if (shards().DatabaseOf(event.member_id) != database) continue;
+      // An event says which row of the history it is; the rest is there.
+      const auto history = archive().ListHistory(event.member_id, Version(event.version.value() + 1), 1);
       EXPECT_TRUE(history && history->size() == 1);
       const Change& change = changes.emplace_back(history->front());
-      EXPECT_EQ(change.version, version);
-      EXPECT_EQ(static_cast<std::int64_t>(change.type), mariadb::NumberIn(row[2]));
-      EXPECT_EQ(change.time.time_since_epoch().count(), mariadb::NumberIn(row[3]));
+      EXPECT_EQ(change.version, event.version);
+      EXPECT_EQ(change.type, event.type);
+      EXPECT_EQ(change.time, event.time);
     }
     return changes;
+  }
+  // Between groups the order is that of the copying, so each is waited for.
+  void Commit(const Member& member, ChangeType type) {
+    Write(member, contract::ChangeOf(member, type));
+    if (kGroups > 1) EXPECT_TRUE(harness_.WaitForStream());
+  }
+  // The newest stays, and what is not known yet to be out of its outbox.
+  void ExpireSome() {
+    EXPECT_TRUE(testing::WaitUntil([this] {
+      std::promise<Result<std::uint64_t>> forgotten;
+      harness_.store->change_keeper().ForgetChanges(
+          0, Timestamp::max(), INT64_MAX, [&](Result<std::uint64_t> count) { forgotten.set_value(std::move(count)); });
+      const Result<std::uint64_t> count = forgotten.get_future().get();
+      EXPECT_TRUE(count);
+      return count.value_or(0) > 0;
+    }));
   }
 
   void Write(const Member& member, const Change& change) {
@@ -127,6 +143,7 @@ INSTANTIATE_TYPED_TEST_SUITE_P(Mariadb, ShardUpkeepContract, Groups);
 INSTANTIATE_TYPED_TEST_SUITE_P(Mariadb, MemberArchiveContract, Groups);
 INSTANTIATE_TYPED_TEST_SUITE_P(Mariadb, ImportRangesContract, Groups);
 INSTANTIATE_TYPED_TEST_SUITE_P(Mariadb, MemberReaderContract, Groups);
+INSTANTIATE_TYPED_TEST_SUITE_P(Mariadb, ChangeFeedContract, Groups);
 
 }  // namespace
 }  // namespace muster::mariadb_contracts_test

@@ -58,11 +58,12 @@ Group::Group(const Settings& settings, const Dependencies& dependencies)
       cache_(dependencies.cache),
       shards_(dependencies.shards),
       lease_(dependencies.lease ? dependencies.lease : [] { return WriterLease{}; }),
-      metrics_(dependencies.metrics, {{"group", std::to_string(settings.index)}}),
+      on_change_(dependencies.on_change),
+      metrics_(dependencies.metrics, {{"group", std::to_string(settings.index)}, {"pool", settings.pool}}),
       queue_(std::make_shared<BoundedQueue<Item>>(settings.queue_max)) {
   dependencies.metrics.AddGauge("muster_store_group_queue_length", "Transactions that wait for a connection.",
                                 [queue = queue_] { return static_cast<double>(queue->size()); },
-                                {{"group", std::to_string(settings.index)}});
+                                {{"group", std::to_string(settings.index)}, {"pool", settings.pool}});
 }
 
 Group::~Group() {
@@ -76,13 +77,15 @@ Result<void> Group::Start() {
   Worker& first = *workers_.front();
   MUSTER_TRY(Connect(first));
   MUSTER_TRY(MeasureClock(*first.session));
-  MUSTER_ASSIGN(const std::int64_t answers,
-                first.session->connection->ReadInteger("SELECT COUNT(*) FROM record WHERE kind = 1"));
-  answers_.store(answers);
+  if (settings_.keeps_answers) {
+    MUSTER_ASSIGN(const std::int64_t answers,
+                  first.session->connection->ReadInteger("SELECT COUNT(*) FROM record WHERE kind = 1"));
+    answers_.store(answers);
+  }
   Rollback(first);
   for (const auto& worker : workers_) {
     worker->thread = std::thread([this, &worker = *worker] { Loop(worker); });
-    NameThread(worker->thread, "group " + std::to_string(settings_.index));
+    NameThread(worker->thread, settings_.pool + " " + std::to_string(settings_.index));
   }
   return {};
 }
@@ -219,6 +222,7 @@ Group::Attempt Group::Commit(Worker& worker, const Transaction& transaction, con
     metrics_.commit_seconds.Record(clock_.Monotonic() - started);
     NoteHealth({});
   }
+  if (transaction.wrote_change() && on_change_) on_change_(settings_.index);
   if (StillCovers(lease)) return {};
   // Another center may have taken over before this commit, with a replica that does not have it.
   if (!transaction.wrote()) return {NotTheWriter(connection.where())};

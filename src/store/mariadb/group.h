@@ -61,6 +61,8 @@ class Group {
     Duration transaction_timeout = std::chrono::seconds(10);
     int attempts_max = 20;
     Duration clock_refresh = std::chrono::seconds(30);  // how old the measured offset of the server's clock may be
+    std::string pool = "write";                         // its name in metrics, and of its threads
+    bool keeps_answers = true;                          // else they are not counted at the start
   };
   struct Dependencies {
     const Keyring& keyring;
@@ -72,6 +74,7 @@ class Group {
     MemberCache* cache;  // may be null
     const ShardMap& shards;
     WriterLeaseSource lease;
+    std::function<void(std::uint32_t)> on_change = {};  // told of a commit with something new in this group's outbox
   };
   using Work = std::move_only_function<Result<void>(Transaction&)>;
 
@@ -147,6 +150,7 @@ class Group {
   MemberCache* const cache_;
   const ShardMap& shards_;
   const WriterLeaseSource lease_;
+  const std::function<void(std::uint32_t)> on_change_;
   GroupMetrics metrics_;
 
   const std::shared_ptr<BoundedQueue<Item>> queue_;  // gauges read it, and may outlive this object

@@ -10,8 +10,12 @@
 #include "base/encoding.h"
 #include "domain/id_allocator.h"
 #include "store/mariadb/archive.h"
+#include "store/mariadb/change_feed.h"
 #include "store/mariadb/group.h"
+#include "store/mariadb/node.h"
 #include "store/mariadb/reader.h"
+#include "store/mariadb/relay.h"
+#include "store/mariadb/stream.h"
 #include "store/mariadb/tables.h"
 #include "store/mariadb/upkeep.h"
 
@@ -28,50 +32,65 @@ using mariadb::Transaction;
 // A statement of a migration may take as long; so may whoever waits for it.
 constexpr Duration kMigrationTimeout = std::chrono::minutes(10);
 
-class MariadbStoreImpl final : public MariadbStore, public ShardStore, public ShardUpkeep, public ImportRanges {
+// What a store is made of. In the order of their dependencies.
+struct Parts {
+  std::unique_ptr<ShardMap> shard_map;
+  std::unique_ptr<mariadb::Node> node;
+  std::unique_ptr<Archive> archive;
+  std::unique_ptr<ChangeWakes> wakes;
+  std::unique_ptr<mariadb::StreamFeed> feed;
+  std::unique_ptr<mariadb::ChangeRelay> relay;
+  std::vector<std::unique_ptr<Group>> groups = {};
+  std::unique_ptr<ReaderPool> readers = {};
+};
+
+class MariadbStoreImpl final : public MariadbStore,
+                               public ShardStore,
+                               public ShardUpkeep,
+                               public ImportRanges,
+                               public ChangeKeeper {
  public:
-  MariadbStoreImpl(const MariadbDependencies& dependencies, std::unique_ptr<ShardMap> shard_map,
-                   std::vector<std::unique_ptr<Group>> groups, std::unique_ptr<Archive> archive,
-                   std::unique_ptr<ReaderPool> readers, std::int64_t newest_number)
+  MariadbStoreImpl(const MariadbDependencies& dependencies, Parts parts, std::int64_t newest_number)
       : dependencies_(dependencies),
         reader_metrics_(*dependencies.metrics),
-        shard_map_(std::move(shard_map)),
-        archive_(std::move(archive)),
-        groups_(std::move(groups)),
-        readers_(std::move(readers)),
+        parts_(std::move(parts)),
         newest_number_(newest_number) {}
   ~MariadbStoreImpl() override { Close(); }
 
   Result<void> Start() {
-    for (const auto& group : groups_) MUSTER_TRY(group->Start());
-    return {};
+    for (const auto& group : parts_.groups) MUSTER_TRY(group->Start());
+    return parts_.relay->Start();
   }
 
   ShardStore& shards() override { return *this; }
   ShardUpkeep& shard_upkeep() override { return *this; }
-  MemberArchive& archive() override { return *archive_; }
+  MemberArchive& archive() override { return *parts_.archive; }
   ImportRanges& import_ranges() override { return *this; }
+  ChangeFeed& change_feed() override { return *parts_.feed; }
+  ChangeKeeper& change_keeper() override { return *this; }
   std::int64_t newest_number() const override { return newest_number_; }
+  std::uint8_t node() const override { return parts_.node ? parts_.node->number() : std::uint8_t{0}; }
 
   Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) override {
     return MakePooledReader(
-        *readers_,
+        *parts_.readers,
         {.loop = loop, .clock = *dependencies_.clock, .floor = *dependencies_.floor, .metrics = reader_metrics_});
   }
 
   Result<void> Health() const override {
-    for (const auto& group : groups_) MUSTER_TRY(group->Health());
+    for (const auto& group : parts_.groups) MUSTER_TRY(group->Health());
     return {};
   }
-  std::int64_t CountMembers() const override { return archive_->CountMembers().value_or(0); }
+  std::int64_t CountMembers() const override { return parts_.archive->CountMembers().value_or(0); }
 
   void Close() override {
-    readers_->Close();
-    for (const auto& group : groups_) group->Close();
+    parts_.relay->Stop();
+    parts_.readers->Close();
+    for (const auto& group : parts_.groups) group->Close();
   }
 
   using ShardStore::DatabaseOf;
-  std::uint32_t DatabaseOf(ShardId shard) const override { return shard_map_->GroupOf(shard); }
+  std::uint32_t DatabaseOf(ShardId shard) const override { return parts_.shard_map->GroupOf(shard); }
 
   void Run(std::uint32_t database, ShardStore::Transaction transaction, Done done) override {
     GroupOf(database).Run(
@@ -82,12 +101,12 @@ class MariadbStoreImpl final : public MariadbStore, public ShardStore, public Sh
 
   Result<std::vector<LookupEntry>> ScanLookups(std::uint32_t database, const IdentityKey& after,
                                                std::size_t limit) override {
-    MUSTER_CHECK(database < groups_.size());
-    return archive_->ScanLookups(database, after, limit);
+    MUSTER_CHECK(database < parts_.groups.size());
+    return parts_.archive->ScanLookups(database, after, limit);
   }
   Result<std::vector<MemberId>> ScanMarked(std::uint32_t database, MemberId after, std::size_t limit) override {
-    MUSTER_CHECK(database < groups_.size());
-    return archive_->ScanMarked(database, after, limit);
+    MUSTER_CHECK(database < parts_.groups.size());
+    return parts_.archive->ScanMarked(database, after, limit);
   }
   void ForgetOperations(std::uint32_t database, Timestamp before, Forgotten done) override {
     RunCounting<std::uint64_t>(database, std::move(done), [before](mariadb::Transaction& rows) {
@@ -100,6 +119,14 @@ class MariadbStoreImpl final : public MariadbStore, public ShardStore, public Sh
                                  return mariadb::ForgetAnswers(rows, before, answers);
                                });
   }
+  // The stream of all groups lies in the first one.
+  void ForgetChanges(std::uint32_t database, Timestamp before, std::int64_t keep_max,
+                     std::move_only_function<void(Result<std::uint64_t>)> done) override {
+    if (database > 0) return done(0);
+    RunCounting<std::uint64_t>(database, std::move(done), [before, keep_max](mariadb::Transaction& rows) {
+      return mariadb::ForgetChanges(rows, before, keep_max);
+    });
+  }
 
   void Reserve(std::uint64_t lines, Given given) override {
     const auto first_sequence = static_cast<std::uint16_t>(dependencies_.random->Below(1 << 12));
@@ -107,12 +134,12 @@ class MariadbStoreImpl final : public MariadbStore, public ShardStore, public Sh
       return mariadb::ReserveRange(rows, lines, first_sequence);
     });
   }
-  Result<std::uint64_t> CountLines(std::int64_t first) override { return archive_->CountRangeLines(first); }
+  Result<std::uint64_t> CountLines(std::int64_t first) override { return parts_.archive->CountRangeLines(first); }
 
  private:
   Group& GroupOf(std::uint32_t database) const {
-    MUSTER_CHECK(database < groups_.size());
-    return *groups_[database];
+    MUSTER_CHECK(database < parts_.groups.size());
+    return *parts_.groups[database];
   }
 
   template <typename Number, typename Count>
@@ -131,10 +158,7 @@ class MariadbStoreImpl final : public MariadbStore, public ShardStore, public Sh
 
   const MariadbDependencies dependencies_;
   const ReaderMetrics reader_metrics_;
-  const std::unique_ptr<ShardMap> shard_map_;
-  const std::unique_ptr<Archive> archive_;
-  const std::vector<std::unique_ptr<Group>> groups_;
-  const std::unique_ptr<ReaderPool> readers_;
+  const Parts parts_;
   const std::int64_t newest_number_;
 };
 
@@ -151,26 +175,18 @@ Result<Pii<std::string>> ReadPassword(const std::string& path) {
 
 Result<std::vector<SessionSettings>> SessionsOf(const MariadbOptions& options) {
   using std::chrono::milliseconds;
-  if (options.groups.empty() || options.groups.size() > kShardCount) {
-    return Fail(Reason::kInvalidArgument, "name 1 to 1,024 groups in [[store.mariadb.groups]], each with its primary");
-  }
-  if (options.lock_wait_ms > options.statement_timeout_ms) {
-    return Fail(
-        Reason::kInvalidArgument,
-        "store.mariadb.lock_wait is longer than store.mariadb.statement_timeout: who waits for a row would lose "
-        "its connection; make it shorter");
-  }
+  MUSTER_TRY(CheckMariadbOptions(options));
   MUSTER_ASSIGN(const Pii<std::string> password, ReadPassword(options.password_file));
   std::vector<SessionSettings> sessions;
   for (const MariadbOptions::GroupRow& row : options.groups) {
     MUSTER_ASSIGN(mariadb::Endpoint endpoint, mariadb::Endpoint::Parse(row.primary));
-    for (const std::string& replica : row.replicas) MUSTER_TRY(mariadb::Endpoint::Parse(replica));
     sessions.push_back({.endpoint = std::move(endpoint),
                         .account = {options.user, password},
                         .database = row.database,
                         .timeouts = {.connect = milliseconds(options.connect_timeout_ms),
                                      .statement = milliseconds(options.statement_timeout_ms)},
-                        .lock_wait = milliseconds(options.lock_wait_ms)});
+                        .lock_wait = milliseconds(options.lock_wait_ms),
+                        .idle_transaction = milliseconds(options.transaction_timeout_ms)});
   }
   return sessions;
 }
@@ -243,19 +259,23 @@ Result<std::int64_t> ReadNewestNumber(Connection& connection) {
   return newest;
 }
 
+// `relay`, when there is one already, is told of changes; without it these groups are its lanes.
 std::vector<std::unique_ptr<Group>> MakeGroups(const std::vector<SessionSettings>& sessions, const ShardMap& shards,
-                                               const MariadbOptions& options, const MariadbDependencies& dependencies) {
+                                               const MariadbOptions& options, const MariadbDependencies& dependencies,
+                                               mariadb::ChangeRelay* relay) {
   std::vector<std::unique_ptr<Group>> groups;
   groups.reserve(sessions.size());
   for (std::size_t index = 0; index < sessions.size(); ++index) {
     groups.push_back(std::make_unique<Group>(
         Group::Settings{.index = static_cast<std::uint32_t>(index),
                         .session = sessions[index],
-                        .connections = static_cast<std::size_t>(options.connections),
+                        .connections = relay ? static_cast<std::size_t>(options.connections) : 1,
                         .queue_max = static_cast<std::size_t>(options.queue_max),
                         .transaction_timeout = std::chrono::milliseconds(options.transaction_timeout_ms),
                         .attempts_max = static_cast<int>(options.attempts_max),
-                        .clock_refresh = std::chrono::milliseconds(options.clock_refresh_ms)},
+                        .clock_refresh = std::chrono::milliseconds(options.clock_refresh_ms),
+                        .pool = relay ? "write" : "relay",
+                        .keeps_answers = relay != nullptr},
         Group::Dependencies{.keyring = *dependencies.keyring,
                             .clock = *dependencies.clock,
                             .random = *dependencies.random,
@@ -264,7 +284,9 @@ std::vector<std::unique_ptr<Group>> MakeGroups(const std::vector<SessionSettings
                             .floor = *dependencies.floor,
                             .cache = dependencies.cache,
                             .shards = shards,
-                            .lease = dependencies.lease}));
+                            .lease = dependencies.lease,
+                            .on_change = relay ? [relay](std::uint32_t group) { relay->Nudge(group); }
+                                               : std::function<void(std::uint32_t)>()}));
   }
   return groups;
 }
@@ -275,7 +297,7 @@ void MariadbOptions::Declare(OptionRegistry& registry) {
   registry.AddTables<GroupRow>(
       "store.mariadb.groups", &groups,
       "The groups over which the 1,024 shards are spread, in the order in which they were made; their number is fixed "
-      "when the data is made",
+      "when the data is made.",
       [](OptionRegistry& row_options, GroupRow& row) {
         row_options.AddString("primary", &row.primary, "The server that takes writes: host:port, or unix:/path");
         row_options.AddStrings("replicas", &row.replicas,
@@ -308,6 +330,10 @@ void MariadbOptions::Declare(OptionRegistry& registry) {
                       "How often a transaction runs when others are in its way", {.min = 1, .max = 1'000});
   registry.AddDuration("store.mariadb.clock_refresh", &clock_refresh_ms,
                        "How often the offset of a group's clock is measured", {.min = 1'000, .max = 86'400'000});
+  registry.AddDuration("store.mariadb.changes_poll", &changes_poll_ms,
+                       "How soon the stream of changes notices what other processes have committed; what this process "
+                       "commits, it is told of",
+                       {.min = 1, .max = 10'000});
   registry.AddBoolean(
       "store.mariadb.allow_unsafe_settings", &allow_unsafe_settings,
       "Whether servers are written to whose settings can lose acknowledged writes; for throw-away data");
@@ -328,14 +354,55 @@ Result<std::unique_ptr<MariadbStore>> MariadbStore::Open(const MariadbOptions& o
       newest_number = std::max(newest_number, number);
     }
   }
-  std::vector<std::unique_ptr<Group>> groups = MakeGroups(sessions, *shard_map, options, dependencies);
-  auto archive = std::make_unique<Archive>(sessions, *shard_map, *dependencies.keyring, *dependencies.random);
-  auto readers = std::make_unique<ReaderPool>(static_cast<std::size_t>(options.readers), sessions, *shard_map,
-                                              *dependencies.keyring, *dependencies.random);
-  auto store = std::make_unique<MariadbStoreImpl>(dependencies, std::move(shard_map), std::move(groups),
-                                                  std::move(archive), std::move(readers), newest_number);
+  Parts parts;
+  if (!dependencies.node_owner.empty()) {
+    MUSTER_ASSIGN(parts.node, mariadb::Node::Take(sessions.front(), dependencies.node_owner));
+  }
+  parts.archive = std::make_unique<Archive>(sessions, *shard_map, *dependencies.keyring, *dependencies.random);
+  parts.wakes = std::make_unique<ChangeWakes>();
+  parts.feed = std::make_unique<mariadb::StreamFeed>(sessions.front(), *parts.wakes);
+  parts.relay = std::make_unique<mariadb::ChangeRelay>(
+      MakeGroups(sessions, *shard_map, options, dependencies, nullptr), *parts.feed, *parts.wakes,
+      std::chrono::milliseconds(options.changes_poll_ms),
+      mariadb::ChangeRelay::Dependencies{
+          .random = *dependencies.random, .logger = *dependencies.logger, .metrics = *dependencies.metrics});
+  parts.groups = MakeGroups(sessions, *shard_map, options, dependencies, parts.relay.get());
+  parts.readers = std::make_unique<ReaderPool>(static_cast<std::size_t>(options.readers), sessions, *shard_map,
+                                               *dependencies.keyring, *dependencies.random);
+  parts.shard_map = std::move(shard_map);
+  auto store = std::make_unique<MariadbStoreImpl>(dependencies, std::move(parts), newest_number);
   MUSTER_TRY(store->Start());
   return store;
+}
+
+Result<void> CheckMariadbOptions(const MariadbOptions& options) {
+  if (options.groups.empty() || options.groups.size() > kShardCount) {
+    return Fail(Reason::kInvalidArgument,
+                "store.mariadb.groups: name 1 to 1,024 groups in [[store.mariadb.groups]], each with its primary");
+  }
+  const auto check = [](const std::string& field, const std::string& server) -> Result<void> {
+    const auto endpoint = mariadb::Endpoint::Parse(server);
+    if (endpoint) return {};
+    return Fail(Reason::kInvalidArgument, field + ": " + endpoint.error().message);
+  };
+  for (std::size_t index = 0; index < options.groups.size(); ++index) {
+    const MariadbOptions::GroupRow& row = options.groups[index];
+    const std::string field = Indexed("store.mariadb.groups", index);
+    MUSTER_TRY(check(field + ".primary", row.primary));
+    for (const std::string& replica : row.replicas) MUSTER_TRY(check(field + ".replicas", replica));
+    if (row.database.empty()) {
+      return Fail(Reason::kInvalidArgument, field + ".database is empty: name the database of the group");
+    }
+    for (std::size_t other = 0; other < index; ++other) {
+      if (options.groups[other].primary != row.primary || options.groups[other].database != row.database) continue;
+      return Fail(Reason::kInvalidArgument, field + " is the same database as " +
+                                                Indexed("store.mariadb.groups", other) + ": each group has its own");
+    }
+  }
+  if (options.lock_wait_ms <= options.statement_timeout_ms) return {};
+  return Fail(Reason::kInvalidArgument,
+              "store.mariadb.lock_wait is longer than store.mariadb.statement_timeout: who waits for a row would lose "
+              "its connection; make it shorter");
 }
 
 Result<std::vector<std::vector<SettingFinding>>> CheckMariadbSettings(const MariadbOptions& options,

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/event_loop.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/options.h"
@@ -15,13 +14,9 @@
 #include "domain/commit_floor.h"
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
-#include "domain/ports/import_ranges.h"
-#include "domain/ports/member_archive.h"
 #include "domain/ports/member_cache.h"
-#include "domain/ports/member_reader.h"
-#include "domain/ports/shard_store.h"
-#include "domain/ports/shard_upkeep.h"
 #include "store/mariadb/server_settings.h"
+#include "store/member_store.h"
 #include "topology/writer_lease.h"
 
 namespace muster {
@@ -46,6 +41,7 @@ struct MariadbOptions {
   std::int64_t transaction_timeout_ms = 10'000;  // with waiting for its turn, and running again
   std::int64_t attempts_max = 20;
   std::int64_t clock_refresh_ms = 30'000;
+  std::int64_t changes_poll_ms = 20;
   bool allow_unsafe_settings = false;
 
   void Declare(OptionRegistry& options);  // store.mariadb.*
@@ -61,36 +57,23 @@ struct MariadbDependencies {
   MemberCache* cache = nullptr;  // erased from before each commit; may be null
   const IdentityCatalog* catalog = nullptr;
   WriterLeaseSource lease = {};  // none: epoch 0, for ever
+  std::string node_owner = {};   // whose number ids are made with (node.h); none: 0, which is not taken
 };
 
 // All members in MariaDB groups: a primary each, with the rows of its shards. Several processes may use them at once.
-class MariadbStore {
+class MariadbStore : public MemberStore {
  public:
   // Looks at every group before it changes one: settings, tables, where it belongs. Then brings the tables forward.
   // Errors say what to do: a server that cannot be reached, refuses the account or is read-only (WRITES_UNAVAILABLE),
-  // an unsafe setting, a newer schema, another installation or keyring, other shards (INTERNAL).
+  // an unsafe setting, a newer schema, another installation or keyring, other shards, a data directory that is used
+  // twice (INTERNAL).
   static Result<std::unique_ptr<MariadbStore>> Open(const MariadbOptions& options,
                                                     const MariadbDependencies& dependencies);
-  virtual ~MariadbStore() = default;
-
-  virtual ShardStore& shards() = 0;
-  virtual ShardUpkeep& shard_upkeep() = 0;
-  virtual MemberArchive& archive() = 0;
-  virtual ImportRanges& import_ranges() = 0;
-  // The leaf of a route tree: reads of a turn share statements. Source: primary.
-  virtual Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) = 0;
-
-  // The error of the last transaction of a group if its server was the cause and none has succeeded since: /readyz.
-  // Unless there was a commit within the last second it also tries, in the background, whether writing works.
-  virtual Result<void> Health() const = 0;
-  virtual std::int64_t CountMembers() const = 0;  // the engine's estimate
-
-  // No number that an IdAllocator gave out is above it, of what the data knew when it was opened.
-  virtual std::int64_t newest_number() const = 0;
-
-  // Runs what is queued, ends the threads. No call may follow.
-  virtual void Close() = 0;
 };
+
+// What no single option's bounds can tell: there are groups, their servers have addresses, time-outs fit each other.
+// INVALID_ARGUMENT; the message begins with the option's name.
+Result<void> CheckMariadbOptions(const MariadbOptions& options);
 
 // What is unsafe or advised against in the settings of each group's primary, in the order of the groups: for `muster
 // doctor`. Errors as of Open.

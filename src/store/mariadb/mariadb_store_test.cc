@@ -289,6 +289,39 @@ TEST(MariadbStore, UnsafeSettingsAreRefusedUnlessAllowed) {
   harness.MustOpen();
 }
 
+TEST(MariadbStore, EachDataDirectoryHasANumberOfItsOwnForEver) {
+  MariadbHarness harness(2);
+  const auto open = [&](const std::string& owner, MetricRegistry& metrics) {
+    MariadbDependencies dependencies = harness.Dependencies();
+    dependencies.metrics = &metrics;
+    dependencies.node_owner = owner;
+    return MariadbStore::Open(harness.options, dependencies);
+  };
+  harness.options.connections = 1;
+  std::vector<MetricRegistry> metrics(5);
+  {
+    const auto one = open("one", metrics[0]);
+    const auto two = open("two", metrics[1]);
+    ASSERT_TRUE(one && two);
+    EXPECT_EQ((*one)->node(), 0);
+    EXPECT_EQ((*two)->node(), 1);
+    const auto copy = open("two", metrics[2]);
+    ASSERT_FALSE(copy) << "two processes would make the same ids";
+    EXPECT_THAT(copy.error().message, HasSubstr("uses a copy of this data directory"));
+  }
+  // Also one whose lock is gone keeps its number.
+  const auto again = open("two", metrics[3]);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ((*again)->node(), 1);
+  std::string rows;
+  for (int node = 2; node < 255; ++node)
+    rows += (rows.empty() ? "(" : ", (") + std::to_string(node) + ", 'o" + std::to_string(node) + "')";
+  harness.server.Execute("INSERT INTO node(node, owner) VALUES" + rows, harness.Database(0));
+  const auto beyond = open("three", metrics[4]);
+  ASSERT_FALSE(beyond);
+  EXPECT_THAT(beyond.error().message, HasSubstr("delete the rows of directories that are gone"));
+}
+
 TEST(MariadbStore, AnEarlierClockOfTheServerIsTheClockOfTheGroup) {
   MariadbHarness harness(1);
   harness.MustOpen();

@@ -3,6 +3,13 @@
 #include <algorithm>
 
 namespace muster::mariadb {
+namespace {
+
+std::int64_t WholeSeconds(Duration duration) {
+  return std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(duration).count());
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Session>> Session::Open(const SessionSettings& settings, const std::string& name) {
   auto session = std::make_unique<Session>();
@@ -10,11 +17,13 @@ Result<std::unique_ptr<Session>> Session::Open(const SessionSettings& settings, 
   MUSTER_ASSIGN(session->connection, Connection::Open(settings.endpoint, settings.account, settings.database,
                                                       settings.timeouts, Use::kWrite));
   Connection& connection = *session->connection;
-  const auto lock_wait = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(settings.lock_wait).count());
+  const std::int64_t lock_wait = WholeSeconds(settings.lock_wait);
   MUSTER_TRY(connection.Execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));
-  MUSTER_TRY(connection.Execute("SET SESSION autocommit = 0, innodb_lock_wait_timeout = " + std::to_string(lock_wait) +
-                                ", lock_wait_timeout = " + std::to_string(lock_wait) +
-                                ", sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"));
+  MUSTER_TRY(connection.Execute(
+      "SET SESSION autocommit = 0, innodb_lock_wait_timeout = " + std::to_string(lock_wait) +
+      ", lock_wait_timeout = " + std::to_string(lock_wait) + ", sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'" +
+      // MySQL has no such variable, and takes this for a comment.
+      " /*M! , idle_transaction_timeout = " + std::to_string(WholeSeconds(settings.idle_transaction)) + " */"));
   MUSTER_TRY(connection.ReadInteger("SELECT GET_LOCK(" + connection.Quote(name) + ", 0)"));
   MUSTER_TRY(session->Prepare());
   return session;

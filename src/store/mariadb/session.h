@@ -15,6 +15,9 @@ struct SessionSettings {
   std::string database;
   Timeouts timeouts;
   Duration lock_wait = std::chrono::seconds(2);  // whole seconds, one at least
+  // A transaction whose process says nothing for so long is rolled back by the server (whole seconds, one at least):
+  // rows that a process which stands still has locked are not locked for ever.
+  Duration idle_transaction = std::chrono::seconds(15);
 };
 
 // A connection that runs transactions, with their statements. Its transactions begin with their first statement

@@ -13,8 +13,15 @@ namespace {
 // Columns are what those of store/schema.cc are; times are microseconds since 1970. The rows of a shard begin with its
 // number, so that a shard is one range of each of its tables, and can be copied and deleted as one.
 //   meta          `import_range` is the row whose lock lets one process at a time give numbers
-//   change        in no order yet: `sequence` is given before the commit. A relay will give the rows that have none a
-//                 `position`, in the order of `sequence`, which for one member is that of its versions
+//   change        an outbox: committed with the member, copied to the first group's `stream` by the relay, then
+//   deleted.
+//                 `sequence` is given before the commit; for one member its order is that of its versions
+//   stream        of the first group alone, as the next three: the changes of all groups, each at its position
+//   relay         one row: who copies, under which term, until when that holds by this server's clock; the last
+//   position
+//                 that was given, and the last that is forgotten
+//   copied        for a group: where the rows lie that were copied last and may still be in its outbox
+//   node          which number the processes of a data directory make ids with
 //   operation     of the group as a whole: its id says nothing of a shard. Ids are unique, and rows are short-lived:
 //                 who moves a shard copies all
 //   record        answers are the same, with shard 1024; merges and marks are of the member's shard
@@ -36,9 +43,20 @@ constexpr std::string_view kVersion1[] = {
   type TINYINT NOT NULL, time BIGINT NOT NULL, detail MEDIUMBLOB NOT NULL, PRIMARY KEY(shard, member_id, version))
   ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin)sql",
     R"sql(CREATE TABLE IF NOT EXISTS `change`(sequence BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, shard SMALLINT NOT NULL,
-  member_id BIGINT NOT NULL, version BIGINT NOT NULL, type TINYINT NOT NULL, time BIGINT NOT NULL, position BIGINT NULL,
-  UNIQUE KEY change_by_position(position))
+  member_id BIGINT NOT NULL, version BIGINT NOT NULL, type TINYINT NOT NULL, time BIGINT NOT NULL)
   ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin)sql",
+    R"sql(CREATE TABLE IF NOT EXISTS stream(position BIGINT NOT NULL PRIMARY KEY, group_index SMALLINT NOT NULL,
+  sequence BIGINT NOT NULL, member_id BIGINT NOT NULL, version BIGINT NOT NULL, type TINYINT NOT NULL,
+  time BIGINT NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin)sql",
+    R"sql(CREATE TABLE IF NOT EXISTS relay(id TINYINT NOT NULL PRIMARY KEY, term BIGINT NOT NULL,
+  holder VARCHAR(64) NOT NULL, until_time BIGINT NOT NULL, last_position BIGINT NOT NULL, forgotten_to BIGINT NOT NULL)
+  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin)sql",
+    R"sql(INSERT IGNORE INTO relay(id, term, holder, until_time, last_position, forgotten_to)
+  VALUES(1, 0, '', 0, 0, 0))sql",
+    R"sql(CREATE TABLE IF NOT EXISTS copied(group_index SMALLINT NOT NULL PRIMARY KEY, first_position BIGINT NOT NULL,
+  last_position BIGINT NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin)sql",
+    R"sql(CREATE TABLE IF NOT EXISTS node(node SMALLINT NOT NULL PRIMARY KEY, owner VARCHAR(64) NOT NULL,
+  UNIQUE KEY node_by_owner(owner)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin)sql",
     R"sql(CREATE TABLE IF NOT EXISTS operation(id BIGINT NOT NULL PRIMARY KEY, outcome TINYINT NOT NULL,
   time BIGINT NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin)sql",
     R"sql(CREATE TABLE IF NOT EXISTS record(shard SMALLINT NOT NULL, kind TINYINT NOT NULL, record_key VARBINARY(16) NOT NULL,

@@ -165,6 +165,7 @@ Result<void> Transaction::WriteMember(const Member& member, const Change& change
                       .Bind(5, Micros(change.time))
                       .Bind(6, detail_)
                       .Run()));
+  wrote_change_ = true;
   MUSTER_TRY(Note(session_.insert_change.Bind(1, shard)
                       .Bind(2, member.id.value())
                       .Bind(3, member.version.value())

@@ -68,6 +68,8 @@ class Transaction final : public ShardTransaction, public WriteRecords {
   Result<T> Note(Result<T> result);
 
   bool wrote() const { return wrote_; }
+  // There is something new in the outbox.
+  bool wrote_change() const { return wrote_change_; }
   // The first failure of the engine, and what it means.
   const std::optional<Error>& failure() const { return failure_; }
   Fault fault() const { return fault_; }
@@ -108,6 +110,7 @@ class Transaction final : public ShardTransaction, public WriteRecords {
   const Context context_;
   std::map<RowName, bool> locked_;  // rows that were read or written; false: absent, and nobody is kept from making it
   bool wrote_ = false;
+  bool wrote_change_ = false;
   std::optional<Error> failure_;
   Fault fault_ = Fault::kNone;
   std::vector<MemberId> touched_members_;

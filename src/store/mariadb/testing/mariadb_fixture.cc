@@ -177,10 +177,13 @@ std::string MariadbServer::TakeDatabase() {
 
 void MariadbServer::GiveBack(const std::string& database) {
   const auto connection = Connect(database);
-  for (const char* const table : {"member", "identity", "history", "`change`", "operation", "record", "import_range"}) {
+  for (const char* const table : {"member", "identity", "history", "`change`", "stream", "copied", "node", "operation",
+                                  "record", "import_range"}) {
     EXPECT_TRUE(connection->Execute(std::string("DELETE FROM ") + table));
   }
   EXPECT_TRUE(connection->Execute("UPDATE fence SET epoch = 0"));
+  EXPECT_TRUE(connection->Execute(
+      "UPDATE relay SET term = 0, holder = '', until_time = 0, last_position = 0, forgotten_to = 0"));
   EXPECT_TRUE(connection->Execute("DELETE FROM meta WHERE name NOT IN ('schema_version', 'import_range', 'probe')"));
   free_databases_.push_back(database);
 }
@@ -248,6 +251,15 @@ Result<void> MariadbHarness::Open() {
   metrics = std::make_unique<MetricRegistry>();
   MUSTER_ASSIGN(store, MariadbStore::Open(options, Dependencies()));
   return {};
+}
+
+bool MariadbHarness::WaitForStream() {
+  return WaitUntil([this] {
+    for (std::uint32_t group = 0; group < options.groups.size(); ++group) {
+      if (server.ReadInteger("SELECT COUNT(*) FROM `change`", Database(group)) > 0) return false;
+    }
+    return true;
+  });
 }
 
 void MariadbHarness::MustOpen() {

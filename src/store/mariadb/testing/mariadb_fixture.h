@@ -99,6 +99,8 @@ class MariadbHarness {
   MariadbDependencies Dependencies();
   Result<void> Open();
   void MustOpen();
+  // Until no outbox holds anything: all that is committed is in the stream.
+  bool WaitForStream();
 
   std::string Database(std::uint32_t group) const { return options.groups[group].database; }
 
