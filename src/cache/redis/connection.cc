@@ -182,7 +182,7 @@ void Connection::BecomeUp() {
   state_ = State::kUp;
   backoff_ = settings_.backoff_min;
   retry_.Cancel();
-  probe_.Set(settings_.probe_interval, [this] { Probe(); });
+  if (settings_.probe_interval > Duration(0)) probe_.Set(settings_.probe_interval, [this] { Probe(); });
   if (listener_.up) listener_.up();
 }
 
@@ -266,23 +266,29 @@ bool Connection::Answer() {
       return false;
     }
     if (!*next) return true;
-    Reply reply = **std::move(next);
-    if (waiting_.empty()) {
-      if (!listener_.pushed || state_ != State::kUp) {
-        Break(Fault::kMalformed);
-        return false;
-      }
-      listener_.pushed(reply.view());
-    } else {
-      Waiting first = std::move(waiting_.front());
-      waiting_.pop_front();
-      if (first.done) {
-        first.done(reply.view().is_error() ? Outcome(std::unexpected(reply.view().failure()))
-                                           : Outcome(std::move(reply)));
-      }
+    if (!Take(**std::move(next))) {
+      Break(Fault::kMalformed);
+      return false;
     }
     if (generation_ != before) return false;
   }
+}
+
+// False: nobody has asked for it.
+bool Connection::Take(Reply reply) {
+  const ReplyView view = reply.view();
+  if (listener_.pushed && view.size() == 3 && view.at(0).text() == "message") {
+    listener_.pushed(view);
+    return true;
+  }
+  if (waiting_.empty()) return false;
+  Waiting first = std::move(waiting_.front());
+  waiting_.pop_front();
+  if (first.done) {
+    Outcome outcome = view.is_error() ? Outcome(std::unexpected(view.failure())) : Outcome(std::move(reply));
+    first.done(std::move(outcome));
+  }
+  return true;
 }
 
 void Connection::Tick() {

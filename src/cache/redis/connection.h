@@ -34,7 +34,7 @@ struct ConnectionSettings {
   std::span<const std::string_view> scripts = {};             // loaded before it is up; they outlive the connection
   Duration connect_timeout = std::chrono::milliseconds(500);  // until it is up
   Duration stall_timeout = std::chrono::seconds(1);           // a request without an answer ends the connection
-  Duration probe_interval = std::chrono::milliseconds(250);
+  Duration probe_interval = std::chrono::milliseconds(250);   // zero: none; whoever subscribes may not ask for INFO
   Duration backoff_min = std::chrono::milliseconds(10);
   Duration backoff_max = std::chrono::milliseconds(500);
   std::size_t outstanding_max = 16'384;
@@ -60,7 +60,7 @@ class Connection final : private SocketWatcher {
   struct Listener {
     std::function<void()> up;
     std::function<void(Fault)> down;
-    // Answers that nobody asked for: of a connection that subscribed. Null: they end it.
+    // Messages of a channel: of a connection that subscribed. Null: what nobody asked for ends it.
     std::function<void(ReplyView)> pushed;
   };
 
@@ -105,6 +105,7 @@ class Connection final : private SocketWatcher {
   void Flush();
   void Read();
   bool Answer();
+  bool Take(Reply reply);
   void Tick();
   void Break(Fault fault);
   void Watch();

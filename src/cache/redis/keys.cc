@@ -18,14 +18,14 @@ std::string Keys::Field(const Subject& subject) { return (subject.is_identity ? 
 
 std::string Keys::Value(Epoch epoch, const Subject& subject) const {
   std::string key = prefix_;
-  key.append(":").append(std::to_string(epoch.value())).append(subject.is_identity ? ":i" : ":m");
-  return key.append(Tag(subject.shard())).append(":").append(NameOf(subject));
+  key.append(subject.is_identity ? ":i" : ":m").append(Tag(subject.shard())).append(":");
+  return key.append(std::to_string(epoch.value())).append(":").append(NameOf(subject));
 }
 
 std::string Keys::Lease(Epoch epoch, const Subject& subject) const {
   std::string key = prefix_;
-  key.append(":").append(std::to_string(epoch.value())).append(":l");
-  return key.append(Tag(subject.shard())).append(":").append(Field(subject));
+  key.append(":l").append(Tag(subject.shard())).append(":").append(std::to_string(epoch.value())).append(":");
+  return key.append(Field(subject));
 }
 
 MemberId Keys::MemberOf(std::string_view key) {

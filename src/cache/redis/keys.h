@@ -29,8 +29,8 @@ class Keys {
   std::string Lease(Epoch epoch, const Subject& subject) const;
   // The field of a subject in a hash of floors: "m" and the id, or "i" and the key in hexadecimal.
   static std::string Field(const Subject& subject);
-  // What the values of all members begin with, and of nothing else.
-  std::string MemberPrefix(Epoch epoch) const { return prefix_ + ":" + std::to_string(epoch.value()) + ":m{"; }
+  // What the values of all members begin with, in every epoch, and nothing else.
+  std::string MemberPrefix() const { return prefix_ + ":m{"; }
   // The member of such a key; zero: it is not the key of one.
   static MemberId MemberOf(std::string_view key);
 

@@ -170,11 +170,13 @@ TEST(RedisKeys, OfAPartHaveOneTagAndOfAnEpochNoneInCommon) {
   EXPECT_NE(keys.Value(Epoch(3), member), keys.Value(Epoch(4), member));
   EXPECT_NE(keys.Value(Epoch(3), member), keys.Lease(Epoch(3), member));
   EXPECT_NE(Keys::Field(member), Keys::Field(identity));
-  EXPECT_TRUE(keys.Value(Epoch(3), member).starts_with(keys.MemberPrefix(Epoch(3))));
-  EXPECT_FALSE(keys.Value(Epoch(3), identity).starts_with(keys.MemberPrefix(Epoch(3))));
-  EXPECT_FALSE(keys.Value(Epoch(33), member).starts_with(keys.MemberPrefix(Epoch(3))));
+  EXPECT_TRUE(keys.Value(Epoch(3), member).starts_with(keys.MemberPrefix()));
+  for (const std::string& other : {keys.Value(Epoch(3), identity), keys.Lease(Epoch(3), member),
+                                   keys.Marker(member.shard()), keys.Floor(member.shard(), 0)}) {
+    EXPECT_FALSE(other.starts_with(keys.MemberPrefix())) << other;
+  }
   EXPECT_EQ(Keys::MemberOf(keys.Value(Epoch(3), member)), MemberId(42));
-  EXPECT_EQ(Keys::MemberOf("m:3:m{1}:x"), MemberId(0));
+  EXPECT_EQ(Keys::MemberOf("m:m{1}:3:x"), MemberId(0));
 }
 
 TEST(RedisScripts, HaveTheirSha1) {

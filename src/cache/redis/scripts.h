@@ -18,9 +18,9 @@ namespace muster::redis {
 //   P:floor0{S}      floors of one period of `floor_life`, and those of the one before or after: a hash, whose field
 //   P:floor1{S}      "p" is the period and all others are a member or an identity. No time to live, so never evicted;
 //                    the hash of a period that is over goes when the one after the next begins.
-//   P:E:m{S}:ID      a member: 19 digits of its version, then the sealed document; nothing: it does not exist
-//   P:E:i{S}:KEY     an identity: 19 digits of 0 or 1, then its holder's id; nothing: nobody holds it
-//   P:E:l{S}:…       the lease to fill one of these
+//   P:m{S}:E:ID      a member: 19 digits of its version, then the sealed document; nothing: it does not exist
+//   P:i{S}:E:KEY     an identity: 19 digits of 0 or 1, then its holder's id; nothing: nobody holds it
+//   P:l{S}:E:…       the lease to fill one of these
 //
 // Versions are 19 digits, so that the order of texts is that of numbers: a number of Lua has 53 bits. An identity has
 // no version of its own, as members take turns in holding it. Its floor is 1 and means "changed lately"; what a replica
