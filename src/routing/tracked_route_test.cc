@@ -14,7 +14,12 @@ namespace {
 class FakeTrackedCache final : public TrackedCache {
  public:
   std::optional<Found> Find(MemberId) override { return entry; }
-  Ticket Begin(MemberId) override { return {.link = 1, .change = ++begun}; }
+  Ticket Begin(MemberId) override {
+    Ticket ticket;
+    ticket.link = 1;
+    ticket.change = ++begun;
+    return ticket;
+  }
   void Fill(MemberId, const MemberDocumentRef& document, const Ticket& ticket) override {
     fills.emplace_back(document, ticket.change);
   }

@@ -89,11 +89,12 @@ Connection::Connection(Endpoint endpoint, const ConnectionSettings& settings, So
 
 Connection::~Connection() {
   *alive_ = false;
+  state_ = State::kClosed;  // whoever is answered now finds it ended
   if (socket_ >= 0) {
     loop_.Forget(socket_);
     ::close(socket_);
   }
-  for (Waiting& waiting : waiting_) {
+  for (auto lost = std::exchange(waiting_, {}); Waiting & waiting : lost) {
     if (waiting.done) waiting.done(std::unexpected(Failure{.fault = Fault::kUnreachable}));
   }
 }

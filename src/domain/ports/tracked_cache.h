@@ -32,7 +32,7 @@ class TrackedCache {
     std::uint64_t link = 0;  // zero: nothing can be filled
     std::uint64_t change = 0;
     Epoch epoch{0};
-    Instant begun;
+    Instant begun{};
   };
 
   virtual ~TrackedCache() = default;
