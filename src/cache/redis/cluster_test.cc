@@ -171,5 +171,31 @@ TEST(RedisClusterTest, ANodeThatLostItsDataIsNotBelievedAndTheOthersAre) {
   EXPECT_EQ(centers.Touch(ids[2], 2).kind, InvalidationKind::kDone);
 }
 
+// The last: it changes the cluster for good.
+TEST(RedisClusterTest, AReplicaThatTookOverIsNotBelievedBeforeANewEpoch) {
+  RedisCluster& cluster = SharedCluster();
+  RedisServer replica(
+      {"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf"});
+  cluster.node(0).Run({"CLUSTER", "MEET", "127.0.0.1", std::to_string(replica.port())});
+  ASSERT_TRUE(replica.Await({"CLUSTER", "INFO"}, "cluster_known_nodes:4"));
+  ASSERT_TRUE(replica.Await({"CLUSTER", "NODES"}, cluster.IdOf(2)));
+  ASSERT_EQ(replica.Run({"CLUSTER", "REPLICATE", cluster.IdOf(2)}), "OK");
+  ASSERT_TRUE(replica.Await({"INFO", "replication"}, "master_link_status:up"));
+
+  RedisCenters centers(cluster.Options());
+  centers.BeginAndUse(Epoch(1));
+  std::int64_t id = 1;
+  while (cluster.OwnerOf(redis::SlotOf(ShardOf(MemberId(id)))) != 2) ++id;
+  ASSERT_TRUE(centers.Fill(id, 1));
+  ASSERT_EQ(replica.Run({"CLUSTER", "FAILOVER", "TAKEOVER"}), "OK");
+  for (int view = 0; view < 2; ++view) {
+    EXPECT_TRUE(centers.RunUntil([&] { return centers.Touch(id, 2, view).kind == InvalidationKind::kLost; }));
+    EXPECT_EQ(centers.Get(id, view).kind, LookupKind::kUnusable);
+  }
+  centers.BeginAndUse(Epoch(2));
+  EXPECT_EQ(centers.Touch(id, 2).kind, InvalidationKind::kDone);
+  EXPECT_EQ(centers.Get(id).floor, Version(2));
+}
+
 }  // namespace
 }  // namespace muster

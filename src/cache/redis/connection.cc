@@ -123,6 +123,7 @@ void Connection::Connect() {
 }
 
 void Connection::OnReady(Ready ready) {
+  if (socket_ < 0) return;  // given up earlier in this turn
   if (state_ == State::kConnecting) {
     int error = 0;
     socklen_t size = sizeof error;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -203,6 +204,32 @@ TEST_F(RedisConnectionTest, ItsEndAnswersWhatIsOutstanding) {
   connection_.reset();
   EXPECT_EQ(answers_, std::vector<std::string>{"unreachable"});
   loop_.RunTurn(milliseconds(1));  // what it had deferred finds it gone
+}
+
+TEST(RedisLoopTimer, AlarmsGoOffInTheirOrderOnceAndNotWhenTheyEnded) {
+  PollLoop loop;
+  const SystemClock clock;
+  const std::unique_ptr<LoopTimer> timer = LoopTimer::Make(loop, clock).value();
+  std::vector<int> rung;
+  LoopTimer::Alarm first(*timer), second(*timer), never(*timer), again(*timer);
+  auto ended = std::make_unique<LoopTimer::Alarm>(*timer);
+  auto ends_itself = std::make_unique<LoopTimer::Alarm>(*timer);
+  const Instant begun = clock.Monotonic();
+  second.Set(milliseconds(4), [&] { rung.push_back(2); });
+  first.Set(milliseconds(1), [&] { rung.push_back(1); });
+  never.Set(milliseconds(1), [&] { rung.push_back(-1); });
+  never.Cancel();
+  ended->Set(milliseconds(1), [&] { rung.push_back(-2); });
+  ended.reset();
+  ends_itself->Set(milliseconds(5), [&] {
+    ends_itself.reset();
+    rung.push_back(3);
+  });
+  again.Set(milliseconds(1), [&] { rung.push_back(-3); });
+  again.Set(milliseconds(8), [&] { again.Set(milliseconds(1), [&] { rung.push_back(4); }); });
+  ASSERT_TRUE(loop.RunUntil([&] { return rung.size() >= 4; }));
+  EXPECT_EQ(rung, (std::vector<int>{1, 2, 3, 4}));
+  EXPECT_GE(clock.Monotonic() - begun, milliseconds(9));
 }
 
 }  // namespace
