@@ -21,12 +21,13 @@ using testing::CenterDocument;
 using testing::RedisCenters;
 using testing::SharedRedis;
 
-constexpr int kMembers = 3;
+constexpr int kSubjects = 3;
+constexpr int kIdentity = 2;  // that one is an identity: bound in its odd versions, unbound in the even ones
 constexpr int kViews = 2;
 constexpr int kSteps = 500;
 
-// One member's store: a primary, and a replica that lags as it likes.
-struct StoredMember {
+// The store of one of them: a primary, and a replica that lags as it likes.
+struct StoredSubject {
   std::int64_t committed = 1, replica = 1, acknowledged = 1;
 };
 
@@ -51,9 +52,10 @@ class World {
 
   bool Chance(std::uint64_t one_in) { return random_.Below(one_in) == 0; }
   MemberId Id(int member) const { return MemberId(1000 + member); }
+  static IdentityKey Key() { return IdentityKey{.bytes = {1, 2, 3, 4}}; }
 
   void DoSomething() {
-    const int member = static_cast<int>(random_.Below(kMembers));
+    const int member = static_cast<int>(random_.Below(kSubjects));
     const int view = static_cast<int>(random_.Below(kViews));
     const std::uint64_t dice = random_.Below(100);
     if (dice < 30) return Read(member, view);
@@ -61,7 +63,7 @@ class World {
     if (dice < 76) return RunLater();
     if (dice < 79) return Forget(member);
     if (dice < 87) return Repair();
-    StoredMember& stored = stored_[static_cast<std::size_t>(member)];
+    StoredSubject& stored = stored_[static_cast<std::size_t>(member)];
     stored.replica = std::min(stored.committed, stored.replica + 1);
   }
 
@@ -78,6 +80,7 @@ class World {
     const std::int64_t must = stored_[static_cast<std::size_t>(member)].acknowledged;
     ++under_way_;
     ++reads_;
+    if (member == kIdentity) return ReadIdentity(view, must);
     centers_.view(view).Get(Id(member), Deadline(), [this, member, view, must](MemberLookup found) {
       if (found.kind == LookupKind::kHit) {
         ++hits_;
@@ -87,8 +90,39 @@ class World {
     });
   }
 
+  void ReadIdentity(int view, std::int64_t must) {
+    centers_.view(view).FindHolder(Key(), Deadline(), [this, view, must](const HolderLookup& found) {
+      if (found.kind != LookupKind::kHit) {
+        later_.push_back([this, view, must, found] { ReadHolder(view, must, found); });
+        return;
+      }
+      ++hits_;
+      AnswerHolder(found.holder.has_value(), must);
+    });
+  }
+
+  void ReadHolder(int view, std::int64_t must, const HolderLookup& found) {
+    const StoredSubject& stored = stored_[kIdentity];
+    const bool asks_primary = found.kind == LookupKind::kUnusable || found.has_changed_lately || Chance(4);
+    const bool is_bound = (asks_primary ? stored.committed : stored.replica) % 2 == 1;
+    if (found.kind == LookupKind::kMiss && found.token != FillToken(0) && !Chance(5)) {
+      later_.push_back([this, view, is_bound, asks_primary, token = found.token] {
+        const auto holder = is_bound ? std::optional(Id(0)) : std::nullopt;
+        centers_.view(view).FillHolder(Key(), holder, asks_primary, token);
+      });
+    }
+    AnswerHolder(is_bound, must);
+  }
+
+  // That somebody holds it is a hint, which his own entry has to confirm.
+  void AnswerHolder(bool is_bound, std::int64_t must) {
+    --under_way_;
+    const bool was_unbound_since = must % 2 == 0 || stored_[kIdentity].committed > must;
+    EXPECT_TRUE(is_bound || was_unbound_since) << "nobody, though it had been bound";
+  }
+
   void ReadStore(int member, int view, std::int64_t must, const MemberLookup& found) {
-    const StoredMember& stored = stored_[static_cast<std::size_t>(member)];
+    const StoredSubject& stored = stored_[static_cast<std::size_t>(member)];
     const bool asks_primary = found.kind == LookupKind::kUnusable || Chance(4);
     std::int64_t got = asks_primary ? stored.committed : stored.replica;
     if (Version(got) < found.floor) got = stored.committed;
@@ -112,30 +146,34 @@ class World {
   }
 
   void Tell(int member, int view, std::int64_t version) {
-    centers_.view(view).Invalidate(
-        {.members = {{Id(member), Version(version)}}}, Deadline(),
-        [this, member, view, version](const Invalidation& told) {
-          const bool is_told = told.kind == InvalidationKind::kDone || told.kind == InvalidationKind::kBypassed;
-          if (!is_told) {
-            // All processes hear at once of what the topology says: that part is another model's.
-            if (centers_.state.epoch == told.epoch && centers_.state.mode != CacheMode::kBypass) {
-              centers_.state = {.epoch = Epoch(told.epoch.value() + 1), .mode = CacheMode::kBypass};
-            }
-            later_.push_back([this, member, view, version] { Tell(member, view, version); });
-            return;
-          }
-          later_.push_back([this, member, version] {
-            --under_way_;
-            std::int64_t& acknowledged = stored_[static_cast<std::size_t>(member)].acknowledged;
-            acknowledged = std::max(acknowledged, version);
-          });
-        });
+    TouchedEntries touched;
+    if (member == kIdentity) {
+      touched.keys.push_back(Key());
+    } else {
+      touched.members.emplace_back(Id(member), Version(version));
+    }
+    centers_.view(view).Invalidate(touched, Deadline(), [this, member, view, version](const Invalidation& told) {
+      const bool is_told = told.kind == InvalidationKind::kDone || told.kind == InvalidationKind::kBypassed;
+      if (!is_told) {
+        // All processes hear at once of what the topology says: that part is another model's.
+        if (centers_.state.epoch == told.epoch && centers_.state.mode != CacheMode::kBypass) {
+          centers_.state = {.epoch = Epoch(told.epoch.value() + 1), .mode = CacheMode::kBypass};
+        }
+        later_.push_back([this, member, view, version] { Tell(member, view, version); });
+        return;
+      }
+      later_.push_back([this, member, version] {
+        --under_way_;
+        std::int64_t& acknowledged = stored_[static_cast<std::size_t>(member)].acknowledged;
+        acknowledged = std::max(acknowledged, version);
+      });
+    });
   }
 
   // Redis loses a value, a lease, or (now and then) everything.
   void Forget(int member) {
     const redis::Keys keys(centers_.options.prefix);
-    const redis::Subject subject = redis::Subject::Of(Id(member));
+    const redis::Subject subject = member == kIdentity ? redis::Subject::Of(Key()) : redis::Subject::Of(Id(member));
     if (Chance(30)) {
       SharedRedis().Run({"FLUSHALL"});
     } else if (Chance(2)) {
@@ -153,10 +191,10 @@ class World {
       needed_.clear();
     } else if (state.mode == CacheMode::kWarming && needed_.empty()) {
       if (const auto begun = centers_.Begin(state.epoch); begun) {
-        for (const StoredMember& stored : stored_) needed_.push_back(stored.committed);
+        for (const StoredSubject& stored : stored_) needed_.push_back(stored.committed);
       }
     } else if (state.mode == CacheMode::kWarming) {
-      const bool has_all = std::ranges::equal(stored_, needed_, std::ranges::greater_equal(), &StoredMember::replica);
+      const bool has_all = std::ranges::equal(stored_, needed_, std::ranges::greater_equal(), &StoredSubject::replica);
       if (has_all) state.mode = CacheMode::kOn;
     }
   }
@@ -171,7 +209,7 @@ class World {
 
   SeededRandom random_;
   RedisCenters centers_{RedisCenters::Options({SharedRedis().endpoint()}), kViews};
-  std::array<StoredMember, kMembers> stored_;
+  std::array<StoredSubject, kSubjects> stored_;
   std::vector<Later> later_;
   std::vector<std::int64_t> needed_;  // what the replica must have of each before the cache is ON
   int under_way_ = 0;
