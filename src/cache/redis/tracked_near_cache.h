@@ -17,9 +17,9 @@ namespace muster {
 //    ▲                        │    └──────────────────────────────────────────────────┘
 //    └────────────────────────┘ lost; or no PING of the last `kUnsureAfter` was answered; or the state is not ON
 //
-// PINGs are answered in the stream in which changes are told, so an answer says that it flows (Redis tells of changes at
-// the end of its turn, so not that all of them have arrived). FLUSHALL, and another epoch, empty it. A Cluster would need
-// a connection to each node; there it stays OFF.
+// PINGs are answered in the stream in which changes are told, so an answer says that it flows (Redis tells of changes
+// at the end of its turn, so not that all of them have arrived). FLUSHALL, and another epoch, empty it. A Cluster would
+// need a connection to each node; there it stays OFF.
 class TrackedNearCache : public TrackedCache {
  public:
   static constexpr Duration kPingInterval = std::chrono::milliseconds(100);
