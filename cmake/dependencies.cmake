@@ -17,6 +17,7 @@ pkg_check_modules(MARIADB REQUIRED IMPORTED_TARGET libmariadb>=3.3)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc>=72)
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis>=0.14)
 
 find_path(ASIO_INCLUDE_DIR asio.hpp REQUIRED)
 add_library(asio INTERFACE)

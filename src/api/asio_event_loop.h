@@ -4,24 +4,10 @@
 #include <memory>
 
 #include "base/clock.h"
-#include "base/event_loop.h"
 #include "base/result.h"
+#include "base/socket_loop.h"
 
 namespace muster {
-
-// Told when its socket is ready, on the loop's thread.
-class SocketWatcher {
- public:
-  struct Ready {
-    bool readable = false;
-    bool writable = false;
-    bool broken = false;  // reset, or closed in both directions
-  };
-  virtual void OnReady(Ready ready) = 0;
-
- protected:
-  ~SocketWatcher() = default;
-};
 
 // An event loop on asio::io_context. It runs in turns: what was posted, sockets that are ready, what these deferred,
 // the turn's end.
@@ -29,7 +15,7 @@ class SocketWatcher {
 // Sockets are not Asio's: they lie, level-triggered, in an epoll set of the loop's own, and Asio waits for that set.
 // That costs some system calls a batch of ready sockets; Asio's edge-triggered reactor needs one more for each read
 // (README.md has the figures).
-class AsioEventLoop final : public EventLoop {
+class AsioEventLoop final : public SocketLoop {
  public:
   // Errors: out of file descriptors.
   static Result<std::unique_ptr<AsioEventLoop>> Make();
@@ -51,18 +37,9 @@ class AsioEventLoop final : public EventLoop {
   // About every `interval`, from Run on; one.
   void SetTick(Duration interval, Work work);
 
-  struct Interest {
-    bool read = false;
-    bool write = false;
-    friend bool operator==(const Interest&, const Interest&) = default;
-  };
-  // Watches until Forget. A watcher has to stay until the end of the turn in which that happens.
-  // False: the system refuses (out of memory or watches).
-  [[nodiscard]] bool Watch(int descriptor, SocketWatcher& watcher, Interest interest);
-  void ChangeInterest(int descriptor, SocketWatcher& watcher, Interest interest);
-  // Before the descriptor is closed: that alone ends nothing while a process that was forked has a copy of it. Also of
-  // one that is not watched.
-  void Forget(int descriptor);
+  [[nodiscard]] bool Watch(int descriptor, SocketWatcher& watcher, Interest interest) override;
+  void ChangeInterest(int descriptor, SocketWatcher& watcher, Interest interest) override;
+  void Forget(int descriptor) override;
 
  private:
   struct State;

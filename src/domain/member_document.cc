@@ -233,6 +233,60 @@ std::string_view MemberDocument::json() const {
 
 bool MemberDocument::Holds(const IdentityKey& key) const { return std::ranges::find(keys(), key) != keys().end(); }
 
+namespace {
+
+// What stands before keys, spans and JSON in AppendBytes. The first byte is the format's number.
+struct BytesHead {
+  std::uint8_t format = 1;
+  std::uint8_t state = 0;
+  std::uint16_t key_count = 0;
+  std::uint16_t span_count = 0;
+  std::uint16_t nothing = 0;
+};
+static_assert(sizeof(BytesHead) == 8);
+
+}  // namespace
+
+void MemberDocument::AppendBytes(std::string& out) const {
+  const BytesHead head{.state = static_cast<std::uint8_t>(state_), .key_count = key_count_, .span_count = span_count_};
+  out.append(reinterpret_cast<const char*>(&head), sizeof head);
+  const char* const rest = reinterpret_cast<const char*>(this + 1);
+  out.append(rest, keys().size_bytes() + spans().size_bytes() + json_size_);
+}
+
+MemberDocumentRef ParseMemberDocument(MemberId id, Version version, std::string_view bytes) {
+  BytesHead head;
+  if (bytes.size() < sizeof head) return {};
+  std::memcpy(&head, bytes.data(), sizeof head);
+  bytes.remove_prefix(sizeof head);
+  const std::size_t tables = head.key_count * sizeof(IdentityKey) + head.span_count * sizeof(MemberDocument::Span);
+  if (head.format != BytesHead().format || head.state < static_cast<std::uint8_t>(MemberState::kActive) ||
+      head.state > static_cast<std::uint8_t>(MemberState::kClosed) || bytes.size() < tables ||
+      bytes.size() - tables > std::numeric_limits<std::uint32_t>::max()) {
+    return {};
+  }
+  void* block = std::malloc(sizeof(MemberDocument) + bytes.size());
+  MUSTER_CHECK(block != nullptr);
+  auto* document = new (block) MemberDocument;
+  document->json_size_ = static_cast<std::uint32_t>(bytes.size() - tables);
+  document->id_ = id;
+  document->version_ = version;
+  document->state_ = static_cast<MemberState>(head.state);
+  document->key_count_ = head.key_count;
+  document->span_count_ = head.span_count;
+  std::memcpy(reinterpret_cast<char*>(document + 1), bytes.data(), bytes.size());
+  MemberDocumentRef made(document);
+  std::uint64_t at = 0;
+  for (const MemberDocument::Span& span : made->spans()) {
+    if (span.begin < at || std::uint64_t{span.begin} + span.size > document->json_size_ ||
+        span.style > MaskStyle::kName) {
+      return {};
+    }
+    at = std::uint64_t{span.begin} + span.size;
+  }
+  return made;
+}
+
 std::size_t MemberDocument::AllocatedBytes() const { return ::malloc_usable_size(const_cast<MemberDocument*>(this)); }
 
 void MemberDocument::AppendMasked(std::string& out) const {

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
 #include "base/options.h"
 #include "routing/cache_route.h"
+#include "routing/center_route.h"
 #include "routing/coalesce_route.h"
+#include "routing/tracked_route.h"
 
 namespace muster {
 namespace {
@@ -109,11 +112,26 @@ class Builder {
   Result<std::unique_ptr<MemberReader>> Cache(std::size_t depth) {
     MUSTER_ASSIGN(const Word word, NextWord("a cache"));
     const auto cache = parts_.caches.find(word.text);
-    if (cache == parts_.caches.end()) return FailUnknown(word, "cache", Names(parts_.caches));
+    const auto center = parts_.center_caches.find(word.text);
+    const auto tracked = parts_.tracked_caches.find(word.text);
+    if (cache == parts_.caches.end() && center == parts_.center_caches.end() &&
+        tracked == parts_.tracked_caches.end()) {
+      std::vector<std::string> known = Names(parts_.caches);
+      std::ranges::copy(Names(parts_.center_caches), std::back_inserter(known));
+      std::ranges::copy(Names(parts_.tracked_caches), std::back_inserter(known));
+      return FailUnknown(word, "cache", known);
+    }
     MUSTER_TRY(Expect(',', "between the cache and what it wraps"));
     MUSTER_ASSIGN(auto child, Route(depth + 1));
     MUSTER_TRY(Expect(')', "at the end of cache(…)"));
-    return std::make_unique<CacheRoute>(cache->first, *cache->second, std::move(child));
+    if (cache != parts_.caches.end()) {
+      return std::make_unique<CacheRoute>(cache->first, *cache->second, std::move(child));
+    }
+    if (tracked != parts_.tracked_caches.end()) {
+      return std::make_unique<TrackedRoute>(tracked->first, *tracked->second, std::move(child));
+    }
+    MUSTER_CHECK(parts_.clock != nullptr);
+    return std::make_unique<CenterRoute>(center->first, *center->second, *parts_.clock, std::move(child));
   }
 
   Result<std::unique_ptr<MemberReader>> Coalesce(std::size_t depth) {

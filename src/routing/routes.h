@@ -8,10 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "domain/commit_floor.h"
+#include "domain/ports/center_cache.h"
 #include "domain/ports/member_cache.h"
 #include "domain/ports/member_reader.h"
+#include "domain/ports/tracked_cache.h"
 
 namespace muster {
 
@@ -19,7 +22,10 @@ namespace muster {
 struct RouteParts {
   std::map<std::string, std::function<std::unique_ptr<MemberReader>()>, std::less<>> sources;  // "store"
   std::map<std::string, MemberCache*, std::less<>> caches;                                     // "near"
+  std::map<std::string, CenterCache*, std::less<>> center_caches = {};                         // "redis"
+  std::map<std::string, TrackedCache*, std::less<>> tracked_caches = {};                       // "tracked"
   const CommitFloor* floor = nullptr;                                                          // for coalesce
+  const Clock* clock = nullptr;                                                                // for center caches
 };
 
 // The default of `routes.read`.

@@ -26,7 +26,7 @@ SIMULATION = {"base", "domain", "store"}
 REFERENCES = {"src/bench/sqlite_reference.cc": {"search"}}
 
 # Libraries whose headers stay in .cc files, because including them costs every user seconds of compilation.
-HEAVY = re.compile(r'#include\s+[<"](asio|google/protobuf|muster/.*\.pb\.h|simdjson|sqlite3|mysql|openssl|CLI/|curl/|toml|unicode/)')
+HEAVY = re.compile(r'#include\s+[<"](asio|google/protobuf|muster/.*\.pb\.h|simdjson|sqlite3|mysql|openssl|hiredis|CLI/|curl/|toml|unicode/)')
 INCLUDE = re.compile(r'#include\s+"([a-z_]+)/')
 
 # A module's tests may build on these modules too.

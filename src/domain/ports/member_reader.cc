@@ -8,6 +8,8 @@ std::string_view SourceName(Source source) {
   switch (source) {
     case Source::kNear:
       return "near";
+    case Source::kRedis:
+      return "redis";
     case Source::kPrimary:
       return "primary";
   }

@@ -15,7 +15,7 @@
 namespace muster {
 
 // Which tier answered; X-Muster-Source.
-enum class Source : std::uint8_t { kNear, kPrimary };
+enum class Source : std::uint8_t { kNear, kRedis, kPrimary };
 std::string_view SourceName(Source source);
 
 struct ReadOptions {
