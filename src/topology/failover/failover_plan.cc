@@ -182,6 +182,19 @@ struct Planner {
   }
 };
 
+// Those that are asked are the ones that answer, whatever the others may have.
+void AskThoseThatAnswer(const Sight& sight, const FailoverOptions& options, const std::string& center,
+                        GroupRecord& group) {
+  group.ackers.clear();
+  for (const DatabaseRecord& database : group.databases) {
+    const DatabaseSight* const seen = sight.FindReached(database.name, options.detect_after);
+    if (database.center == center && seen != nullptr && seen->state.applies) {
+      group.ackers.push_back({.name = database.name, .state = AckerState::kIn});
+    }
+  }
+  if (group.ackers.empty()) group.durability = Durability::kDegraded;
+}
+
 }  // namespace
 
 std::string_view NameOf(Refusal refusal) {
@@ -227,18 +240,30 @@ TopologyDocument BeginFailover(const Sight& sight, const FailoverPlan& plan, con
                           .begin_revision = document.revision + 1};
   for (GroupRecord& group : document.groups) {
     journal.groups.push_back({.group = group.name});
-    if (!journal.accepts_loss) continue;
-    // Those that are asked are the ones that answer, whatever the others may have.
-    group.ackers.clear();
-    for (const DatabaseRecord& database : group.databases) {
-      const DatabaseSight* const seen = sight.FindReached(database.name, options.detect_after);
-      if (database.center == plan.to && seen != nullptr && seen->state.applies) {
-        group.ackers.push_back({.name = database.name, .state = AckerState::kIn});
-      }
-    }
-    if (group.ackers.empty()) group.durability = Durability::kDegraded;
+    if (journal.accepts_loss) AskThoseThatAnswer(sight, options, plan.to, group);
   }
   document.failover = std::move(journal);
+  return document;
+}
+
+Result<TopologyDocument> AcceptLossOf(const Sight& sight, const FailoverOptions& options) {
+  TopologyDocument document = *sight.document;
+  if (!document.failover) return Fail(Reason::kStateConflict, "no failover is under way that could give anything up");
+  FailoverJournal& journal = *document.failover;
+  if (journal.kind != FailoverKind::kLoss || journal.accepts_loss) {
+    return Fail(Reason::kStateConflict, "the " + std::string(NameOf(journal.kind)) + " under way waits for no acker");
+  }
+  journal.by_operator = true;
+  journal.accepts_loss = true;
+  for (const GroupProgress& progress : journal.groups) {
+    if (progress.step != GroupStep::kFenced) continue;
+    GroupRecord& group = *document.FindGroup(progress.group);
+    AskThoseThatAnswer(sight, options, journal.to, group);
+    if (group.ackers.empty()) {
+      return Fail(Reason::kStateConflict, "no database of group " + group.name + " in center " + journal.to +
+                                              " answers and applies what it has: there is nothing to promote");
+    }
+  }
   return document;
 }
 

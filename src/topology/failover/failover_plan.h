@@ -58,4 +58,8 @@ FailoverPlan PlanFailover(const Sight& sight, const FailoverRequest& request, co
 TopologyDocument BeginFailover(const Sight& sight, const FailoverPlan& plan, const FailoverRequest& request,
                                const FailoverOptions& options);
 
+// The document in which a failover under way that waits for ackers goes on without them, as an operator asks; what they
+// alone may hold is lost. STATE_CONFLICT: none is under way, or it waits for none.
+Result<TopologyDocument> AcceptLossOf(const Sight& sight, const FailoverOptions& options);
+
 }  // namespace muster::failover
