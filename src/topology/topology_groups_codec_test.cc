@@ -101,7 +101,7 @@ TEST(TopologyGroupsCodec, RefusesWhatDoesNotFitWithItsPlace) {
     EXPECT_THAT(RefusalOf(With(text, from, to)), StartsWith("t.json:")) << to;
   }
   TopologyDocument two = TwoCenters(2);
-  two.groups[1].databases[1].name = "e2";
+  two.groups[1].databases[0].name = two.groups[1].primary = "e1";
   EXPECT_THAT(RefusalOf(RenderTopology(two)), HasSubstr("of another group, too"));
   TopologyDocument lacking = FailingOver(FailoverKind::kLoss, 2);
   lacking.failover->groups.pop_back();

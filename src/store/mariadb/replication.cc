@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "store/mariadb/replication_rebuild.h"
 #include "store/mariadb/replication_session.h"
 
 namespace muster::mariadb {
@@ -16,6 +17,8 @@ using failover::ReplicationSource;
 
 // Looks are short, or worth nothing.
 constexpr Timeouts kLookTimeouts{.connect = std::chrono::seconds(1), .statement = std::chrono::seconds(1)};
+// One statement of a rebuild.
+constexpr Timeouts kRebuildTimeouts{.connect = std::chrono::seconds(1), .statement = std::chrono::seconds(60)};
 constexpr Duration kOrderMost = std::chrono::seconds(5);
 
 class MariadbReplicaControl final : public ReplicaControl {
@@ -43,25 +46,14 @@ class MariadbReplicaControl final : public ReplicaControl {
       // Not before: it would let go on what waits.
       MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_master_enabled = OFF"}));
     }
-    const std::string flag = std::string("SET GLOBAL rpl_semi_sync_slave_enabled = ") + (acknowledges ? "ON" : "OFF");
     if (state.following == source.address && state.applies) {
       // With its applying thread stopped as well it would throw away what it has received and not applied.
       if (state.acknowledges == acknowledges && state.receives) return {};
       if (state.receives) MUSTER_TRY(session.Run({"STOP SLAVE IO_THREAD"}));
-      return session.Run({flag, "START SLAVE IO_THREAD"});
+      return session.Run({FlagOf(acknowledges), "START SLAVE IO_THREAD"});
     }
-    MUSTER_ASSIGN(const Endpoint to, Endpoint::Parse(source.address));
     if (!state.following.empty()) MUSTER_TRY(session.Run({"STOP SLAVE"}));
-    const Connection& connection = session.connection();
-    // Who was a primary begins where its own log ends.
-    const std::string_view demote = state.following.empty() ? ", MASTER_DEMOTE_TO_SLAVE = 1" : "";
-    const std::string change =
-        "CHANGE MASTER TO MASTER_HOST = " + connection.Quote(to.host) + ", MASTER_PORT = " + std::to_string(to.port) +
-        ", MASTER_USER = " + connection.Quote(options_.replica_user_prefix + options_.name) +
-        ", MASTER_PASSWORD = " + connection.Quote(options_.replica_password.Reveal()) +
-        ", MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 0.3, MASTER_USE_GTID = slave_pos" + std::string(demote);
-    return session.Run({"SET GLOBAL slave_net_timeout = 1", "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1",
-                        flag, change, "START SLAVE"});
+    return StartFollowing(session, source, acknowledges, state.following.empty());
   }
 
   Result<void> Promote(std::int64_t revision, bool waits, Deadline deadline) override {
@@ -88,12 +80,49 @@ class MariadbReplicaControl final : public ReplicaControl {
     return state.is_writable ? session.StopWriting() : Result<void>();
   }
 
-  Result<std::string> Rebuild(std::int64_t /*revision*/, const ReplicationSource& /*source*/,
-                              Deadline /*deadline*/) override {
-    return Fail(Reason::kNotImplemented, options_.name + ": to be rebuilt by hand");
+  Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source, Deadline /*deadline*/) override {
+    MUSTER_ASSIGN(const Endpoint from, Endpoint::Parse(source.address));
+    MUSTER_ASSIGN(auto donor, Connection::Open(from, options_.control, "", kRebuildTimeouts, Use::kRead));
+    MUSTER_ASSIGN(ReplicationSession session,
+                  ReplicationSession::Begin(options_, revision, kRebuildTimeouts.statement));
+    MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
+    if (state.is_writable) {
+      return Fail(Reason::kStateConflict,
+                  options_.name + " takes writes; only a replica is rebuilt, have it follow first");
+    }
+    MUSTER_ASSIGN(const failover::GtidPosition common, DivergedAfter(session.connection(), *donor));
+    const std::string path = options_.saved_directory + "/" + options_.name + "-after-" +
+                             (common.empty() ? "start" : common.Text()) + "-at-" + std::to_string(revision) + ".binlog";
+    MUSTER_ASSIGN(auto reader, Connection::Open(options_.endpoint, options_.control, "", kRebuildTimeouts, Use::kRead));
+    MUSTER_ASSIGN(const std::int64_t saved, SaveBinlogAfter(*reader, common, path));
+    MUSTER_TRY(session.Run({"STOP SLAVE", "RESET SLAVE ALL"}));
+    MUSTER_ASSIGN(const failover::GtidPosition position, CopyDatabase(*donor, session.connection(), options_.database));
+    MUSTER_TRY(
+        session.Run({"RESET MASTER", "SET GLOBAL gtid_slave_pos = " + session.connection().Quote(position.Text())}));
+    MUSTER_TRY(StartFollowing(session, source, false, false));
+    return path + " has " + std::to_string(saved) + " transactions that " + source.name + " does not have";
   }
 
  private:
+  static std::string FlagOf(bool acknowledges) {
+    return std::string("SET GLOBAL rpl_semi_sync_slave_enabled = ") + (acknowledges ? "ON" : "OFF");
+  }
+
+  Result<void> StartFollowing(ReplicationSession& session, const ReplicationSource& source, bool acknowledges,
+                              bool was_primary) {
+    MUSTER_ASSIGN(const Endpoint to, Endpoint::Parse(source.address));
+    const Connection& connection = session.connection();
+    // Who was a primary begins where its own log ends.
+    const std::string change =
+        "CHANGE MASTER TO MASTER_HOST = " + connection.Quote(to.host) + ", MASTER_PORT = " + std::to_string(to.port) +
+        ", MASTER_USER = " + connection.Quote(options_.replica_user_prefix + options_.name) +
+        ", MASTER_PASSWORD = " + connection.Quote(options_.replica_password.Reveal()) +
+        ", MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 0.3, MASTER_USE_GTID = slave_pos" +
+        (was_primary ? ", MASTER_DEMOTE_TO_SLAVE = 1" : "");
+    return session.Run({"SET GLOBAL slave_net_timeout = 1", "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1",
+                        FlagOf(acknowledges), change, "START SLAVE"});
+  }
+
   Result<ReplicationSession> Begin(std::int64_t revision, Deadline deadline) {
     const Duration left =
         std::min(deadline.at() == Instant::max() ? kOrderMost : deadline.at() - clock_.Monotonic(), kOrderMost);

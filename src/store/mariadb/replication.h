@@ -22,8 +22,9 @@ struct ReplicationOptions {
   // They have REPLICATION SLAVE and one password.
   std::string replica_user_prefix = "repl_";
   Pii<std::string> replica_password;
-  std::vector<std::string> peers;  // names of the group's other databases
-  std::string saved_directory;     // where what a diverged database has more is saved, in files of mode 0600
+  std::vector<std::string> peers;   // names of the group's other databases
+  std::string saved_directory;      // where what a diverged database has more is saved, in files of mode 0600
+  std::string database = "muster";  // that a rebuild copies
 };
 
 // Failover's port on MariaDB 10.11 (docs/decisions/0023). What is done to a server stays there but for what it takes

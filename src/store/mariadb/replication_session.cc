@@ -92,6 +92,8 @@ Result<DatabaseState> ReadState(Connection& connection, const ReplicationOptions
   state.waits = flags[0][2] == "1";
   MUSTER_TRY(ReadShutOut(connection, options, state));
   MUSTER_TRY(ReadReplica(connection, options, state));
+  // A server that is started to be truncated has the flag on from the start; its threads are off then.
+  state.acknowledges = state.acknowledges && state.applies;
   MUSTER_ASSIGN(const auto positions, connection.Query("SELECT @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_slave_pos"));
   MUSTER_ASSIGN(state.applied, GtidPosition::Parse(positions[0][state.following.empty() ? 0 : 1]));
   return state;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <thread>
@@ -142,6 +143,23 @@ TEST(Replication, OneGroupThroughItsOrders) {
   EXPECT_EQ(restarted.obeyed, 26) << "it remembers whom it obeyed";
 }
 
+// What only e1 has is in a file, and then it is a copy of w1.
+void ExpectRebuilt(MariadbGroup& group) {
+  const auto rebuilt = group.MakeControl("e1")->Rebuild(22, group.SourceOf("w1"), Deadline());
+  ASSERT_TRUE(rebuilt) << rebuilt.error().message;
+  EXPECT_THAT(*rebuilt, HasSubstr(" has 1 transactions that w1 does not have"));
+  const std::string path = rebuilt->substr(0, rebuilt->find(' '));
+  struct stat status{};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0) << path;
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  EXPECT_GT(status.st_size, 300);
+  EXPECT_FALSE(Has(group, "e1", 7));
+  EXPECT_TRUE(Has(group, "e1", 8));
+  group["w1"].Execute(InsertOf(9));
+  EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 9); })) << group["e1"].log();
+  EXPECT_EQ(group.Look("e1").fault, ReplicaFault::kNone);
+}
+
 // An old primary with a write that nobody acknowledged: truncated when it is started as a replica, found to have
 // diverged when it was not.
 TEST(Replication, AnOldPrimaryComesBack) {
@@ -158,6 +176,7 @@ TEST(Replication, AnOldPrimaryComesBack) {
     Expect(w1->Promote(21, false, Deadline()));
     group.StartAgain("e1", is_truncated ? StartRole::kAsReplica : StartRole::kAsPrimary);
     EXPECT_EQ(Has(group, "e1", 7), !is_truncated);
+    EXPECT_FALSE(group.Look("e1").acknowledges) << "also when it was started to be truncated";
     Expect(group.MakeControl("e1")->Follow(21, group.SourceOf("w1"), false, Deadline()));
     group["w1"].Execute(InsertOf(8));
     if (is_truncated) {
@@ -166,6 +185,7 @@ TEST(Replication, AnOldPrimaryComesBack) {
     } else {
       EXPECT_TRUE(WaitUntil([&] { return group.Look("e1").fault == ReplicaFault::kDiverged; }));
       EXPECT_FALSE(Has(group, "e1", 8));
+      ExpectRebuilt(group);
     }
   }
 }

@@ -31,6 +31,7 @@ Result<void> FailoverRunner::Start() {
   sequence_ = static_cast<std::int64_t>(dependencies_.random->Below(std::uint64_t{1} << 62));
   sight_ = {.self = options_.name, .center = options_.center, .awake_since = sent};
   turned_at_ = sent;
+  stopping_ = false;
   TakeDocument(std::move(document), sent);
   exchange_thread_ = std::thread([this] { RunExchange(); });
   NameThread(exchange_thread_, "observe");

@@ -75,6 +75,13 @@ bool GtidPosition::Contradicts(const GtidPosition& other) const {
   });
 }
 
+bool GtidPosition::HasSameServer(const GtidPosition& other) const {
+  return std::ranges::any_of(other.domains_, [&](const auto& each) {
+    const auto found = domains_.find(each.first);
+    return found != domains_.end() && found->second.server == each.second.server;
+  });
+}
+
 void GtidPosition::Raise(const GtidPosition& other) {
   for (const auto& [domain, last] : other.domains_) {
     const auto [found, is_new] = domains_.emplace(domain, last);

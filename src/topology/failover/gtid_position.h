@@ -33,6 +33,8 @@ class GtidPosition {
   std::uint64_t Total() const;
   // Whether the two cannot be of one history: the same number from two servers.
   bool Contradicts(const GtidPosition& other) const;
+  // Whether `other`, of one domain, ends with a transaction of the same server as this one does in that domain.
+  bool HasSameServer(const GtidPosition& other) const;
   bool empty() const { return domains_.empty(); }
   // The later of the two in each domain.
   void Raise(const GtidPosition& other);
