@@ -183,13 +183,15 @@ Result<std::int64_t> SaveBinlogAfter(Connection& server, const GtidPosition& pos
       file.Append(std::string_view("\xfe"
                                    "bin")));
   std::int64_t transactions = 0;
-  std::unique_ptr<MARIADB_RPL_EVENT, decltype(&mariadb_free_rpl_event)> event(nullptr, &mariadb_free_rpl_event);
-  while (MARIADB_RPL_EVENT* const next = mariadb_rpl_fetch(log.get(), event.get())) {
-    (void)event.release();
-    event.reset(next);
-    if (next->event_type == ROTATE_EVENT || next->event_type == HEARTBEAT_LOG_EVENT) continue;
-    if (next->event_type == GTID_EVENT) ++transactions;
-    MUSTER_TRY(file.Append({reinterpret_cast<const char*>(next->raw_data) + next->raw_data_ofs, next->event_length}));
+  // Each event is its own: at the end of the log the library frees the one that it was given to use again.
+  using Event = std::unique_ptr<MARIADB_RPL_EVENT, decltype(&mariadb_free_rpl_event)>;
+  while (true) {
+    const Event event(mariadb_rpl_fetch(log.get(), nullptr), &mariadb_free_rpl_event);
+    if (!event) break;
+    if (event->event_type == ROTATE_EVENT || event->event_type == HEARTBEAT_LOG_EVENT) continue;
+    if (event->event_type == GTID_EVENT) ++transactions;
+    MUSTER_TRY(
+        file.Append({reinterpret_cast<const char*>(event->raw_data) + event->raw_data_ofs, event->event_length}));
   }
   if (mysql_errno(server.handle()) != 0) return failure();
   MUSTER_TRY(file.Keep());

@@ -5,6 +5,10 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
 #include <thread>
 
 #include "store/mariadb/testing/mariadb_group.h"
@@ -153,6 +157,14 @@ void ExpectRebuilt(MariadbGroup& group) {
   ASSERT_EQ(::stat(path.c_str(), &status), 0) << path;
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
   EXPECT_GT(status.st_size, 300);
+  // A binlog: of mariadb-binlog's words for it, those of the row are there.
+  const std::string decoded = path + ".txt";
+  ASSERT_EQ(std::system(("mariadb-binlog --base64-output=decode-rows -v " + path + " > " + decoded + " 2>&1").c_str()),
+            0);
+  std::ifstream text(decoded);
+  const std::string words{std::istreambuf_iterator<char>(text), {}};
+  EXPECT_THAT(words, HasSubstr("INSERT INTO `muster`.`written`"));
+  EXPECT_THAT(words, HasSubstr("@1=7"));
   EXPECT_FALSE(Has(group, "e1", 7));
   EXPECT_TRUE(Has(group, "e1", 8));
   group["w1"].Execute(InsertOf(9));
