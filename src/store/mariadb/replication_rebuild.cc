@@ -215,7 +215,7 @@ Result<GtidPosition> DivergedAfter(Connection& diverged, Connection& source) {
 
 Result<GtidPosition> CopyDatabase(Connection& source, Connection& target, const std::string& database) {
   const std::string from = Identifier(database);
-  MUSTER_ASSIGN(const GtidPosition position, BeginSnapshot(source));
+  MUSTER_ASSIGN(GtidPosition position, BeginSnapshot(source));
   MUSTER_ASSIGN(const auto created, source.Query("SHOW CREATE DATABASE " + from));
   for (const std::string& statement : {"DROP DATABASE IF EXISTS " + from, created[0][1], "USE " + from,
                                        std::string("SET SESSION foreign_key_checks = 0, unique_checks = 0")}) {

@@ -122,7 +122,7 @@ Result<void> ReplicationSession::TakeLock(std::int64_t revision) {
     if (obeyed && *obeyed >= revision) break;
     // Whoever has it follows from an older topology.
     auto holder = connection_->ReadInteger("SELECT IS_USED_LOCK('muster.command')");
-    if (holder && *holder > 0) (void)connection_->Execute("KILL CONNECTION " + std::to_string(*holder));
+    if (holder && *holder > 0) EndSession(std::to_string(*holder));
   }
   return Fail(Reason::kWritesUnavailable, options_->name + ": another order is under way; try again");
 }
@@ -185,13 +185,19 @@ Result<void> ReplicationSession::ShutOut(const std::vector<std::string>& names) 
                       (is_out ? "LOCK" : "UNLOCK")}));
     }
     if (!is_known && is_out) {
-      return Fail(
-          Unsafe(*options_, "the account " + user + ", under which " + name +
-                                " receives, is not there; create it on the primary (src/store/mariadb/README.md)"));
+      std::string missing = "the account " + user;
+      missing.append(", under which ").append(name);
+      missing.append(" receives, is not there; create it on the primary (src/store/mariadb/README.md)");
+      return Fail(Unsafe(*options_, missing));
     }
     if (is_out) MUSTER_TRY(EndDumpsOf(user));
   }
   return {};
+}
+
+void ReplicationSession::EndSession(const std::string& id) {
+  // It may have ended by itself meanwhile, which is an error of KILL.
+  [[maybe_unused]] const Result<void> ended = connection_->Execute("KILL CONNECTION " + id);
 }
 
 Result<void> ReplicationSession::EndDumpsOf(const std::string& user) {
@@ -199,8 +205,8 @@ Result<void> ReplicationSession::EndDumpsOf(const std::string& user) {
     MUSTER_ASSIGN(const auto rows, connection_->Query("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = " +
                                                       connection_->Quote(user)));
     if (rows.empty()) return {};
-    for (const Connection::Row& row : rows) (void)connection_->Execute("KILL CONNECTION " + row[0]);
-    (void)connection_->Query("SELECT SLEEP(0.01)");
+    for (const Connection::Row& row : rows) EndSession(row[0]);
+    MUSTER_TRY(connection_->Query("SELECT SLEEP(0.01)"));
   }
   return Fail(Reason::kWritesUnavailable, options_->name + ": the connections of " + user + " do not end");
 }

@@ -37,6 +37,7 @@ class ReplicationSession {
       : options_(&options), connection_(std::move(connection)) {}
   Result<void> TakeLock(std::int64_t revision);
   Result<void> Obey(std::int64_t revision);
+  void EndSession(const std::string& id);
   Result<void> EndDumpsOf(const std::string& user);
 
   const ReplicationOptions* options_;

@@ -73,7 +73,7 @@ class TurnBuilder {
       : sight_(sight), memory_(memory), turn_(turn) {}
 
   // The document as it is to be; from now on it differs from the one in sight, for the reason `why`.
-  TopologyDocument& Edit(std::string why);
+  TopologyDocument& Edit(const std::string& why);
   // Not while an order to the database is under way, and not the same one again within kOrderAgainAfter.
   void Order(DatabaseOrder order);
   void Attention(std::string text) { turn_.attention.push_back(std::move(text)); }

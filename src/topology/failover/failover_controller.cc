@@ -23,7 +23,7 @@ std::string DatabaseOrder::Describe() const {
   return "?";
 }
 
-TopologyDocument& TurnBuilder::Edit(std::string why) {
+TopologyDocument& TurnBuilder::Edit(const std::string& why) {
   if (!turn_.next) turn_.next = *sight_.document;
   if (!turn_.why.empty()) turn_.why += "; ";
   turn_.why += why;
