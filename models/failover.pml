@@ -163,12 +163,6 @@ proctype Controller() {
   :: epoch == 2                    /* another controller has begun */
   :: goto end_over                 /* crash, here and below; or another controller is waited for */
   fi;
-#ifndef NO_WAIT
-  if
-  :: atomic { true -> waited = true; lease = false }
-  :: goto end_over
-  fi;
-#endif
 #ifndef NO_STOP
   if
   :: atomic { ASKED(1) -> receives[1] = false }
@@ -205,6 +199,13 @@ proctype Controller() {
   if
   :: atomic { chosen == 0 -> chosen = best }
   :: atomic { chosen != 0 -> best = chosen }
+  :: goto end_over
+  fi;
+#endif
+  /* Only now: that ackers stop receiving takes acknowledgements away, and can be done while the leases run out. */
+#ifndef NO_WAIT
+  if
+  :: atomic { true -> waited = true; lease = false }
   :: goto end_over
   fi;
 #endif

@@ -3,12 +3,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "domain/ids.h"
+#include "topology/database_groups.h"
 
 namespace muster {
 
@@ -46,8 +49,14 @@ struct TopologyDocument {
   // For how long a confirmation of the epoch allows to write (writer_lease.h). It may be raised at any time, and
   // lowered only while nobody writes: who holds a longer one does not hear of it in time.
   std::int64_t lease_ms = kLeaseMsDefault;
-  std::vector<CallerRecord> callers = {};  // sorted by name
+  std::vector<GroupRecord> groups = {};          // sorted by name; their primaries are in the center that writes
+  std::optional<FailoverJournal> failover = {};  // under way: then there is no writer
+  std::vector<FailoverOutcome> failovers = {};   // that have ended, oldest first
+  std::vector<CallerRecord> callers = {};        // sorted by name
   friend bool operator==(const TopologyDocument&, const TopologyDocument&) = default;
+
+  const GroupRecord* FindGroup(std::string_view group) const;
+  GroupRecord* FindGroup(std::string_view group);
 };
 
 // Where the document lives: a file when embedded, else etcd (topology_etcd.h). Thread-safe.

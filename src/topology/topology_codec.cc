@@ -1,19 +1,16 @@
 #include "topology/topology_codec.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
-#include <charconv>
-#include <functional>
-#include <set>
+#include <cstdint>
 
 #include "base/encoding.h"
 #include "domain/json_writer.h"
+#include "topology/topology_groups_codec.h"
+#include "topology/topology_json.h"
+#include "topology/topology_rules.h"
 
 namespace muster {
 namespace {
-
-namespace ondemand = simdjson::ondemand;
 
 constexpr std::size_t kHashHexSize = 64;
 
@@ -43,254 +40,150 @@ void WriteCaller(JsonWriter& json, const CallerRecord& caller) {
 }
 
 std::int64_t FormatOf(const TopologyDocument& document) {
-  const bool has_centers = !document.centers.empty() || !document.writer.empty();
+  const bool has_centers = !document.centers.empty() || !document.writer.empty() || !document.groups.empty() ||
+                           document.failover || !document.failovers.empty();
   if (has_centers || document.lease_ms != TopologyDocument::kLeaseMsDefault) return 3;
   return std::ranges::any_of(document.callers, &CallerRecord::idempotency_key_required) ? 2 : 1;
 }
 
-// Whether somebody who may write under `before` may not under `after`.
-bool TakesWriting(const TopologyDocument& before, const TopologyDocument& after) {
-  return before.centers.empty() ? !after.centers.empty() : !before.writer.empty() && before.writer != after.writer;
-}
-
-// Reads one file. Every field is visited, so everything in the file is either understood or refused.
+// Reads one file.
 class Parser {
  public:
-  Parser(const std::string& path, std::string_view text) : path_(path), text_(text) {}
+  Parser(const std::string& path, std::string_view text) : json_(path, text) {}
 
   Result<TopologyDocument> Parse() {
-    ondemand::document document;
-    if (auto error = parser_.iterate(text_).get(document)) return Malformed(error, 0);
     TopologyDocument topology;
-    ondemand::value root;
-    if (auto error = document.get_value().get(root)) return Malformed(error, 0);
     bool has_format = false;
-    MUSTER_TRY(ReadObject(root, {"format", "revision", "epoch", "?centers", "?writer", "?leaseMs", "callers"},
-                          [&](std::string_view name, ondemand::value value) {
+    MUSTER_TRY(json_.Read({"format", "revision", "epoch", "?centers", "?writer", "?leaseMs", "?groups", "?failover",
+                           "?failovers", "callers"},
+                          [&](std::string_view name, Value& value) {
                             if (name == "format") {
                               has_format = true;
                               return ReadFormat(value);
                             }
                             if (!has_format) {
-                              return Result<void>(Fail(At(Offset(value), "\"format\" must be the first field")));
+                              return Result<void>(
+                                  Fail(json_.At(json_.Offset(value), "\"format\" must be the first field")));
                             }
                             return ReadTopField(topology, name, value);
                           }));
-    if (const char* rest = nullptr; !document.current_location().get(rest)) {
-      return Fail(At(static_cast<std::size_t>(rest - text_.data()), "something follows the end of the document"));
+    if (topology.failover && !topology.writer.empty()) {
+      return Fail(json_.At(0, "while a \"failover\" is under way there is no \"writer\""));
     }
     return topology;
   }
 
  private:
-  using FieldReader = std::function<Result<void>(std::string_view name, ondemand::value value)>;
+  using Value = StrictJson::Value;
 
-  Error At(std::size_t offset, std::string_view what) const {
-    const std::string_view before = std::string_view(text_).substr(0, std::min(offset, text_.size()));
-    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
-    const std::size_t column = before.size() - line_start + 1;
-    return Error{.reason = Reason::kInternal,
-                 .message = path_ + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " +
-                            std::string(what) + "; correct the file or put back a copy of it"};
-  }
-
-  std::unexpected<Error> Malformed(simdjson::error_code error, std::size_t offset) const {
-    return Fail(At(offset, "not valid JSON (" + std::string(simdjson::error_message(error)) + ")"));
-  }
-
-  std::size_t Offset(ondemand::value& value) const {
-    const char* location = nullptr;
-    if (value.current_location().get(location) || location < text_.data()) return text_.size();
-    return static_cast<std::size_t>(location - text_.data());
-  }
-
-  Error Wrong(std::size_t offset, std::string_view name, std::string_view wanted) const {
-    return At(offset, "\"" + std::string(name) + "\" must be " + std::string(wanted));
-  }
-
-  // Calls `read` for each field; all of `names` but those that start with '?' must be there, once, and nothing else.
-  Result<void> ReadObject(ondemand::value value, const std::vector<std::string_view>& names, const FieldReader& read) {
-    const std::size_t begin = Offset(value);
-    ondemand::object object;
-    if (value.get_object().get(object)) return Fail(At(begin, "an object is wanted here"));
-    std::set<std::string, std::less<>> seen;
-    std::size_t last = begin;
-    for (auto field : object) {
-      std::string_view name;
-      if (auto error = field.unescaped_key().get(name)) return Malformed(error, last);
-      ondemand::value content;
-      if (auto error = field.value().get(content)) return Malformed(error, last);
-      last = Offset(content);
-      const bool known = std::ranges::any_of(
-          names, [&](std::string_view each) { return each.substr(each.starts_with('?') ? 1 : 0) == name; });
-      if (!known) return Fail(At(last, "unknown field \"" + std::string(name) + "\""));
-      if (!seen.emplace(name).second) return Fail(At(last, "\"" + std::string(name) + "\" is there twice"));
-      MUSTER_TRY(read(name, content));
-    }
-    for (std::string_view name : names) {
-      if (!name.starts_with('?') && !seen.contains(name)) {
-        return Fail(At(begin, "this object lacks \"" + std::string(name) + "\""));
-      }
-    }
-    return {};
-  }
-
-  Result<void> ReadArray(ondemand::value value, std::string_view name,
-                         const std::function<Result<void>(ondemand::value element)>& read) {
-    const std::size_t begin = Offset(value);
-    ondemand::array array;
-    if (value.get_array().get(array)) return Fail(Wrong(begin, name, "an array"));
-    for (auto element : array) {
-      ondemand::value content;
-      if (auto error = element.get(content)) return Malformed(error, begin);
-      MUSTER_TRY(read(content));
-    }
-    return {};
-  }
-
-  Result<void> ReadText(ondemand::value value, std::string_view name, std::string& target) {
-    const std::size_t offset = Offset(value);
-    std::string_view text;
-    if (value.get_string().get(text)) return Fail(Wrong(offset, name, "a string"));
-    target = text;
-    return {};
-  }
-
-  Result<void> ReadBoolean(ondemand::value value, std::string_view name, bool& target) {
-    const std::size_t offset = Offset(value);
-    if (value.get_bool().get(target)) return Fail(Wrong(offset, name, "true or false"));
-    return {};
-  }
-
-  Result<void> ReadNumber64(ondemand::value value, std::string_view name, std::int64_t& target) {
-    const std::size_t offset = Offset(value);
-    std::string text;
-    MUSTER_TRY(ReadText(value, name, text));
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), target);
-    if (error != std::errc() || end != text.data() + text.size() || target < 1) {
-      return Fail(Wrong(offset, name, "a positive whole number in quotes"));
-    }
-    return {};
-  }
-
-  Result<void> ReadTime(ondemand::value value, std::string_view name, Timestamp& target) {
-    const std::size_t offset = Offset(value);
-    std::string text;
-    MUSTER_TRY(ReadText(value, name, text));
-    const std::optional<std::int64_t> micros = ParseTimestamp(text);
-    if (!micros) return Fail(Wrong(offset, name, "a time as in \"2026-01-02T03:04:05Z\""));
-    target = Timestamp(Duration(*micros));
-    return {};
-  }
-
-  Result<void> ReadFormat(ondemand::value value) {
-    const std::size_t offset = Offset(value);
+  Result<void> ReadFormat(Value& value) {
     std::int64_t format = 0;
-    if (value.get_int64().get(format) || format < 1) return Fail(Wrong(offset, "format", "a positive whole number"));
+    MUSTER_TRY(json_.ReadNumber(value, "format", 1, INT64_MAX, format));
     if (format > kTopologyFormat) {
-      return Fail(Reason::kInternal, path_ + ": has format " + std::to_string(format) + ", this muster reads up to " +
-                                         std::to_string(kTopologyFormat) + ": it was written by a newer one; run that");
+      return Fail(Reason::kInternal, json_.path() + ": has format " + std::to_string(format) +
+                                         ", this muster reads up to " + std::to_string(kTopologyFormat) +
+                                         ": it was written by a newer one; run that");
     }
     return {};
   }
 
-  Result<void> ReadTopField(TopologyDocument& topology, std::string_view name, ondemand::value value) {
-    if (name == "revision") return ReadNumber64(value, name, topology.revision);
+  Result<void> ReadTopField(TopologyDocument& topology, std::string_view name, Value& value) {
+    if (name == "revision") return json_.ReadNumber64(value, name, topology.revision);
     if (name == "epoch") {
       std::int64_t epoch = 0;
-      MUSTER_TRY(ReadNumber64(value, name, epoch));
+      MUSTER_TRY(json_.ReadNumber64(value, name, epoch));
       topology.epoch = Epoch(epoch);
       return {};
     }
     if (name == "centers") return ReadCenters(value, topology.centers);
     if (name == "writer") return ReadWriter(topology, value);
-    if (name == "leaseMs") return ReadLease(value, topology.lease_ms);
-    return ReadArray(value, name, [&](ondemand::value element) -> Result<void> {
-      const std::size_t offset = Offset(element);
-      CallerRecord caller;
-      MUSTER_TRY(ReadCaller(element, caller));
-      if (caller.name.empty()) return Fail(Wrong(offset, "name", "a caller's name"));
-      if (!topology.callers.empty() && topology.callers.back().name >= caller.name) {
-        return Fail(At(offset, "callers must be sorted by name, each once: \"" + caller.name + "\" is out of place"));
-      }
-      topology.callers.push_back(std::move(caller));
-      return {};
-    });
+    if (name == "leaseMs") {
+      return json_.ReadNumber(value, name, TopologyDocument::kLeaseMsMin, TopologyDocument::kLeaseMsMax,
+                              topology.lease_ms);
+    }
+    if (name == "groups") {
+      return json_.ReadArray(
+          value, name, [&](Value& element) { return ReadGroup(json_, element, topology.centers, topology.groups); });
+    }
+    if (name == "failover") return ReadJournal(json_, value, topology.centers, topology.groups, topology.failover);
+    if (name == "failovers") {
+      return json_.ReadArray(value, name,
+                             [&](Value& element) { return ReadOutcome(json_, element, topology.failovers); });
+    }
+    return json_.ReadArray(value, name, [&](Value& element) { return ReadCallerOf(topology, element); });
   }
 
-  Result<void> ReadCenters(ondemand::value value, std::vector<std::string>& centers) {
-    return ReadArray(value, "centers", [&](ondemand::value element) -> Result<void> {
-      const std::size_t offset = Offset(element);
+  Result<void> ReadCallerOf(TopologyDocument& topology, Value& element) {
+    const std::size_t offset = json_.Offset(element);
+    CallerRecord caller;
+    MUSTER_TRY(ReadCaller(element, caller));
+    if (caller.name.empty()) return Fail(json_.Wrong(offset, "name", "a caller's name"));
+    if (!topology.callers.empty() && topology.callers.back().name >= caller.name) {
+      return Fail(
+          json_.At(offset, "callers must be sorted by name, each once: \"" + caller.name + "\" is out of place"));
+    }
+    topology.callers.push_back(std::move(caller));
+    return {};
+  }
+
+  Result<void> ReadCenters(Value& value, std::vector<std::string>& centers) {
+    return json_.ReadArray(value, "centers", [&](Value& element) -> Result<void> {
+      const std::size_t offset = json_.Offset(element);
       std::string center;
-      MUSTER_TRY(ReadText(element, "centers", center));
-      if (center.empty()) return Fail(Wrong(offset, "centers", "a list of names"));
+      MUSTER_TRY(json_.ReadText(element, "centers", center));
+      if (center.empty()) return Fail(json_.Wrong(offset, "centers", "a list of names"));
       if (!centers.empty() && centers.back() >= center) {
-        return Fail(At(offset, "centers must be sorted by name, each once: \"" + center + "\" is out of place"));
+        return Fail(json_.At(offset, "centers must be sorted by name, each once: \"" + center + "\" is out of place"));
       }
       centers.push_back(std::move(center));
       return {};
     });
   }
 
-  Result<void> ReadWriter(TopologyDocument& topology, ondemand::value value) {
-    const std::size_t offset = Offset(value);
-    MUSTER_TRY(ReadText(value, "writer", topology.writer));
+  Result<void> ReadWriter(TopologyDocument& topology, Value& value) {
+    const std::size_t offset = json_.Offset(value);
+    MUSTER_TRY(json_.ReadText(value, "writer", topology.writer));
     if (std::ranges::count(topology.centers, topology.writer) == 0) {
-      return Fail(Wrong(offset, "writer", "one of the \"centers\", which stand before it"));
+      return Fail(json_.Wrong(offset, "writer", "one of the \"centers\", which stand before it"));
     }
     return {};
   }
 
-  Result<void> ReadLease(ondemand::value value, std::int64_t& target) {
-    const std::size_t offset = Offset(value);
-    if (value.get_int64().get(target) || target < TopologyDocument::kLeaseMsMin ||
-        target > TopologyDocument::kLeaseMsMax) {
-      return Fail(Wrong(offset, "leaseMs",
-                        "a whole number from " + std::to_string(TopologyDocument::kLeaseMsMin) + " to " +
-                            std::to_string(TopologyDocument::kLeaseMsMax)));
-    }
-    return {};
+  Result<void> ReadCaller(Value& value, CallerRecord& caller) {
+    return json_.ReadObject(
+        value, {"name", "purpose", "scopes", "keys", "disabled", "?idempotencyKeyRequired", "createTime"},
+        [&](std::string_view name, Value& field) -> Result<void> {
+          if (name == "name") return json_.ReadText(field, name, caller.name);
+          if (name == "purpose") return json_.ReadText(field, name, caller.purpose);
+          if (name == "createTime") return json_.ReadTime(field, name, caller.create_time);
+          if (name == "disabled") return json_.ReadBoolean(field, name, caller.disabled);
+          if (name == "idempotencyKeyRequired") return json_.ReadBoolean(field, name, caller.idempotency_key_required);
+          if (name == "scopes") {
+            return json_.ReadArray(field, name, [&](Value& element) {
+              return json_.ReadText(element, name, caller.scopes.emplace_back());
+            });
+          }
+          return json_.ReadArray(field, name,
+                                 [&](Value& element) { return ReadKey(element, caller.keys.emplace_back()); });
+        });
   }
 
-  Result<void> ReadCaller(ondemand::value value, CallerRecord& caller) {
-    return ReadObject(value, {"name", "purpose", "scopes", "keys", "disabled", "?idempotencyKeyRequired", "createTime"},
-                      [&](std::string_view name, ondemand::value field) -> Result<void> {
-                        if (name == "name") return ReadText(field, name, caller.name);
-                        if (name == "purpose") return ReadText(field, name, caller.purpose);
-                        if (name == "createTime") return ReadTime(field, name, caller.create_time);
-                        if (name == "disabled") return ReadBoolean(field, name, caller.disabled);
-                        if (name == "idempotencyKeyRequired")
-                          return ReadBoolean(field, name, caller.idempotency_key_required);
-                        if (name == "scopes") {
-                          return ReadArray(field, name, [&](ondemand::value element) {
-                            return ReadText(element, name, caller.scopes.emplace_back());
-                          });
-                        }
-                        return ReadArray(field, name, [&](ondemand::value element) {
-                          return ReadKey(element, caller.keys.emplace_back());
-                        });
-                      });
+  Result<void> ReadKey(Value& value, CallerRecord::Key& key) {
+    return json_.ReadObject(value, {"id", "hash", "createTime", "?expireTime"},
+                            [&](std::string_view name, Value& field) -> Result<void> {
+                              if (name == "id") return json_.ReadText(field, name, key.id);
+                              if (name == "createTime") return json_.ReadTime(field, name, key.create_time);
+                              if (name == "expireTime") return json_.ReadTime(field, name, key.expire_time);
+                              const std::size_t offset = json_.Offset(field);
+                              MUSTER_TRY(json_.ReadText(field, name, key.hash_hex));
+                              if (key.hash_hex.size() != kHashHexSize || !FromHex(key.hash_hex)) {
+                                return Fail(json_.Wrong(offset, name, "64 hexadecimal digits"));
+                              }
+                              return {};
+                            });
   }
 
-  Result<void> ReadKey(ondemand::value value, CallerRecord::Key& key) {
-    return ReadObject(value, {"id", "hash", "createTime", "?expireTime"},
-                      [&](std::string_view name, ondemand::value field) -> Result<void> {
-                        if (name == "id") return ReadText(field, name, key.id);
-                        if (name == "createTime") return ReadTime(field, name, key.create_time);
-                        if (name == "expireTime") return ReadTime(field, name, key.expire_time);
-                        const std::size_t offset = Offset(field);
-                        MUSTER_TRY(ReadText(field, name, key.hash_hex));
-                        if (key.hash_hex.size() != kHashHexSize || !FromHex(key.hash_hex)) {
-                          return Fail(Wrong(offset, name, "64 hexadecimal digits"));
-                        }
-                        return {};
-                      });
-  }
-
-  const std::string& path_;
-  simdjson::padded_string text_;
-  ondemand::parser parser_;
+  StrictJson json_;
 };
 
 }  // namespace
@@ -309,6 +202,26 @@ std::string RenderTopology(const TopologyDocument& document) {
   }
   if (!document.writer.empty()) json.Key("writer").String(document.writer);
   if (document.lease_ms != TopologyDocument::kLeaseMsDefault) json.Key("leaseMs").Number(document.lease_ms);
+  if (!document.groups.empty()) {
+    json.Key("groups").BeginArray();
+    for (const GroupRecord& group : document.groups) {
+      out += '\n';
+      WriteGroup(json, group);
+    }
+    json.EndArray();
+  }
+  if (document.failover) {
+    json.Key("failover");
+    WriteJournal(json, *document.failover);
+  }
+  if (!document.failovers.empty()) {
+    json.Key("failovers").BeginArray();
+    for (const FailoverOutcome& outcome : document.failovers) {
+      out += '\n';
+      WriteOutcome(json, outcome);
+    }
+    json.EndArray();
+  }
   json.Key("callers").BeginArray();
   for (const CallerRecord& caller : document.callers) {
     out += '\n';
@@ -325,12 +238,9 @@ Result<TopologyDocument> ChangeTopology(const TopologyDocument& current, const s
   TopologyDocument changed = current;
   MUSTER_TRY(change(changed));
   changed.revision = current.revision + 1;
-  std::ranges::sort(changed.centers);
-  std::ranges::sort(changed.callers, {}, &CallerRecord::name);
-  if (changed.epoch < current.epoch || (changed.epoch == current.epoch && TakesWriting(current, changed))) {
-    return Fail(
-        Reason::kInternal,
-        path + ": a change took the right to write from somebody without raising the epoch; nothing was changed");
+  TidyTopology(current, changed);
+  if (const std::string broken = BrokenRule(current, changed); !broken.empty()) {
+    return Fail(Reason::kInternal, path + ": " + broken + "; nothing was changed");
   }
   MUSTER_TRY(ParseTopology(path + " (about to be written)", RenderTopology(changed)));
   return changed;

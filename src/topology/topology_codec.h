@@ -14,15 +14,16 @@ namespace muster {
 // document says, so that an older muster reads what it knows:
 //   1  revision, epoch, callers
 //   2  a caller may have idempotencyKeyRequired
-//   3  there may be centers, one of them the writer, and leaseMs
+//   3  there may be centers, one of them the writer, and leaseMs; groups of databases, a failover under way, and those
+//      that have ended
 inline constexpr std::int64_t kTopologyFormat = 3;
 
-// JSON, one caller a line, ended by a line feed.
+// JSON, one caller a line, and one group, ended by a line feed.
 std::string RenderTopology(const TopologyDocument& document);
 
 // What takes the place of `current` once `change` has been applied: with the next revision, and sorted. An error of
-// `change`; INTERNAL when the outcome could not be read back, so that it must not replace what can, or takes the right
-// to write from somebody under the epoch that gave it. `path` as below.
+// `change`; INTERNAL when the outcome could not be read back, so that it must not replace what can, or when it may not
+// follow what is there (topology_rules.h). `path` as below.
 Result<TopologyDocument> ChangeTopology(const TopologyDocument& current, const std::string& path,
                                         const std::function<Result<void>(TopologyDocument&)>& change);
 

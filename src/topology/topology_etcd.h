@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "topology/failover/observer_board.h"
 #include "topology/topology.h"
 #include "topology/topology_signal.h"
 
@@ -47,6 +48,8 @@ class EtcdTopologyStore : public TopologyStore {
  public:
   // Tells of changes as etcd does. This store outlives it.
   virtual std::unique_ptr<TopologySignal> MakeSignal() = 0;
+  // Reports of observers under `<prefix>observers/`, a key each. This store outlives it.
+  virtual std::unique_ptr<failover::ObserverBoard> MakeBoard() = 0;
 };
 
 // Reads the document once. INVALID_ARGUMENT for options that do not fit.

@@ -115,6 +115,8 @@ class Connection {
   // Of the last call that failed, here or on a statement.
   Fault last_fault() const { return last_fault_; }
   bool is_lost() const { return lost_; }
+  // For what this class does not offer: reading the binlog.
+  st_mysql* handle() const { return handle_; }
 
  private:
   friend class Statement;

@@ -141,6 +141,42 @@ Result<SwapAnswer> ParseSwap(std::string_view answer) {
   return swap;
 }
 
+std::string ExchangeRequest(std::string_view key, std::string_view value, std::string_view prefix) {
+  std::string end(prefix);
+  end.back() = static_cast<char>(end.back() + 1);
+  std::string out;
+  JsonWriter json(out);
+  json.BeginObject();
+  json.Key("success").BeginArray();
+  WritePut(json, key, value);
+  json.BeginObject();
+  json.Key("request_range").BeginObject();
+  json.Key("key").String(ToBase64(prefix));
+  json.Key("range_end").String(ToBase64(end));
+  json.EndObject();
+  json.EndObject();
+  json.EndArray();
+  json.EndObject();
+  return out;
+}
+
+Result<std::vector<std::string>> ParseExchange(std::string_view answer) {
+  dom::parser parser;
+  dom::object root;
+  if (parser.parse(simdjson::padded_string(answer)).get(root) || root["header"].error()) return FailAnswer("a header");
+  dom::array values;
+  if (root.at_pointer("/responses/1/response_range/kvs").get(values)) return FailAnswer("the keys of a range");
+  std::vector<std::string> found;
+  for (const dom::element each : values) {
+    std::string_view value;
+    if (each["value"].get(value)) continue;  // empty
+    auto bytes = FromBase64(value);
+    if (!bytes) return FailAnswer("base64");
+    found.push_back(std::move(*bytes));
+  }
+  return found;
+}
+
 std::string WatchRequest(std::string_view key) {
   std::string out;
   JsonWriter json(out);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -41,6 +42,10 @@ struct SwapAnswer {
 };
 std::string SwapRequest(const Swap& swap);
 Result<SwapAnswer> ParseSwap(std::string_view answer);
+
+// Puts a key, and reads all that begin with `prefix`, in one transaction.
+std::string ExchangeRequest(std::string_view key, std::string_view value, std::string_view prefix);
+Result<std::vector<std::string>> ParseExchange(std::string_view answer);
 
 std::string WatchRequest(std::string_view key);
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "topology/etcd/board.h"
 #include "topology/etcd/client.h"
 #include "topology/etcd/messages.h"
 #include "topology/etcd/signal.h"
@@ -31,6 +32,7 @@ class EtcdTopology final : public EtcdTopologyStore {
       : client_(options, dependencies),
         random_(*dependencies.random),
         timeout_(std::chrono::milliseconds(options.timeout_ms)),
+        prefix_(options.prefix),
         key_(options.prefix + "topology"),
         author_key_(options.prefix + "topology.author"),
         name_("etcd's key \"" + key_ + "\"") {}
@@ -52,6 +54,9 @@ class EtcdTopology final : public EtcdTopologyStore {
   }
 
   std::unique_ptr<TopologySignal> MakeSignal() override { return MakeWatchSignal(client_, key_); }
+  std::unique_ptr<failover::ObserverBoard> MakeBoard() override {
+    return MakeObserverBoard(client_, prefix_ + "observers/", timeout_);
+  }
 
  private:
   using Stored = std::optional<KeyValue>;
@@ -167,6 +172,7 @@ class EtcdTopology final : public EtcdTopologyStore {
   Client client_;
   Random& random_;
   const Duration timeout_;
+  const std::string prefix_;
   const std::string key_;
   const std::string author_key_;
   const std::string name_;

@@ -107,16 +107,22 @@ bool WaitUntil(const std::function<bool()>& done) {
   return true;
 }
 
-MariadbServer::MariadbServer(std::vector<std::string> arguments) : arguments_(std::move(arguments)), port_(FreePort()) {
+MariadbServer::MariadbServer(std::vector<std::string> arguments, At starts)
+    : arguments_(std::move(arguments)), port_(FreePort()) {
   std::filesystem::copy(FreshData(), data_directory(), std::filesystem::copy_options::recursive);
-  Start();
+  if (starts == At::kOnce) Start();
 }
 
 MariadbServer::~MariadbServer() {
   if (process_ > 0) Kill();
 }
 
-void MariadbServer::Start() {
+void MariadbServer::Start(const std::vector<std::string>& more) {
+  Launch(more);
+  Await();
+}
+
+void MariadbServer::Launch(const std::vector<std::string>& more) {
   std::vector<std::string> command = {
       FindProgram("mariadbd"), "--no-defaults", "--datadir=" + data_directory(), "--socket=" + socket(),
       "--pid-file=" + directory_.path() + "/pid", "--bind-address=127.0.0.1", "--port=" + std::to_string(port_),
@@ -125,7 +131,11 @@ void MariadbServer::Start() {
       "--innodb-flush-log-at-trx-commit=2", "--character-set-server=utf8mb4", "--max-connections=200"};
   if (geteuid() == 0) command.push_back("--user=" + CurrentUser());
   command.insert(command.end(), arguments_.begin(), arguments_.end());
+  command.insert(command.end(), more.begin(), more.end());
   process_ = Spawn(command, directory_.path() + "/log");
+}
+
+void MariadbServer::Await() {
   const bool answers = WaitUntil([&] {
     return mariadb::Connection::Open(*mariadb::Endpoint::Parse(address()), {.user = "root", .password = {}}, "", {},
                                      mariadb::Use::kRead)

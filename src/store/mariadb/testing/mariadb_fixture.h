@@ -32,12 +32,16 @@ namespace muster::testing {
 // with this object, and its data with it.
 class MariadbServer {
  public:
-  explicit MariadbServer(std::vector<std::string> arguments = {});
+  enum class At : std::uint8_t { kOnce, kLater };
+  // `kLater`: Launch and Await start it, so that several can start at a time.
+  explicit MariadbServer(std::vector<std::string> arguments = {}, At starts = At::kOnce);
   ~MariadbServer();
   MariadbServer(const MariadbServer&) = delete;
 
-  // Waits until it answers.
-  void Start();
+  // Waits until it answers. `more`: arguments for this time.
+  void Start(const std::vector<std::string>& more = {});
+  void Launch(const std::vector<std::string>& more = {});
+  void Await();
   void Kill();  // kill -9, and waits for its end
   void Stop();  // SIGSTOP, and waits until it stands still
   void Continue();
@@ -51,6 +55,7 @@ class MariadbServer {
   std::string TakeDatabase();
   void GiveBack(const std::string& database);
 
+  bool runs() const { return process_ > 0; }
   std::string address() const { return "unix:" + socket(); }
   std::string tcp_address() const { return "127.0.0.1:" + std::to_string(port_); }
   std::string data_directory() const { return directory_.path() + "/data"; }

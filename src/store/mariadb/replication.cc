@@ -1,0 +1,144 @@
+#include "store/mariadb/replication.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "store/mariadb/replication_rebuild.h"
+#include "store/mariadb/replication_session.h"
+
+namespace muster::mariadb {
+namespace {
+
+using failover::DatabaseState;
+using failover::PrimaryOrder;
+using failover::ReplicaControl;
+using failover::ReplicationSource;
+
+// Looks are short, or worth nothing.
+constexpr Timeouts kLookTimeouts{.connect = std::chrono::seconds(1), .statement = std::chrono::seconds(1)};
+// One statement of a rebuild.
+constexpr Timeouts kRebuildTimeouts{.connect = std::chrono::seconds(1), .statement = std::chrono::seconds(60)};
+constexpr Duration kOrderMost = std::chrono::seconds(5);
+
+class MariadbReplicaControl final : public ReplicaControl {
+ public:
+  MariadbReplicaControl(ReplicationOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+
+  Result<DatabaseState> Look(Deadline /*deadline*/) override {
+    if (!looks_ || looks_->is_lost()) {
+      MUSTER_ASSIGN(looks_, Connection::Open(options_.endpoint, options_.control, "", kLookTimeouts, Use::kRead));
+    }
+    return ReadState(*looks_, options_);
+  }
+
+  Result<void> StopReceiving(std::int64_t revision, Deadline deadline) override {
+    MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
+    return session.Run({"SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1", "STOP SLAVE IO_THREAD"});
+  }
+
+  Result<void> Follow(std::int64_t revision, const ReplicationSource& source, bool acknowledges,
+                      Deadline deadline) override {
+    MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
+    MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
+    if (state.is_writable) {
+      MUSTER_TRY(session.StopWriting());
+      // Not before: it would let go on what waits.
+      MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_master_enabled = OFF"}));
+    }
+    if (state.following == source.address && state.applies) {
+      // With its applying thread stopped as well it would throw away what it has received and not applied.
+      if (state.acknowledges == acknowledges && state.receives) return {};
+      if (state.receives) MUSTER_TRY(session.Run({"STOP SLAVE IO_THREAD"}));
+      return session.Run({FlagOf(acknowledges), "START SLAVE IO_THREAD"});
+    }
+    if (!state.following.empty()) MUSTER_TRY(session.Run({"STOP SLAVE"}));
+    return StartFollowing(session, source, acknowledges, state.following.empty());
+  }
+
+  Result<void> Promote(std::int64_t revision, bool waits, Deadline deadline) override {
+    MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
+    MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
+    if (!state.following.empty() && !state.applied.Covers(state.received)) {
+      return Fail(Reason::kStateConflict, options_.name + " has received what it has not applied yet; try again");
+    }
+    if (!state.following.empty()) MUSTER_TRY(session.Run({"STOP SLAVE", "RESET SLAVE ALL"}));
+    MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_slave_enabled = OFF"}));
+    MUSTER_TRY(session.SetWaiting(waits));
+    return session.Run({"SET GLOBAL read_only = 0"});
+  }
+
+  Result<void> Govern(std::int64_t revision, const PrimaryOrder& order, Deadline deadline) override {
+    MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
+    MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
+    if (!state.following.empty()) {
+      return Fail(Reason::kStateConflict, options_.name + " follows " + state.following + ", so it is no primary");
+    }
+    MUSTER_TRY(session.ShutOut(order.shut_out));
+    MUSTER_TRY(session.SetWaiting(order.waits));
+    if (order.is_writable) return session.Run({"SET GLOBAL read_only = 0"});
+    return state.is_writable ? session.StopWriting() : Result<void>();
+  }
+
+  Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source, Deadline /*deadline*/) override {
+    MUSTER_ASSIGN(const Endpoint from, Endpoint::Parse(source.address));
+    MUSTER_ASSIGN(auto donor, Connection::Open(from, options_.control, "", kRebuildTimeouts, Use::kRead));
+    MUSTER_ASSIGN(ReplicationSession session,
+                  ReplicationSession::Begin(options_, revision, kRebuildTimeouts.statement));
+    MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
+    if (state.is_writable) {
+      return Fail(Reason::kStateConflict,
+                  options_.name + " takes writes; only a replica is rebuilt, have it follow first");
+    }
+    MUSTER_ASSIGN(const failover::GtidPosition common, DivergedAfter(session.connection(), *donor));
+    const std::string path = options_.saved_directory + "/" + options_.name + "-after-" +
+                             (common.empty() ? "start" : common.Text()) + "-at-" + std::to_string(revision) + ".binlog";
+    MUSTER_ASSIGN(auto reader, Connection::Open(options_.endpoint, options_.control, "", kRebuildTimeouts, Use::kRead));
+    MUSTER_ASSIGN(const std::int64_t saved, SaveBinlogAfter(*reader, common, path));
+    MUSTER_TRY(session.Run({"STOP SLAVE", "RESET SLAVE ALL"}));
+    MUSTER_ASSIGN(const failover::GtidPosition position, CopyDatabase(*donor, session.connection(), options_.database));
+    MUSTER_TRY(
+        session.Run({"RESET MASTER", "SET GLOBAL gtid_slave_pos = " + session.connection().Quote(position.Text())}));
+    MUSTER_TRY(StartFollowing(session, source, false, false));
+    return path + " has " + std::to_string(saved) + " transactions that " + source.name + " does not have";
+  }
+
+ private:
+  static std::string FlagOf(bool acknowledges) {
+    return std::string("SET GLOBAL rpl_semi_sync_slave_enabled = ") + (acknowledges ? "ON" : "OFF");
+  }
+
+  Result<void> StartFollowing(ReplicationSession& session, const ReplicationSource& source, bool acknowledges,
+                              bool was_primary) {
+    MUSTER_ASSIGN(const Endpoint to, Endpoint::Parse(source.address));
+    const Connection& connection = session.connection();
+    // Who was a primary begins where its own log ends.
+    const std::string change =
+        "CHANGE MASTER TO MASTER_HOST = " + connection.Quote(to.host) + ", MASTER_PORT = " + std::to_string(to.port) +
+        ", MASTER_USER = " + connection.Quote(options_.replica_user_prefix + options_.name) +
+        ", MASTER_PASSWORD = " + connection.Quote(options_.replica_password.Reveal()) +
+        ", MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 0.3, MASTER_USE_GTID = slave_pos" +
+        (was_primary ? ", MASTER_DEMOTE_TO_SLAVE = 1" : "");
+    return session.Run({"SET GLOBAL slave_net_timeout = 1", "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1",
+                        FlagOf(acknowledges), change, "START SLAVE"});
+  }
+
+  Result<ReplicationSession> Begin(std::int64_t revision, Deadline deadline) {
+    const Duration left =
+        std::min(deadline.at() == Instant::max() ? kOrderMost : deadline.at() - clock_.Monotonic(), kOrderMost);
+    if (left <= Duration(0)) return Fail(Reason::kWritesUnavailable, options_.name + ": there was no time left");
+    return ReplicationSession::Begin(options_, revision, left);
+  }
+
+  const ReplicationOptions options_;
+  const Clock& clock_;
+  std::unique_ptr<Connection> looks_;
+};
+
+}  // namespace
+
+std::unique_ptr<ReplicaControl> MakeReplicaControl(ReplicationOptions options, const Clock& clock) {
+  return std::make_unique<MariadbReplicaControl>(std::move(options), clock);
+}
+
+}  // namespace muster::mariadb

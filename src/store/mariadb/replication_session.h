@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/mariadb/connection.h"
+#include "store/mariadb/replication.h"
+#include "topology/failover/replica_control.h"
+
+namespace muster::mariadb {
+
+// What the server says of its replication. Positions are read last.
+Result<failover::DatabaseState> ReadState(Connection& connection, const ReplicationOptions& options);
+
+// One order to a server: a session of its own that holds the lock of orders, so that they come one after the other. It
+// begins by writing down the revision that the order follows from; an order of an older one is refused from then on.
+// The session of an older order that stands still is ended.
+class ReplicationSession {
+ public:
+  static Result<ReplicationSession> Begin(const ReplicationOptions& options, std::int64_t revision, Duration at_most);
+
+  Connection& connection() { return *connection_; }
+  Result<void> Run(const std::vector<std::string>& statements);
+  // read_only, once the commits under way have ended.
+  Result<void> StopWriting();
+  // Whether commits wait for an acknowledgement, for ever and before others see them.
+  Result<void> SetWaiting(bool waits);
+  // Of the peers those that may not receive: their accounts are locked, and their connections ended.
+  Result<void> ShutOut(const std::vector<std::string>& names);
+
+ private:
+  ReplicationSession(const ReplicationOptions& options, std::unique_ptr<Connection> connection)
+      : options_(&options), connection_(std::move(connection)) {}
+  Result<void> TakeLock(std::int64_t revision);
+  Result<void> Obey(std::int64_t revision);
+  void EndSession(const std::string& id);
+  Result<void> EndDumpsOf(const std::string& user);
+
+  const ReplicationOptions* options_;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace muster::mariadb

@@ -1,0 +1,206 @@
+#include "store/mariadb/replication.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+
+#include "store/mariadb/testing/mariadb_group.h"
+
+namespace muster::mariadb {
+namespace {
+
+using failover::ReplicaFault;
+using failover::StartRole;
+using muster::testing::MariadbGroup;
+using muster::testing::WaitUntil;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+void Expect(const Result<void>& done) { EXPECT_TRUE(done) << done.error().message; }
+
+std::string InsertOf(int number) { return "INSERT INTO muster.written VALUES (" + std::to_string(number) + ")"; }
+
+bool Has(MariadbGroup& group, const std::string& name, int number) {
+  return group[name].ReadInteger("SELECT COUNT(*) FROM muster.written WHERE number = " + std::to_string(number)) == 1;
+}
+
+// A write that may wait for ever, on a thread of its own.
+class PendingWrite {
+ public:
+  PendingWrite(MariadbGroup& group, const std::string& name, int number)
+      : connection_(group[name].Connect()),
+        id_(connection_->ReadInteger("SELECT CONNECTION_ID()").value_or(0)),
+        thread_([this, number] {
+          const bool done = connection_->Execute(InsertOf(number)).has_value();
+          outcome_ = done ? 1 : 2;
+        }) {}
+  ~PendingWrite() { thread_.join(); }
+  bool is_done() const { return outcome_ == 1; }
+  bool is_over() const { return outcome_ != 0; }
+  std::int64_t id() const { return id_; }
+
+ private:
+  std::unique_ptr<Connection> connection_;
+  const std::int64_t id_;
+  std::atomic<int> outcome_{0};
+  std::thread thread_;
+};
+
+bool WaitsForAck(MariadbGroup& group, const PendingWrite& write) {
+  return WaitUntil([&] {
+    return group["e1"].ReadInteger("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = " +
+                                   std::to_string(write.id()) + " AND STATE LIKE '%semi-sync%'") == 1;
+  });
+}
+
+TEST(Replication, OneGroupThroughItsOrders) {
+  MariadbGroup group;
+  // What a look says.
+  const auto primary = group.Look("e1");
+  EXPECT_TRUE(primary.is_writable && primary.waits && !primary.acknowledges && !primary.receives);
+  EXPECT_THAT(primary.following, IsEmpty());
+  EXPECT_EQ(primary.obeyed, 1);
+  const auto acker = group.Look("w1");
+  EXPECT_TRUE(!acker.is_writable && acker.receives && acker.is_connected && acker.applies && acker.acknowledges);
+  EXPECT_EQ(acker.following, group["e1"].tcp_address());
+  EXPECT_FALSE(group.Look("e2").acknowledges);
+
+  // An order of an older topology comes too late.
+  const auto w1 = group.MakeControl("w1");
+  const auto w2 = group.MakeControl("w2");
+  const auto e1 = group.MakeControl("e1");
+  Expect(w1->StopReceiving(20, Deadline()));
+  const auto late = w1->Follow(19, group.SourceOf("e1"), true, Deadline());
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().reason, Reason::kStateConflict);
+  EXPECT_FALSE(group.Look("w1").receives);
+  EXPECT_TRUE(group.Look("w1").acknowledges) << "it may still have what it acknowledged";
+
+  // One acker suffices; without any, commits wait and the primary does not become read-only.
+  group["e1"].Execute(InsertOf(1));
+  Expect(w2->StopReceiving(20, Deadline()));
+  {
+    PendingWrite write(group, "e1", 2);
+    EXPECT_TRUE(WaitsForAck(group, write));
+    EXPECT_FALSE(Has(group, "e1", 2)) << "nobody sees it before";
+    const auto refused =
+        e1->Govern(20, {.is_writable = false, .waits = true}, Deadline::After(group.clock, std::chrono::seconds(2)));
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("commits that wait"));
+    EXPECT_FALSE(write.is_over());
+    // What it received before is not lost by receiving again.
+    Expect(w1->Follow(21, group.SourceOf("e1"), true, Deadline()));
+    EXPECT_TRUE(WaitUntil([&] { return write.is_done(); }));
+  }
+  Expect(w2->Follow(21, group.SourceOf("e1"), true, Deadline()));
+
+  // Who is shut out acknowledges nothing, and is let in again.
+  Expect(e1->Govern(22, {.is_writable = true, .waits = true, .shut_out = {"w1", "w2"}}, Deadline()));
+  EXPECT_THAT(group.Look("e1").shut_out, ElementsAre("w1", "w2"));
+  EXPECT_TRUE(WaitUntil([&] { return !group.Look("w1").is_connected; }));
+  {
+    PendingWrite write(group, "e1", 3);
+    EXPECT_TRUE(WaitsForAck(group, write));
+    Expect(e1->Govern(23, {.is_writable = true, .waits = true, .shut_out = {"w2"}}, Deadline()));
+    EXPECT_TRUE(WaitUntil([&] { return write.is_done(); }));
+  }
+  EXPECT_TRUE(WaitUntil([&] { return Has(group, "w1", 3); }));
+  EXPECT_FALSE(Has(group, "w2", 3));
+
+  // Degraded: what waits goes on, and whatever comes waits for nobody.
+  Expect(w1->StopReceiving(24, Deadline()));
+  {
+    PendingWrite write(group, "e1", 4);
+    EXPECT_TRUE(WaitsForAck(group, write));
+    Expect(e1->Govern(24, {.is_writable = true, .waits = false, .shut_out = {}}, Deadline()));
+    EXPECT_TRUE(WaitUntil([&] { return write.is_done(); }));
+  }
+  EXPECT_FALSE(group.Look("e1").waits);
+  Expect(w1->Follow(25, group.SourceOf("e1"), true, Deadline()));
+  EXPECT_TRUE(WaitUntil([&] { return Has(group, "w1", 4) && Has(group, "w2", 4); }));
+
+  // A switchover by hand: the new primary has all, the old one follows it with nothing to truncate.
+  Expect(e1->Govern(26, {.is_writable = false, .waits = false}, Deadline()));
+  const auto end = group.Look("e1").applied;
+  EXPECT_TRUE(WaitUntil([&] { return group.Look("w1").HasApplied(end); }));
+  Expect(w1->Promote(26, true, Deadline()));
+  Expect(w1->Promote(26, true, Deadline()));  // again
+  Expect(e1->Follow(26, group.SourceOf("w1"), true, Deadline()));
+  group["w1"].Execute(InsertOf(5));
+  EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 5); }));
+  EXPECT_EQ(group.Look("e1").fault, ReplicaFault::kNone);
+
+  // A replica that was started again says that it may have lost what it had received.
+  group["e1"].Kill();
+  EXPECT_FALSE(e1->Look(Deadline()));
+  group.StartAgain("e1", StartRole::kAsPrimary);
+  const auto restarted = group.Look("e1");
+  EXPECT_FALSE(restarted.acknowledges || restarted.receives || restarted.applies || restarted.is_writable);
+  EXPECT_EQ(restarted.obeyed, 26) << "it remembers whom it obeyed";
+}
+
+// What only e1 has is in a file, and then it is a copy of w1.
+void ExpectRebuilt(MariadbGroup& group) {
+  const auto rebuilt = group.MakeControl("e1")->Rebuild(22, group.SourceOf("w1"), Deadline());
+  ASSERT_TRUE(rebuilt) << rebuilt.error().message;
+  EXPECT_THAT(*rebuilt, HasSubstr(" has 1 transactions that w1 does not have"));
+  const std::string path = rebuilt->substr(0, rebuilt->find(' '));
+  struct stat status{};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0) << path;
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  EXPECT_GT(status.st_size, 300);
+  // A binlog: of mariadb-binlog's words for it, those of the row are there.
+  const std::string decoded = path + ".txt";
+  ASSERT_EQ(std::system(("mariadb-binlog --base64-output=decode-rows -v " + path + " > " + decoded + " 2>&1").c_str()),
+            0);
+  std::ifstream text(decoded);
+  const std::string words{std::istreambuf_iterator<char>(text), {}};
+  EXPECT_THAT(words, HasSubstr("INSERT INTO `muster`.`written`"));
+  EXPECT_THAT(words, HasSubstr("@1=7"));
+  EXPECT_FALSE(Has(group, "e1", 7));
+  EXPECT_TRUE(Has(group, "e1", 8));
+  group["w1"].Execute(InsertOf(9));
+  EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 9); })) << group["e1"].log();
+  EXPECT_EQ(group.Look("e1").fault, ReplicaFault::kNone);
+}
+
+// An old primary with a write that nobody acknowledged: truncated when it is started as a replica, found to have
+// diverged when it was not.
+TEST(Replication, AnOldPrimaryComesBack) {
+  for (const bool is_truncated : {true, false}) {
+    MariadbGroup group;
+    const auto w1 = group.MakeControl("w1");
+    Expect(group.MakeControl("w1")->StopReceiving(20, Deadline()));
+    Expect(group.MakeControl("w2")->StopReceiving(20, Deadline()));
+    {
+      PendingWrite write(group, "e1", 7);
+      EXPECT_TRUE(WaitsForAck(group, write));
+      group["e1"].Kill();
+    }
+    Expect(w1->Promote(21, false, Deadline()));
+    group.StartAgain("e1", is_truncated ? StartRole::kAsReplica : StartRole::kAsPrimary);
+    EXPECT_EQ(Has(group, "e1", 7), !is_truncated);
+    EXPECT_FALSE(group.Look("e1").acknowledges) << "also when it was started to be truncated";
+    Expect(group.MakeControl("e1")->Follow(21, group.SourceOf("w1"), false, Deadline()));
+    group["w1"].Execute(InsertOf(8));
+    if (is_truncated) {
+      EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 8); })) << group["e1"].log();
+      EXPECT_EQ(group.Look("e1").fault, ReplicaFault::kNone);
+    } else {
+      EXPECT_TRUE(WaitUntil([&] { return group.Look("e1").fault == ReplicaFault::kDiverged; }));
+      EXPECT_FALSE(Has(group, "e1", 8));
+      ExpectRebuilt(group);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace muster::mariadb

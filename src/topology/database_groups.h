@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+
+// The databases of an installation as the topology names them, and what moves the right to write between its centers.
+namespace muster {
+
+// A database server with a copy of a group's rows.
+struct DatabaseRecord {
+  std::string name = {};  // unique over all groups
+  std::string center = {};
+  std::string address = {};  // "host:port"
+  friend bool operator==(const DatabaseRecord&, const DatabaseRecord&) = default;
+};
+
+// An acker is a replica whose acknowledgement a commit may have waited for: it may hold the last write alone.
+//
+//   (none) ──► joining ──► in ──► leaving ──► (none)
+//
+// It acknowledges at the earliest once it is named as `joining`, and is named until others have what it acknowledged.
+enum class AckerState : std::uint8_t { kJoining, kIn, kLeaving };
+
+struct AckerRecord {
+  std::string name = {};
+  AckerState state = AckerState::kJoining;
+  friend bool operator==(const AckerRecord&, const AckerRecord&) = default;
+};
+
+enum class Durability : std::uint8_t {
+  kBothCenters,  // what is acknowledged is in both centers
+  kDegraded,     // commits wait for nobody: the loss of the writing center loses writes, so it is not failed over by
+                 // itself
+};
+
+struct GroupRecord {
+  std::string name = {};
+  std::vector<DatabaseRecord> databases = {};  // sorted by name
+  std::string primary = {};
+  std::vector<AckerRecord> ackers = {};  // sorted by name; none of them in the primary's center
+  // Of the topology that last changed who the ackers are, or whose: a database that is none of them counts as silent
+  // once it has obeyed an order of that or a later one. Kept by ChangeTopology.
+  std::int64_t ackers_revision = 0;
+  Durability durability = Durability::kDegraded;
+  // The position of the log at which the primary was promoted; empty: it is the first. Who has more than that of an
+  // earlier primary holds what nobody acknowledged.
+  std::string promoted_at = {};
+  friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
+
+  const DatabaseRecord* Find(std::string_view database) const;
+  const AckerRecord* FindAcker(std::string_view database) const;
+  AckerRecord* FindAcker(std::string_view database);
+};
+
+enum class FailoverKind : std::uint8_t {
+  kLoss,     // the center that writes is lost
+  kPlanned,  // a switchover or a failback: it is asked to stop first
+};
+
+// How far a group is.
+//
+//   fenced ──► chosen ──► promoted
+//
+// `chosen` is final: the database to promote is written down before it is promoted, so whoever goes on promotes no
+// other.
+enum class GroupStep : std::uint8_t { kFenced, kChosen, kPromoted };
+
+struct GroupProgress {
+  std::string group = {};
+  GroupStep step = GroupStep::kFenced;
+  std::string chosen = {};    // from `chosen` on: the database to promote,
+  std::string position = {};  // and what it must have applied before
+  friend bool operator==(const GroupProgress&, const GroupProgress&) = default;
+};
+
+// A failover or switchover under way: whoever reads it can go on.
+struct FailoverJournal {
+  FailoverKind kind = FailoverKind::kLoss;
+  bool by_operator = false;
+  // An operator gives up what databases that cannot be asked may have acknowledged alone.
+  bool accepts_loss = false;
+  std::string from = {};  // centers
+  std::string to = {};
+  std::string cause = {};  // for people
+  Timestamp begin_time{};
+  std::int64_t begin_revision = 0;         // of the topology that began it: orders of its steps carry it or a later one
+  bool leases_ended = false;               // those of `from` have been waited out, or it is read-only and drained
+  std::vector<GroupProgress> groups = {};  // of every group, in their order
+  friend bool operator==(const FailoverJournal&, const FailoverJournal&) = default;
+
+  const GroupProgress* Find(std::string_view group) const;
+  GroupProgress* Find(std::string_view group);
+};
+
+// One that has ended.
+struct FailoverOutcome {
+  FailoverKind kind = FailoverKind::kLoss;
+  bool by_operator = false;
+  std::string from = {};
+  std::string to = {};
+  std::string cause = {};
+  Timestamp begin_time{};
+  Timestamp end_time{};
+  bool undone = false;  // `from` writes again
+  friend bool operator==(const FailoverOutcome&, const FailoverOutcome&) = default;
+};
+
+inline constexpr std::size_t kGroupsMax = 256;
+inline constexpr std::size_t kDatabasesOfGroupMax = 16;
+inline constexpr std::size_t kOutcomesKept = 16;  // the newest
+
+// As the document, people and logs name them.
+std::string_view NameOf(AckerState state);
+std::string_view NameOf(Durability durability);
+std::string_view NameOf(FailoverKind kind);
+std::string_view NameOf(GroupStep step);
+
+}  // namespace muster

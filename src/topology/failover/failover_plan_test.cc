@@ -1,0 +1,208 @@
+#include "topology/failover/failover_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "topology/failover/failover_controller.h"
+#include "topology/failover/start_role.h"
+#include "topology/failover/testing/sights.h"
+#include "topology/topology_codec.h"
+
+namespace muster::failover {
+namespace {
+
+using ::muster::testing::FailingOver;
+using ::muster::testing::TwoCenters;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using testing::Silence;
+using testing::WellSight;
+
+const FailoverOptions kOptions;
+
+std::vector<Refusal> RefusalsOf(const FailoverPlan& plan) {
+  std::vector<Refusal> refusals;
+  for (const RefusalText& each : plan.refusals) refusals.push_back(each.refusal);
+  return refusals;
+}
+
+FailoverPlan PlanLoss(const Sight& sight, bool by_operator = false, bool accepts_loss = false) {
+  return PlanFailover(sight, {.kind = FailoverKind::kLoss, .by_operator = by_operator, .accepts_loss = accepts_loss},
+                      kOptions);
+}
+
+FailoverPlan PlanSwitchover(const Sight& sight, const std::string& to = "") {
+  return PlanFailover(sight, {.kind = FailoverKind::kPlanned, .to = to, .by_operator = true}, kOptions);
+}
+
+Sight EastIsLost() {
+  Sight sight = WellSight();
+  Silence(sight, "e1");
+  Silence(sight, "e2");
+  return sight;
+}
+
+TEST(FailoverPlan, ALossGoesToTheOtherCenter) {
+  const FailoverPlan plan = PlanLoss(EastIsLost());
+  EXPECT_THAT(RefusalsOf(plan), IsEmpty());
+  EXPECT_EQ(plan.from, "east");
+  EXPECT_EQ(plan.to, "west");
+  EXPECT_THAT(plan.steps,
+              ElementsAre(HasSubstr("take the right"), HasSubstr("stop receiving on w1, w2"),
+                          HasSubstr("wait until the leases"), HasSubstr("give the right to write to west")));
+}
+
+TEST(FailoverPlan, AVanishedAckerIsWaitedFor) {
+  Sight sight = EastIsLost();
+  Silence(sight, "w2");
+  const FailoverPlan plan = PlanLoss(sight);
+  EXPECT_THAT(RefusalsOf(plan), ElementsAre(Refusal::kAckerVanished));
+  EXPECT_THAT(plan.AsError().message, HasSubstr("w2 of group g0 does not answer and may hold the last writes alone"));
+  // Also for an operator, unless he accepts the loss, which is named.
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight, true)), ElementsAre(Refusal::kAckerVanished));
+  const FailoverPlan forced = PlanLoss(sight, true, true);
+  EXPECT_THAT(RefusalsOf(forced), IsEmpty());
+  EXPECT_THAT(forced.losses, ElementsAre(HasSubstr("acker-vanished")));
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight, false, true)), ElementsAre(Refusal::kAckerVanished)) << "nobody asked";
+}
+
+TEST(FailoverPlan, AnAckerThatMayHaveLostWhatItReceivedIsWaitedFor) {
+  Sight sight = EastIsLost();
+  sight.databases["w2"].state.acknowledges = false;
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight)), ElementsAre(Refusal::kAckerIncomplete));
+  sight = EastIsLost();
+  sight.databases["w2"].state.applies = false;
+  const FailoverPlan plan = PlanLoss(sight);
+  EXPECT_THAT(RefusalsOf(plan), ElementsAre(Refusal::kAckerIncomplete));
+  EXPECT_THAT(plan.AsError().message, HasSubstr("do not restart its threads"));
+}
+
+TEST(FailoverPlan, ADegradedGroupIsForAnOperator) {
+  TopologyDocument document = TwoCenters();
+  document.groups[0].durability = Durability::kDegraded;
+  document.groups[0].ackers.clear();
+  Sight sight = WellSight(document);
+  Silence(sight, "e1");
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight)), ElementsAre(Refusal::kDegraded));
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight, true, true)), IsEmpty());
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(WellSight(document))), IsEmpty()) << "its primary can be asked";
+}
+
+TEST(FailoverPlan, AFailoverThatNobodyAskedForHoldsTheNextOneBack) {
+  Sight sight = EastIsLost();
+  TopologyDocument document = *sight.document;
+  document.failovers = {{.kind = FailoverKind::kLoss, .from = "west", .to = "east", .end_time = sight.wall}};
+  sight.document = std::make_shared<TopologyDocument>(document);
+  sight.wall += kOptions.hold_back - Duration(1);
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight)), ElementsAre(Refusal::kHeldBack));
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight, true)), IsEmpty());
+  sight.wall += Duration(1);
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight)), IsEmpty());
+  sight.wall -= kOptions.hold_back;
+  document.failovers.push_back({.kind = FailoverKind::kPlanned, .by_operator = true, .end_time = sight.wall});
+  sight.document = std::make_shared<TopologyDocument>(document);
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight)), IsEmpty()) << "an operator has acted since";
+}
+
+TEST(FailoverPlan, APlannedOneNeedsThePrimaryAndAReplicaThatIsNear) {
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(WellSight())), IsEmpty());
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(EastIsLost())), ElementsAre(Refusal::kPrimaryAway));
+  Sight behind = WellSight();
+  behind.databases["e1"].state.applied = GtidPosition::Of(0, 1, 100'000);
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(behind)), ElementsAre(Refusal::kLagging));
+  Sight stopped = WellSight();
+  stopped.databases["w1"].state.receives = stopped.databases["w2"].state.applies = false;
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(stopped)), ElementsAre(Refusal::kNoTarget));
+}
+
+TEST(FailoverPlan, OnlyACenterWithDatabasesTakesOver) {
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(WellSight(), "east")), ElementsAre(Refusal::kNoTarget));
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(WellSight(), "north")), ElementsAre(Refusal::kNoTarget));
+  EXPECT_THAT(PlanSwitchover(WellSight(), "north").AsError().message, HasSubstr("there is: west"));
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(WellSight({.centers = {"east"}, .writer = "east"}))),
+              ElementsAre(Refusal::kNoDatabases));
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(WellSight(FailingOver()))), ElementsAre(Refusal::kNoDatabases));
+}
+
+TEST(FailoverPlan, AnOldTopologyIsNotActedUpon) {
+  Sight sight = WellSight();
+  sight.document_at = sight.now - std::chrono::milliseconds(1001);
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(sight)), ElementsAre(Refusal::kTopologyOld));
+}
+
+// What begins is allowed by the rules of the topology, and has the controller's first steps follow.
+TEST(FailoverPlan, WhatBeginsFollowsTheRules) {
+  for (const bool is_forced : {false, true}) {
+    Sight sight = EastIsLost();
+    if (is_forced) Silence(sight, "w2");
+    const FailoverRequest request{
+        .kind = FailoverKind::kLoss, .by_operator = is_forced, .accepts_loss = is_forced, .cause = "test"};
+    const FailoverPlan plan = PlanFailover(sight, request, kOptions);
+    const auto begun = ChangeTopology(*sight.document, "t", [&](TopologyDocument& document) -> Result<void> {
+      document = BeginFailover(sight, plan, request, kOptions);
+      return {};
+    });
+    ASSERT_TRUE(begun) << begun.error().message;
+    EXPECT_EQ(begun->groups[0].ackers.size(), is_forced ? 1U : 2U);
+    EXPECT_EQ(begun->failover->accepts_loss, is_forced);
+    sight.document = std::make_shared<TopologyDocument>(*begun);
+    FailoverController controller(kOptions);
+    const ControllerTurn turn = controller.Decide(sight);
+    EXPECT_EQ(turn.orders.size(), is_forced ? 1U : 2U);
+    for (const DatabaseOrder& order : turn.orders) {
+      EXPECT_EQ(order.kind, OrderKind::kStopReceiving);
+      EXPECT_EQ(order.revision, begun->revision);
+    }
+  }
+}
+
+TEST(FailoverController, RefusesWithWhatWouldBeLost) {
+  Sight sight = EastIsLost();
+  Silence(sight, "w2");
+  FailoverController controller(kOptions);
+  const ControllerTurn turn = controller.Decide(sight);
+  EXPECT_EQ(turn.verdict.health, CenterHealth::kLost);
+  EXPECT_FALSE(turn.next);
+  ASSERT_THAT(turn.attention, Not(IsEmpty()));
+  EXPECT_THAT(turn.attention[0], HasSubstr("acker-vanished"));
+}
+
+TEST(FailoverController, ChoosesTheHighestLogOfAllAckers) {
+  Sight sight = WellSight(FailingOver());
+  Silence(sight, "e1");
+  for (const char* const name : {"w1", "w2"}) {
+    sight.databases[name].state.receives = false;
+    sight.databases[name].state.obeyed = 11;
+  }
+  sight.databases["w1"].state.applied = GtidPosition::Of(0, 1, 101);  // further applied
+  sight.databases["w2"].state.received = GtidPosition::Of(0, 1, 102);
+  FailoverController controller(kOptions);
+  const ControllerTurn turn = controller.Decide(sight);
+  ASSERT_TRUE(turn.next);
+  EXPECT_EQ(turn.next->failover->groups[0].chosen, "w2");
+  EXPECT_EQ(turn.next->failover->groups[0].position, "0-1-102");
+  // Not while one of them still receives, or obeyed only what came before the failover.
+  sight.databases["w1"].state.obeyed = 10;
+  EXPECT_FALSE(FailoverController(kOptions).Decide(sight).next);
+  sight.databases["w1"].state.obeyed = 11;
+  sight.databases["w1"].state.receives = true;
+  EXPECT_FALSE(FailoverController(kOptions).Decide(sight).next);
+}
+
+TEST(StartRole, IsAReplicasOnlyOnceAnotherWasPromoted) {
+  TopologyDocument document = TwoCenters();
+  EXPECT_EQ(StartRoleOf(document, "e1"), StartRole::kAsPrimary);
+  EXPECT_EQ(StartRoleOf(document, "w1"), StartRole::kAsPrimary) << "nothing was promoted yet";
+  document.groups[0].primary = "w1";
+  document.groups[0].promoted_at = "0-1-17";
+  EXPECT_EQ(StartRoleOf(document, "e1"), StartRole::kAsReplica);
+  EXPECT_EQ(StartRoleOf(document, "w1"), StartRole::kAsPrimary);
+  EXPECT_EQ(StartRoleOf(document, "unknown"), StartRole::kAsPrimary);
+}
+
+}  // namespace
+}  // namespace muster::failover

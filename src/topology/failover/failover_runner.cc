@@ -1,0 +1,315 @@
+#include "topology/failover/failover_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/thread_name.h"
+#include "topology/failover/loss_detector.h"
+
+namespace muster::failover {
+
+struct FailoverRunner::Worker {
+  std::string name;
+  std::unique_ptr<ReplicaControl> looks;
+  std::unique_ptr<ReplicaControl> orders;
+  std::optional<DatabaseOrder> order = std::nullopt;  // guarded by the runner's mutex_
+  bool looks_at_once = false;                         // likewise
+  bool was_reached = true;                            // of the thread that looks
+  std::thread look_thread;
+  std::thread order_thread;
+};
+
+FailoverRunner::FailoverRunner(FailoverRunnerOptions options, Dependencies dependencies)
+    : options_(std::move(options)), dependencies_(std::move(dependencies)), controller_(options_.times) {}
+
+FailoverRunner::~FailoverRunner() { MUSTER_CHECK(!turn_thread_.joinable()); }
+
+Result<void> FailoverRunner::Start() {
+  const Instant sent = dependencies_.clock->Monotonic();
+  MUSTER_ASSIGN(auto document, dependencies_.store->Read());
+  sequence_ = static_cast<std::int64_t>(dependencies_.random->Below(std::uint64_t{1} << 62));
+  sight_ = {.self = options_.name, .center = options_.center, .awake_since = sent};
+  turned_at_ = sent;
+  stopping_ = false;
+  TakeDocument(std::move(document), sent);
+  exchange_thread_ = std::thread([this] { RunExchange(); });
+  NameThread(exchange_thread_, "observe");
+  turn_thread_ = std::thread([this] { RunTurns(); });
+  NameThread(turn_thread_, "failover");
+  return {};
+}
+
+void FailoverRunner::Stop() {
+  if (!turn_thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  turn_thread_.join();
+  exchange_thread_.join();
+  for (const auto& worker : workers_) {
+    worker->look_thread.join();
+    worker->order_thread.join();
+  }
+  workers_.clear();
+}
+
+void FailoverRunner::TakeDocument(std::shared_ptr<const TopologyDocument> document, Instant sent) {
+  std::lock_guard lock(mutex_);
+  // One that went back is not taken up (topology_watcher.h).
+  if (sight_.document && document->revision < sight_.document->revision) return;
+  has_news_ = has_news_ || !sight_.document || document->revision != sight_.document->revision;
+  sight_.document = std::move(document);
+  sight_.document_at = std::max(sight_.document_at, sent);
+  changed_.notify_all();
+}
+
+void FailoverRunner::StartWorkers(const TopologyDocument& document) {
+  for (const GroupRecord& group : document.groups) {
+    for (const DatabaseRecord& database : group.databases) {
+      const bool is_there =
+          std::ranges::any_of(workers_, [&](const auto& each) { return each->name == database.name; });
+      if (is_there || workers_.size() >= kWorkersMax) continue;
+      auto& worker = *workers_.emplace_back(std::make_unique<Worker>());
+      worker.name = database.name;
+      worker.looks = dependencies_.make_control(group, database);
+      worker.orders = dependencies_.make_control(group, database);
+      {
+        std::lock_guard lock(mutex_);
+        sight_.databases[database.name];
+      }
+      worker.look_thread = std::thread([this, &worker] { RunLooks(worker); });
+      NameThread(worker.look_thread, "look " + database.name);
+      worker.order_thread = std::thread([this, &worker] { RunOrders(worker); });
+      NameThread(worker.order_thread, "order " + database.name);
+    }
+  }
+}
+
+void FailoverRunner::RunLooks(Worker& worker) {
+  while (true) {
+    const Instant sent = dependencies_.clock->Monotonic();
+    auto state = worker.looks->Look(Deadline::After(*dependencies_.clock, options_.order_timeout));
+    if (state.has_value() != worker.was_reached) {
+      worker.was_reached = state.has_value();
+      const std::string why = state ? std::string() : state.error().message;
+      dependencies_.logger->Info(state ? "a database answers again" : "a database does not answer",
+                                 {{"database", worker.name}, {"error", why}});
+    }
+    std::unique_lock lock(mutex_);
+    if (state) {
+      DatabaseSight& seen = sight_.databases[worker.name];
+      has_news_ = has_news_ || seen.state != *state;
+      seen.state = *std::move(state);
+      seen.looked_at = sent;
+      changed_.notify_all();
+    }
+    const Duration rest = sent + options_.look_period - dependencies_.clock->Monotonic();
+    changed_.wait_for(lock, rest, [&] { return stopping_ || worker.looks_at_once; });
+    worker.looks_at_once = false;
+    if (stopping_) return;
+  }
+}
+
+void FailoverRunner::RunOrders(Worker& worker) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return stopping_ || worker.order; });
+    if (stopping_) return;
+    const DatabaseOrder order = *worker.order;
+    lock.unlock();
+    const Instant begin = dependencies_.clock->Monotonic();
+    const Result<void> done = Execute(*worker.orders, order);
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(dependencies_.clock->Monotonic() - begin);
+    const std::string text = order.Describe();
+    if (done) {
+      dependencies_.logger->Info(
+          "an order was obeyed",
+          {{"database", order.database}, {"order", text}, {"revision", order.revision}, {"took_ms", took.count()}});
+    } else {
+      dependencies_.logger->Warning("an order was not obeyed", {{"database", order.database},
+                                                                {"order", text},
+                                                                {"revision", order.revision},
+                                                                {"error", done.error().message}});
+    }
+    lock.lock();
+    worker.order.reset();
+    worker.looks_at_once = true;
+    sight_.databases[worker.name].is_busy = false;
+    changed_.notify_all();
+  }
+}
+
+Result<void> FailoverRunner::Execute(ReplicaControl& control, const DatabaseOrder& order) const {
+  const Deadline deadline = Deadline::After(*dependencies_.clock, options_.order_timeout);
+  switch (order.kind) {
+    case OrderKind::kStopReceiving:
+      return control.StopReceiving(order.revision, deadline);
+    case OrderKind::kFollow:
+      return control.Follow(order.revision, order.source, order.acknowledges, deadline);
+    case OrderKind::kPromote:
+      return control.Promote(order.revision, order.waits, deadline);
+    case OrderKind::kGovern:
+      return control.Govern(order.revision, order.primary, deadline);
+  }
+  MUSTER_UNREACHABLE("an order of no kind");
+}
+
+void FailoverRunner::RunExchange() {
+  while (true) {
+    const Instant sent = dependencies_.clock->Monotonic();
+    if (auto document = dependencies_.store->Read()) TakeDocument(*std::move(document), sent);
+    Exchange();
+    const Duration rest = sent + options_.exchange_period - dependencies_.clock->Monotonic();
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, rest, [&] { return stopping_; });
+    if (stopping_) return;
+  }
+}
+
+void FailoverRunner::Exchange() {
+  const ObserverReport own{.observer = options_.name,
+                           .center = options_.center,
+                           .sequence = ++sequence_,
+                           .controls = options_.controls,
+                           .reaches = ReachedDatabases(SightNow(), options_.times)};
+  const Instant sent = dependencies_.clock->Monotonic();
+  const auto reports = dependencies_.board->Exchange(own);
+  std::lock_guard lock(mutex_);
+  if (!reports) {
+    sight_.board_since = Instant::min();
+    return;
+  }
+  if (sight_.board_since == Instant::min()) sight_.board_since = sent;
+  sight_.board_at = sent;
+  TakeReports(*reports, sent);
+}
+
+void FailoverRunner::TakeReports(const std::vector<ObserverReport>& reports, Instant sent) {
+  for (const ObserverReport& report : reports) {
+    if (report.observer == options_.name) continue;
+    const auto known = std::ranges::find(sight_.reports, report.observer,
+                                         [](const ReportSight& each) { return each.report.observer; });
+    if (known == sight_.reports.end()) {
+      if (sight_.reports.size() < kObserversMax) sight_.reports.push_back({.report = report, .moved_at = sent});
+    } else if (known->report.sequence != report.sequence) {
+      *known = {.report = report, .moved_at = sent};
+    }
+  }
+}
+
+Sight FailoverRunner::SightNow() const {
+  std::lock_guard lock(mutex_);
+  Sight sight = sight_;
+  sight.now = dependencies_.clock->Monotonic();
+  sight.wall = dependencies_.clock->Now();
+  return sight;
+}
+
+void FailoverRunner::RunTurns() {
+  while (true) {
+    Turn();
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, options_.turn_period, [&] { return stopping_ || has_news_; });
+    has_news_ = false;
+    if (stopping_) return;
+  }
+}
+
+void FailoverRunner::Turn() {
+  const Instant now = dependencies_.clock->Monotonic();
+  if (now - turned_at_ > kStoodStill) {
+    std::lock_guard lock(mutex_);
+    sight_.awake_since = now;
+  }
+  const Sight sight = SightNow();
+  StartWorkers(*sight.document);
+  ControllerTurn turn = controller_.Decide(sight);
+  {
+    std::lock_guard lock(mutex_);
+    status_.leads = turn.leads && options_.controls;
+    status_.controller = ControllerOf(sight, options_.times);
+    status_.verdict = turn.verdict;
+  }
+  if (turn.leads && options_.controls) {
+    LogAttention(turn.attention);
+    for (const auto& worker : workers_) {
+      const auto order = std::ranges::find(turn.orders, worker->name, &DatabaseOrder::database);
+      if (order == turn.orders.end()) continue;
+      std::lock_guard lock(mutex_);
+      worker->order = *order;
+      sight_.databases[worker->name].is_busy = true;
+    }
+    changed_.notify_all();
+    if (turn.next) Replace(*turn.next, sight.document->revision, turn.why);
+  }
+  turned_at_ = dependencies_.clock->Monotonic();
+}
+
+void FailoverRunner::LogAttention(const std::vector<std::string>& attention) {
+  std::vector<std::string> before;
+  {
+    std::lock_guard lock(mutex_);
+    before = std::exchange(status_.attention, attention);
+  }
+  for (const std::string& text : attention) {
+    if (std::ranges::count(before, text) == 0) {
+      dependencies_.logger->Warning("the failover controller needs somebody", {{"what", text}});
+    }
+  }
+}
+
+Result<void> FailoverRunner::Store(const TopologyDocument& next, std::int64_t revision) {
+  auto stored = dependencies_.store->Update([&](TopologyDocument& document) -> Result<void> {
+    if (document.revision != revision) {
+      return Fail(Reason::kStateConflict,
+                  "the topology has changed meanwhile; look at it again (`muster topology show`)");
+    }
+    document = next;
+    return {};
+  });
+  if (!stored) return Fail(std::move(stored).error());
+  // It was confirmed by being stored; when the request was sent is not known better than by what is in sight.
+  TakeDocument(*std::move(stored), Instant::min());
+  return {};
+}
+
+void FailoverRunner::Replace(const TopologyDocument& next, std::int64_t revision, const std::string& why) {
+  const Result<void> stored = Store(next, revision);
+  if (stored) {
+    dependencies_.logger->Info("the topology goes on", {{"what", why}, {"revision", revision + 1}});
+  } else if (stored.error().reason != Reason::kStateConflict) {
+    dependencies_.logger->Warning("the topology could not be changed",
+                                  {{"what", why}, {"error", stored.error().message}});
+  }
+}
+
+FailoverPlan FailoverRunner::Plan(const FailoverRequest& request) const {
+  return PlanFailover(SightNow(), request, options_.times);
+}
+
+Result<FailoverPlan> FailoverRunner::Act(const FailoverRequest& request) {
+  const Sight sight = SightNow();
+  FailoverPlan plan = PlanFailover(sight, request, options_.times);
+  if (!plan.is_possible()) return Fail(plan.AsError());
+  MUSTER_TRY(Store(BeginFailover(sight, plan, request, options_.times), sight.document->revision));
+  return plan;
+}
+
+Result<void> FailoverRunner::AcceptLoss() {
+  const Sight sight = SightNow();
+  MUSTER_ASSIGN(const TopologyDocument next, AcceptLossOf(sight, options_.times));
+  return Store(next, sight.document->revision);
+}
+
+FailoverStatus FailoverRunner::Status() const {
+  std::lock_guard lock(mutex_);
+  FailoverStatus status = status_;
+  status.databases = sight_.databases;
+  status.now = dependencies_.clock->Monotonic();
+  return status;
+}
+
+}  // namespace muster::failover

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "topology/failover/failover_controller.h"
+#include "topology/failover/failover_plan.h"
+#include "topology/failover/observer_board.h"
+#include "topology/failover/replica_control.h"
+#include "topology/topology.h"
+
+namespace muster::failover {
+
+struct FailoverRunnerOptions {
+  std::string name;      // of this observer, unique over all servers
+  std::string center;    // where it is
+  bool controls = true;  // false: it looks and reports, and others decide
+  FailoverOptions times = {};
+  Duration look_period = std::chrono::milliseconds(100);      // at each database
+  Duration exchange_period = std::chrono::milliseconds(100);  // the topology is read, and reports are exchanged
+  Duration turn_period = std::chrono::milliseconds(50);       // at the latest; also whenever there is news
+  Duration order_timeout = std::chrono::seconds(5);
+};
+
+// What `muster topology show` tells beside the topology itself.
+struct FailoverStatus {
+  bool leads = false;
+  std::string controller = {};  // whom this observer holds for it
+  CenterVerdict verdict = {};
+  std::vector<std::string> attention = {};
+  std::map<std::string, DatabaseSight, std::less<>> databases = {};
+  Instant now{};
+};
+
+// Looks at all databases, tells the other servers what it reaches, and is the controller while it is its turn: the
+// threads around FailoverController, in `muster serve`.
+//
+//   looks     two threads a database: one looks, one does what the controller orders
+//   exchange  one thread: reads the topology, then exchanges reports
+//   turns     one thread: decides, hands out orders, stores the topology that is to be
+//
+// All are started by Start and joined by Stop.
+class FailoverRunner {
+ public:
+  using ControlMaker = std::function<std::unique_ptr<ReplicaControl>(const GroupRecord&, const DatabaseRecord&)>;
+  struct Dependencies {
+    TopologyStore* store = nullptr;
+    ObserverBoard* board = nullptr;
+    ControlMaker make_control = {};  // called twice for each database
+    const Clock* clock = nullptr;
+    Random* random = nullptr;
+    Logger* logger = nullptr;
+  };
+
+  FailoverRunner(FailoverRunnerOptions options, Dependencies dependencies);
+  ~FailoverRunner();  // Stop must have been called
+  FailoverRunner(const FailoverRunner&) = delete;
+
+  // Reads the topology once, on this thread, and fails with that read.
+  Result<void> Start();
+  void Stop();
+
+  // Thread-safe, for operators. A dry run: what would be done, and what is in its way.
+  FailoverPlan Plan(const FailoverRequest& request) const;
+  // Begins it; whoever controls goes on, and the topology says when it has ended. STATE_CONFLICT with all refusals.
+  Result<FailoverPlan> Act(const FailoverRequest& request);
+  // A failover under way gives up what the ackers that do not answer may hold alone. STATE_CONFLICT: none is, or none
+  // waits for such a one.
+  Result<void> AcceptLoss();
+  FailoverStatus Status() const;
+
+ private:
+  struct Worker;
+  static constexpr std::size_t kWorkersMax = 512;
+  static constexpr Duration kStoodStill = std::chrono::milliseconds(300);
+
+  void RunLooks(Worker& worker);
+  void RunOrders(Worker& worker);
+  void RunExchange();
+  void RunTurns();
+  void Exchange();
+  void TakeReports(const std::vector<ObserverReport>& reports, Instant sent);
+  void StartWorkers(const TopologyDocument& document);
+  void TakeDocument(std::shared_ptr<const TopologyDocument> document, Instant sent);
+  void Turn();
+  void Replace(const TopologyDocument& next, std::int64_t revision, const std::string& why);
+  Result<void> Store(const TopologyDocument& next, std::int64_t revision);
+  Result<void> Execute(ReplicaControl& control, const DatabaseOrder& order) const;
+  void LogAttention(const std::vector<std::string>& attention);
+  Sight SightNow() const;
+
+  const FailoverRunnerOptions options_;
+  const Dependencies dependencies_;
+  FailoverController controller_;  // of the thread of turns
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  Sight sight_;            // guarded by mutex_
+  FailoverStatus status_;  // guarded by mutex_
+  bool has_news_ = false;  // guarded by mutex_
+  bool stopping_ = false;  // guarded by mutex_
+
+  std::vector<std::unique_ptr<Worker>> workers_;  // of the thread of turns, and of Start and Stop
+  std::int64_t sequence_ = 0;                     // of the thread of exchange
+  Instant turned_at_{};                           // of the thread of turns
+  std::thread exchange_thread_;
+  std::thread turn_thread_;
+};
+
+}  // namespace muster::failover

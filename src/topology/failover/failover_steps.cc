@@ -1,0 +1,278 @@
+#include <algorithm>
+#include <utility>
+
+#include "topology/failover/controller_turn.h"
+#include "topology/writer_lease.h"
+
+namespace muster::failover {
+namespace {
+
+class FailoverSteps {
+ public:
+  FailoverSteps(const Sight& sight, const FailoverOptions& options, ControllerMemory& memory, TurnBuilder& build)
+      : sight_(sight),
+        options_(options),
+        memory_(memory),
+        build_(build),
+        document_(*sight.document),
+        journal_(*document_.failover) {}
+
+  void Take() {
+    EndLeases();
+    for (const GroupProgress& progress : journal_.groups) {
+      const GroupRecord& group = *document_.FindGroup(progress.group);
+      switch (progress.step) {
+        case GroupStep::kFenced:
+          if (journal_.kind == FailoverKind::kLoss) {
+            ChooseAfterLoss(group);
+          } else {
+            ChooseAsPlanned(group);
+          }
+          break;
+        case GroupStep::kChosen:
+          Promote(group, progress);
+          break;
+        case GroupStep::kPromoted:
+          if (journal_.kind == FailoverKind::kPlanned) FollowNewPrimary(group);
+          break;
+      }
+    }
+    const auto is_at = [&](GroupStep step) {
+      return std::ranges::all_of(journal_.groups, [&](const GroupProgress& group) { return group.step == step; });
+    };
+    if (is_at(GroupStep::kPromoted)) End(false);
+    if (is_at(GroupStep::kFenced) && MayUndo()) End(true);
+  }
+
+ private:
+  const DatabaseSight* Reached(const std::string& name) const {
+    return sight_.FindReached(name, options_.detect_after);
+  }
+  // An order of this failover, or of a later topology, was obeyed.
+  bool HasObeyed(const DatabaseSight& seen) const { return seen.state.obeyed >= journal_.begin_revision; }
+  bool IsDrained(const GroupRecord& group) const {
+    const DatabaseSight* const seen = sight_.Find(group.primary);
+    return seen != nullptr && HasObeyed(*seen) && !seen->state.is_writable;
+  }
+  bool IsStopped(const DatabaseSight& seen) const { return HasObeyed(seen) && !seen.state.receives; }
+
+  // Nobody writes any more by a lease of the last writer: they have run out, or its databases take nothing. The right
+  // to write was taken when this epoch began, and nobody has seen that later than we have.
+  void EndLeases() {
+    if (journal_.leases_ended) return;
+    const bool is_over = sight_.now - memory_.epoch_seen >= WaitAfterMove(document_);
+    const bool is_drained =
+        journal_.kind == FailoverKind::kPlanned &&
+        std::ranges::all_of(document_.groups, [&](const GroupRecord& group) { return IsDrained(group); });
+    if (is_over || is_drained) build_.Edit("the leases have ended").failover->leases_ended = true;
+  }
+
+  void ChooseAfterLoss(const GroupRecord& group) {
+    const DatabaseSight* best = nullptr;
+    std::string chosen;
+    bool all_stopped = !group.ackers.empty();
+    for (const AckerRecord& acker : group.ackers) {
+      const DatabaseSight* const seen = sight_.Find(acker.name);
+      if (seen == nullptr || !IsStopped(*seen)) {
+        all_stopped = false;
+        // By then they may have been told to get the rest from the last primary.
+        if (memory_.last_logs.contains(group.name)) continue;
+        build_.Order({.database = acker.name, .kind = OrderKind::kStopReceiving});
+        if (Reached(acker.name) == nullptr)
+          Wait(group, acker.name, "does not answer and may hold the last writes alone");
+        continue;
+      }
+      if (!journal_.accepts_loss && !(seen->state.acknowledges && seen->state.applies)) {
+        all_stopped = false;
+        Wait(group, acker.name,
+             "was started again, or cannot apply what it received, and may have lost the last writes");
+        continue;
+      }
+      if (best == nullptr || IsBetter(seen->state, best->state)) {
+        best = seen;
+        chosen = acker.name;
+      }
+    }
+    if (all_stopped) {
+      Choose(group, chosen, best->state.Held());
+    } else if (journal_.leases_ended && sight_.now - memory_.journal_seen >= options_.last_primary_after) {
+      ChooseFromLastPrimary(group);
+    }
+  }
+
+  // The ackers cannot tell, but the last primary is back: after the leases have ended nothing more is acknowledged
+  // there, so its log has everything, and any database that gets it may be promoted.
+  void ChooseFromLastPrimary(const GroupRecord& group) {
+    const DatabaseSight* const primary = Reached(group.primary);
+    if (primary == nullptr || !primary->state.following.empty()) return;
+    const auto [end, is_new] = memory_.last_logs.try_emplace(
+        group.name, ControllerMemory::Barrier{.position = primary->state.applied, .looked_at = primary->looked_at});
+    // The first look may have been before the leases ended.
+    if (is_new) return;
+    if (!end->second.is_settled && primary->looked_at > end->second.looked_at) {
+      end->second = {.position = primary->state.applied, .looked_at = primary->looked_at, .is_settled = true};
+    }
+    if (!end->second.is_settled) return;
+    const std::string& address = group.Find(group.primary)->address;
+    for (const DatabaseRecord& database : group.databases) {
+      const DatabaseSight* const seen = Reached(database.name);
+      if (database.center != journal_.to || seen == nullptr || seen->state.fault != ReplicaFault::kNone) continue;
+      if (seen->state.HasApplied(end->second.position) && seen->state.following == address)
+        return Choose(group, database.name, end->second.position);
+      if (seen->state.following == address && seen->state.receives && seen->state.applies) continue;
+      build_.Order({.database = database.name,
+                    .kind = OrderKind::kFollow,
+                    .source = {.name = group.primary, .address = address},
+                    .acknowledges = seen->state.acknowledges});
+    }
+  }
+
+  static bool IsBetter(const DatabaseState& one, const DatabaseState& other) {
+    const std::uint64_t held = one.Held().Total();
+    const std::uint64_t held_by_other = other.Held().Total();
+    return held != held_by_other ? held > held_by_other : one.applied.Total() > other.applied.Total();
+  }
+
+  void ChooseAsPlanned(const GroupRecord& group) {
+    const DatabaseSight* const primary = sight_.Find(group.primary);
+    if (primary == nullptr) return;
+    if (!IsDrained(group)) {
+      return build_.Order({.database = group.primary,
+                           .kind = OrderKind::kGovern,
+                           // Commits that wait for ackers which fail would keep it from stopping. After the leases they
+                           // are acknowledged to nobody, and the next primary gets them all the same.
+                           .primary = {.is_writable = false,
+                                       .waits = primary->state.waits && !journal_.leases_ended,
+                                       .shut_out = primary->state.shut_out}});
+    }
+    const GtidPosition& end = primary->state.applied;
+    for (const DatabaseRecord& database : group.databases) {
+      const DatabaseSight* const seen = Reached(database.name);
+      if (database.center != journal_.to || seen == nullptr || !seen->state.HasApplied(end)) continue;
+      if (seen->state.following != group.Find(group.primary)->address || !seen->state.applies) continue;
+      return Choose(group, database.name, end);
+    }
+  }
+
+  void Choose(const GroupRecord& group, const std::string& chosen, const GtidPosition& position) {
+    GroupProgress& progress = *build_.Edit("group " + group.name + " chooses " + chosen + " at " + position.Text())
+                                   .failover->Find(group.name);
+    progress.step = GroupStep::kChosen;
+    progress.chosen = chosen;
+    progress.position = position.Text();
+  }
+
+  void Promote(const GroupRecord& group, const GroupProgress& progress) {
+    const DatabaseSight* const seen = Reached(progress.chosen);
+    if (seen == nullptr) return Wait(group, progress.chosen, "was chosen and does not answer");
+    const bool waits = journal_.kind == FailoverKind::kPlanned && group.primary != progress.chosen;
+    const DatabaseState& state = seen->state;
+    if (HasObeyed(*seen) && state.is_writable && state.following.empty() && state.waits == waits) {
+      // Of a lost center's databases none can acknowledge; the upkeep brings them back one by one.
+      if (journal_.leases_ended) NameNewPrimary(group, progress, state.applied, waits);
+      return;
+    }
+    const auto position = GtidPosition::Parse(progress.position);
+    if (!position) return build_.Attention(position.error().message);
+    if (!state.Held().Covers(*position)) return CatchUp(group, progress.chosen, *position);
+    if (!state.applied.Covers(*position)) {
+      if (!state.applies) Wait(group, progress.chosen, "was chosen and does not apply what it received");
+      return;
+    }
+    if (journal_.leases_ended) build_.Order({.database = progress.chosen, .kind = OrderKind::kPromote, .waits = waits});
+  }
+
+  // The chosen one was started again, and has lost what it had received: it gets that from one that has it. What it
+  // gets beyond was acknowledged by nobody, and is then written as if it came late.
+  void CatchUp(const GroupRecord& group, const std::string& chosen, const GtidPosition& position) {
+    for (const DatabaseRecord& database : group.databases) {
+      const DatabaseSight* const seen = Reached(database.name);
+      if (database.name == chosen || seen == nullptr || !seen->state.HasApplied(position)) continue;
+      return build_.Order({.database = chosen,
+                           .kind = OrderKind::kFollow,
+                           .source = {.name = database.name, .address = database.address}});
+    }
+    Wait(group, chosen, "was chosen, has lost since what it had received, and nobody who answers has it");
+  }
+
+  void NameNewPrimary(const GroupRecord& group, const GroupProgress& progress, const GtidPosition& position,
+                      bool waits) {
+    TopologyDocument& next = build_.Edit("group " + group.name + " has promoted " + progress.chosen);
+    GroupRecord& record = *next.FindGroup(group.name);
+    const std::string last = record.primary;
+    record.primary = progress.chosen;
+    record.promoted_at = position.Text();
+    record.ackers.clear();
+    // As planned: the last primary has all that the new one has, and acknowledges what comes.
+    if (waits) record.ackers.push_back({.name = last, .state = AckerState::kJoining});
+    record.durability = waits ? Durability::kBothCenters : Durability::kDegraded;
+    next.failover->Find(group.name)->step = GroupStep::kPromoted;
+  }
+
+  void FollowNewPrimary(const GroupRecord& group) {
+    const DatabaseRecord& primary = *group.Find(group.primary);
+    for (const AckerRecord& acker : group.ackers) {
+      const DatabaseSight* const seen = Reached(acker.name);
+      if (seen == nullptr || (seen->state.following == primary.address && seen->state.acknowledges)) continue;
+      build_.Order({.database = acker.name,
+                    .kind = OrderKind::kFollow,
+                    .source = {.name = primary.name, .address = primary.address},
+                    .acknowledges = true});
+    }
+  }
+
+  // A planned one that takes too long gives the right back; one after a loss does when its cause has gone, and with it
+  // the reason to wait for an acker.
+  bool MayUndo() const {
+    const Duration since = sight_.now - memory_.journal_seen;
+    if (journal_.kind == FailoverKind::kPlanned) return since >= options_.planned_at_most;
+    // Ackers that were given up may acknowledge still.
+    if (journal_.accepts_loss) return false;
+    return since >= options_.undo_after && std::ranges::all_of(document_.groups, [&](const GroupRecord& group) {
+             return sight_.FindReached(group.primary, options_.reached_within) != nullptr;
+           });
+  }
+
+  void End(bool undone) {
+    TopologyDocument& next = build_.Edit(undone ? "undone: nothing could be chosen in time" : "done");
+    // Another step of this turn may have gone further.
+    if (undone && std::ranges::any_of(next.failover->groups,
+                                      [](const GroupProgress& group) { return group.step != GroupStep::kFenced; })) {
+      return;
+    }
+    next.failovers.push_back({.kind = journal_.kind,
+                              .by_operator = journal_.by_operator,
+                              .from = journal_.from,
+                              .to = journal_.to,
+                              .cause = journal_.cause,
+                              .begin_time = journal_.begin_time,
+                              .end_time = sight_.wall,
+                              .undone = undone});
+    next.failover.reset();
+    next.writer = undone ? journal_.from : journal_.to;
+    if (undone) next.epoch = Epoch(next.epoch.value() + 1);
+  }
+
+  void Wait(const GroupRecord& group, const std::string& database, std::string_view why) {
+    build_.Attention("the " + std::string(NameOf(journal_.kind)) + " from " + journal_.from + " to " + journal_.to +
+                     " waits: " + database + " of group " + group.name + " " + std::string(why) +
+                     ". Bring it, or center " + journal_.from +
+                     ", back; or give up what it may have: `muster topology failover --accept-loss`");
+  }
+
+  const Sight& sight_;
+  const FailoverOptions& options_;
+  ControllerMemory& memory_;
+  TurnBuilder& build_;
+  const TopologyDocument& document_;
+  const FailoverJournal& journal_;
+};
+
+}  // namespace
+
+void TakeFailoverSteps(const Sight& sight, const FailoverOptions& options, ControllerMemory& memory,
+                       TurnBuilder& build) {
+  FailoverSteps(sight, options, memory, build).Take();
+}
+
+}  // namespace muster::failover

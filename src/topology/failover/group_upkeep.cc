@@ -1,0 +1,275 @@
+#include <algorithm>
+#include <utility>
+
+#include "topology/failover/controller_turn.h"
+
+namespace muster::failover {
+namespace {
+
+// An async replica this near to its primary may become an acker.
+constexpr std::uint64_t kCaughtUp = 1'000;
+
+// The upkeep of one group. The order of steps is that of `models/failover.pml`:
+//   out: named as leaving ► shut out at the primary ► another acker has all it had then ► named no longer
+//   in:  named as joining ► acknowledges ► in
+//   degraded: named so ► the primary waits no longer;  back: an acker is in ► the primary waits ► that acker has all
+//   that was written until then, and nobody else can acknowledge ► named so
+class GroupUpkeep {
+ public:
+  GroupUpkeep(const Sight& sight, const FailoverOptions& options, ControllerMemory& memory, TurnBuilder& build,
+              const GroupRecord& group)
+      : sight_(sight),
+        options_(options),
+        memory_(memory),
+        build_(build),
+        group_(group),
+        primary_(*group.Find(group.primary)),
+        seen_primary_(Reached(group.primary)) {}
+
+  void Keep() {
+    for (const DatabaseRecord& database : group_.databases) {
+      NoteProgress(database.name);
+      NoteHealth(database.name);
+    }
+    // What is not asked of the primary itself can wait until it answers.
+    if (seen_primary_ == nullptr) return;
+    if (!seen_primary_->state.following.empty()) {
+      build_.Attention(primary_.name + " is the primary of group " + group_.name + " and follows " +
+                       seen_primary_->state.following + ": somebody else commands it; run RESET SLAVE ALL there");
+      return;
+    }
+    if (group_.durability == Durability::kBothCenters) {
+      KeepAckers();
+    } else {
+      Restore();
+    }
+    KeepReplicas();
+    GovernPrimary();
+  }
+
+ private:
+  const DatabaseSight* Reached(const std::string& name) const {
+    return sight_.FindReached(name, options_.detect_after);
+  }
+
+  bool Follows(const DatabaseState& state) const {
+    return state.following == primary_.address && state.receives && state.is_connected && state.applies &&
+           state.fault == ReplicaFault::kNone;
+  }
+
+  // It receives, applies and acknowledges, and is not far behind.
+  const DatabaseSight* Healthy(const AckerRecord& acker) const {
+    const DatabaseSight* const seen = Reached(acker.name);
+    const bool is_well = seen != nullptr && Follows(seen->state) && seen->state.acknowledges && !IsBehind(acker.name);
+    return is_well ? seen : nullptr;
+  }
+
+  // For acker_patience it has not got what the primary had then, though it looks connected: the link may be dead, which
+  // TCP finds out later.
+  bool IsBehind(const std::string& database) const {
+    const auto progress = memory_.progress.find(database);
+    return progress != memory_.progress.end() && seen_primary_ != nullptr &&
+           sight_.now - progress->second.looked_at > options_.acker_patience;
+  }
+
+  void NoteProgress(const std::string& database) {
+    if (seen_primary_ == nullptr || database == primary_.name) {
+      memory_.progress.erase(database);
+      return;
+    }
+    const auto progress = memory_.progress.find(database);
+    if (progress != memory_.progress.end() && !HasSince(database, progress->second)) return;
+    memory_.progress[database] = {.position = seen_primary_->state.applied, .looked_at = seen_primary_->looked_at};
+  }
+
+  const AckerRecord* FindHealthyBut(std::string_view name) const {
+    for (const AckerRecord& acker : group_.ackers) {
+      if (acker.name != name && acker.state == AckerState::kIn && Healthy(acker) != nullptr) return &acker;
+    }
+    return nullptr;
+  }
+
+  void NoteHealth(const std::string& database) {
+    const AckerRecord* const acker = group_.FindAcker(database);
+    if (acker == nullptr || Healthy(*acker) != nullptr) {
+      memory_.failing_since.erase(database);
+    } else {
+      memory_.failing_since.try_emplace(database, sight_.now);
+    }
+    if (acker == nullptr || acker->state != AckerState::kLeaving) memory_.leaving.erase(database);
+  }
+
+  bool HasFailed(const AckerRecord& acker) const {
+    const auto failing = memory_.failing_since.find(acker.name);
+    return failing != memory_.failing_since.end() &&
+           sight_.now - std::max(failing->second, sight_.awake_since) >= options_.acker_patience;
+  }
+
+  GroupRecord& Edit(const std::string& why) {
+    return *build_.Edit("group " + group_.name + ": " + why).FindGroup(group_.name);
+  }
+
+  void Follow(const std::string& database, bool acknowledges) {
+    build_.Order({.database = database,
+                  .kind = OrderKind::kFollow,
+                  .source = {.name = primary_.name, .address = primary_.address},
+                  .acknowledges = acknowledges});
+  }
+
+  void KeepAckers() {
+    for (const AckerRecord& acker : group_.ackers) {
+      if (acker.state == AckerState::kLeaving) {
+        TakeOut(acker);
+        continue;
+      }
+      const DatabaseSight* const seen = Reached(acker.name);
+      const bool was_restarted = acker.state == AckerState::kIn && seen != nullptr && !seen->state.acknowledges;
+      if ((HasFailed(acker) || was_restarted) && FindHealthyBut(acker.name) != nullptr) {
+        Edit("acker " + acker.name + " fails").FindAcker(acker.name)->state = AckerState::kLeaving;
+      } else if (!was_restarted) {
+        BringIn(acker);
+      }
+    }
+    // The others fail as well: commits would wait for ever.
+    const bool all_fail =
+        std::ranges::all_of(group_.ackers, [&](const AckerRecord& acker) { return HasFailed(acker); });
+    if (!all_fail) return;
+    GroupRecord& group = Edit("no acker is left, and commits wait for nobody from now on");
+    group.durability = Durability::kDegraded;
+    group.ackers.clear();
+  }
+
+  void BringIn(const AckerRecord& acker) {
+    const DatabaseSight* const seen = Reached(acker.name);
+    if (seen == nullptr || seen->state.fault != ReplicaFault::kNone) return;
+    if (!seen->state.acknowledges || seen->state.following != primary_.address || !seen->state.receives) {
+      Follow(acker.name, true);
+    } else if (acker.state == AckerState::kJoining && seen->state.applies) {
+      Edit("acker " + acker.name + " is in").FindAcker(acker.name)->state = AckerState::kIn;
+    }
+  }
+
+  void TakeOut(const AckerRecord& acker) {
+    if (!std::ranges::binary_search(seen_primary_->state.shut_out, acker.name)) {
+      memory_.leaving.erase(acker.name);
+      return;  // GovernPrimary asks for it
+    }
+    const auto& [name, barrier] =
+        *memory_.leaving
+             .try_emplace(acker.name, ControllerMemory::Barrier{.position = seen_primary_->state.applied,
+                                                                .looked_at = seen_primary_->looked_at})
+             .first;
+    const AckerRecord* const other = FindHealthyBut(acker.name);
+    if (other == nullptr || !HasSince(other->name, barrier)) return;
+    GroupRecord& group =
+        Edit("acker " + acker.name + " is out, " + other->name + " has all that it may have acknowledged");
+    std::erase_if(group.ackers, [&](const AckerRecord& each) { return each.name == acker.name; });
+  }
+
+  // A look that was later than the barrier's says that it has all up to it.
+  bool HasSince(const std::string& database, const ControllerMemory::Barrier& barrier) const {
+    const DatabaseSight* const seen = Reached(database);
+    if (seen == nullptr || seen->looked_at <= barrier.looked_at || !seen->state.is_connected) return false;
+    const GtidPosition held = seen->state.Held();
+    return held.Covers(barrier.position) && !held.Contradicts(barrier.position);
+  }
+
+  bool AnyHealthyIn() const { return FindHealthyBut("") != nullptr; }
+
+  void Restore() {
+    for (const AckerRecord& acker : group_.ackers) {
+      if (HasFailed(acker)) {
+        std::erase_if(Edit("acker " + acker.name + " fails").ackers,
+                      [&](const AckerRecord& each) { return each.name == acker.name; });
+      } else {
+        BringIn(acker);
+      }
+    }
+    if (!seen_primary_->state.waits || !AnyHealthyIn()) {
+      memory_.restoring.erase(group_.name);
+      return;
+    }
+    const auto& [name, barrier] =
+        *memory_.restoring
+             .try_emplace(group_.name, ControllerMemory::Barrier{.position = seen_primary_->state.applied,
+                                                                 .looked_at = seen_primary_->looked_at})
+             .first;
+    const bool others_are_silent = std::ranges::all_of(group_.databases, [&](const DatabaseRecord& database) {
+      return database.name == primary_.name || group_.FindAcker(database.name) != nullptr || IsSilent(database.name) ||
+             std::ranges::binary_search(seen_primary_->state.shut_out, database.name);
+    });
+    for (const AckerRecord& acker : group_.ackers) {
+      if (acker.state != AckerState::kIn || !others_are_silent || !HasSince(acker.name, barrier)) continue;
+      Edit("acker " + acker.name + " has everything").durability = Durability::kBothCenters;
+      return;
+    }
+  }
+
+  // It acknowledges nothing, and no order from the time when it was an acker can make it.
+  bool IsSilent(const std::string& name) const {
+    const DatabaseSight* const seen = Reached(name);
+    return seen != nullptr && !seen->state.acknowledges && seen->state.obeyed >= group_.ackers_revision;
+  }
+
+  void KeepReplicas() {
+    for (const DatabaseRecord& database : group_.databases) {
+      if (database.name == primary_.name || group_.FindAcker(database.name) != nullptr) continue;
+      const DatabaseSight* const seen = Reached(database.name);
+      if (seen == nullptr) continue;
+      const DatabaseState& state = seen->state;
+      if (state.fault == ReplicaFault::kDiverged) {
+        build_.Attention(database.name + " of group " + group_.name +
+                         " holds transactions that nobody acknowledged and " + primary_.name +
+                         " does not have: rebuild it (what it has more is saved first)");
+      } else if (state.fault == ReplicaFault::kBroken) {
+        build_.Attention(database.name + " of group " + group_.name +
+                         " cannot apply what it receives: its SHOW SLAVE " + "STATUS says why; rebuild it");
+      } else if (state.following != primary_.address || !state.receives || !state.applies || !IsSilent(database.name)) {
+        Follow(database.name, false);
+      } else if (Follows(state) && database.center != primary_.center && IsNear(state) &&
+                 !std::ranges::binary_search(seen_primary_->state.shut_out, database.name)) {
+        Edit(database.name + " becomes an acker").ackers.push_back({.name = database.name});
+      }
+    }
+  }
+
+  bool IsNear(const DatabaseState& state) const {
+    return state.Held().Total() + kCaughtUp >= seen_primary_->state.applied.Total();
+  }
+
+  void GovernPrimary() {
+    PrimaryOrder wanted{
+        .is_writable = true, .waits = group_.durability == Durability::kBothCenters || AnyHealthyIn(), .shut_out = {}};
+    for (const DatabaseRecord& database : group_.databases) {  // by name
+      if (database.name == primary_.name) continue;
+      const AckerRecord* const acker = group_.FindAcker(database.name);
+      const bool is_out = std::ranges::binary_search(seen_primary_->state.shut_out, database.name);
+      const bool is_leaving = acker != nullptr && acker->state == AckerState::kLeaving;
+      // Whoever is not named must not be able to acknowledge when commits begin to wait.
+      const bool may_acknowledge =
+          acker == nullptr && !IsSilent(database.name) &&
+          (is_out || (wanted.waits && group_.durability == Durability::kDegraded && Reached(database.name) == nullptr));
+      if (is_leaving || may_acknowledge) wanted.shut_out.push_back(database.name);
+    }
+    const DatabaseState& state = seen_primary_->state;
+    const PrimaryOrder is{.is_writable = state.is_writable, .waits = state.waits, .shut_out = state.shut_out};
+    if (is == wanted) return;
+    build_.Order({.database = primary_.name, .kind = OrderKind::kGovern, .primary = std::move(wanted)});
+  }
+
+  const Sight& sight_;
+  const FailoverOptions& options_;
+  ControllerMemory& memory_;
+  TurnBuilder& build_;
+  const GroupRecord& group_;
+  const DatabaseRecord& primary_;
+  const DatabaseSight* const seen_primary_;
+};
+
+}  // namespace
+
+void KeepGroups(const Sight& sight, const FailoverOptions& options, ControllerMemory& memory, TurnBuilder& build) {
+  for (const GroupRecord& group : sight.document->groups) GroupUpkeep(sight, options, memory, build, group).Keep();
+}
+
+}  // namespace muster::failover

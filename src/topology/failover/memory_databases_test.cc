@@ -1,0 +1,106 @@
+#include "topology/failover/testing/memory_databases.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace muster::failover {
+namespace {
+
+// A primary "a" and its replicas "b" and "c", of which b acknowledges.
+class MemoryDatabasesTest : public ::testing::Test {
+ protected:
+  MemoryDatabasesTest() {
+    for (const char* const name : {"a", "b", "c"}) databases.Add(name);
+    EXPECT_TRUE(databases.Govern("a", 1, {.is_writable = true, .waits = true}));
+    EXPECT_TRUE(databases.Follow("b", 1, A(), true));
+    EXPECT_TRUE(databases.Follow("c", 1, A(), false));
+  }
+  static ReplicationSource A() { return {.name = "a", .address = "a:3306"}; }
+  bool IsCommitted(std::size_t index) { return databases["a"].committed >= index; }
+  void Deliver(const std::string& name) {
+    const std::size_t count = databases.Receive(name);
+    if (count > 0) databases.Acknowledge("a", name, databases[name].connection, count);
+  }
+
+  MemoryDatabases databases;
+};
+
+TEST_F(MemoryDatabasesTest, ACommitWaitsForAnyAcker) {
+  const std::size_t index = databases.Write("a", 7);
+  Deliver("c");
+  EXPECT_FALSE(IsCommitted(index));
+  Deliver("b");
+  EXPECT_TRUE(IsCommitted(index));
+}
+
+TEST_F(MemoryDatabasesTest, AnOlderTopologysOrderIsRefused) {
+  EXPECT_TRUE(databases.StopReceiving("b", 5));
+  const auto refused = databases.Follow("b", 4, A(), true);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::kStateConflict);
+  EXPECT_FALSE(databases["b"].receives);
+  EXPECT_TRUE(databases.Follow("b", 5, A(), true));
+}
+
+TEST_F(MemoryDatabasesTest, WhoIsShutOutAcknowledgesNothingMore) {
+  const std::size_t index = databases.Write("a", 7);
+  const std::size_t count = databases.Receive("b");
+  const std::uint64_t connection = databases["b"].connection;
+  EXPECT_TRUE(databases.Govern("a", 2, {.is_writable = true, .waits = true, .shut_out = {"b"}}));
+  databases.Acknowledge("a", "b", connection, count);  // it was on its way
+  EXPECT_FALSE(IsCommitted(index));
+  EXPECT_EQ(databases.Receive("b"), 0U);
+}
+
+TEST_F(MemoryDatabasesTest, AReplicaThatEndsLosesWhatItHasNotApplied) {
+  databases.Write("a", 7);
+  Deliver("b");
+  databases.Kill("b");
+  databases.Run("b", MemoryDatabases::Start::kAsPrimary);
+  EXPECT_TRUE(databases["b"].log.empty());
+  EXPECT_FALSE(databases.Look("b")->acknowledges) << "which is how that can be seen";
+}
+
+TEST_F(MemoryDatabasesTest, AnOldPrimaryIsTruncatedOnlyWhenItStartsAsAReplica) {
+  databases.Write("a", 7);
+  databases.Kill("a");
+  databases.Run("a", MemoryDatabases::Start::kAsReplica);
+  EXPECT_TRUE(databases["a"].log.empty());
+  EXPECT_TRUE(databases.Promote("b", 2, false));
+  databases.Write("b", 8);
+  EXPECT_TRUE(databases.Follow("a", 2, {.name = "b", .address = "b:3306"}, false));
+  databases.Receive("a");
+  EXPECT_EQ(databases.Look("a")->fault, ReplicaFault::kNone);
+  EXPECT_EQ(databases["a"].log, databases["b"].log);
+}
+
+TEST_F(MemoryDatabasesTest, AnOldPrimaryWithMoreHasDiverged) {
+  databases.Write("a", 7);
+  databases.Kill("a");
+  databases.Run("a", MemoryDatabases::Start::kAsPrimary);
+  EXPECT_TRUE(databases.Promote("b", 2, false));
+  EXPECT_TRUE(databases.Follow("a", 2, {.name = "b", .address = "b:3306"}, false));
+  databases.Receive("a");
+  EXPECT_EQ(databases.Look("a")->fault, ReplicaFault::kDiverged);
+  EXPECT_TRUE(databases.Rebuild("a", 2, {.name = "b", .address = "b:3306"}));
+  EXPECT_EQ(databases.Look("a")->fault, ReplicaFault::kNone);
+}
+
+TEST_F(MemoryDatabasesTest, APrimaryWithWaitingCommitsDoesNotStop) {
+  databases.Write("a", 7);
+  EXPECT_FALSE(databases.Govern("a", 2, {.is_writable = false, .waits = true}));
+  Deliver("b");
+  EXPECT_TRUE(databases.Govern("a", 2, {.is_writable = false, .waits = true}));
+  EXPECT_EQ(databases.Write("a", 8), 0U);
+}
+
+TEST_F(MemoryDatabasesTest, NothingIsPromotedBeforeAllIsApplied) {
+  databases.Write("a", 7);
+  Deliver("b");
+  EXPECT_FALSE(databases.Promote("b", 2, false));
+  databases.Apply("b");
+  EXPECT_TRUE(databases.Promote("b", 2, false));
+}
+
+}  // namespace
+}  // namespace muster::failover

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "topology/failover/failover_options.h"
+#include "topology/failover/observer_board.h"
+#include "topology/failover/replica_control.h"
+#include "topology/topology.h"
+
+namespace muster::failover {
+
+// The last look at a database that was answered.
+struct DatabaseSight {
+  DatabaseState state = {};
+  Instant looked_at = Instant::min();  // when it was sent; min: never
+  bool is_busy = false;                // an order to it is under way
+};
+
+struct ReportSight {
+  ObserverReport report = {};
+  Instant moved_at = Instant::min();  // when the read was sent that first had this sequence
+};
+
+// All that one controller knows at a moment: what it decides by. It is filled by whoever runs the controller.
+struct Sight {
+  std::string self = {};  // the observer's own name
+  std::string center = {};
+  Instant now{};
+  Timestamp wall{};
+  Instant awake_since{};  // this process has not stood still since
+  std::shared_ptr<const TopologyDocument> document = nullptr;
+  Instant document_at = Instant::min();                              // when the read was sent that last confirmed it
+  std::map<std::string, DatabaseSight, std::less<>> databases = {};  // by name
+  std::vector<ReportSight> reports = {};                             // of others
+  Instant board_at = Instant::min();     // when the last exchange was sent that was answered
+  Instant board_since = Instant::min();  // and the first one of those without a failure since
+
+  const DatabaseSight* Find(std::string_view database) const {
+    const auto found = databases.find(database);
+    return found == databases.end() ? nullptr : &found->second;
+  }
+  // The look, if it is of the last `within`.
+  const DatabaseSight* FindReached(std::string_view database, Duration within) const {
+    const DatabaseSight* const sight = Find(database);
+    return sight != nullptr && sight->looked_at != Instant::min() && now - sight->looked_at <= within ? sight : nullptr;
+  }
+};
+
+}  // namespace muster::failover

@@ -1,0 +1,190 @@
+#include "topology/topology_rules.h"
+
+#include <algorithm>
+
+namespace muster {
+namespace {
+
+std::string_view CenterOfPrimary(const GroupRecord& group) {
+  const DatabaseRecord* const primary = group.Find(group.primary);
+  return primary == nullptr ? std::string_view() : std::string_view(primary->center);
+}
+
+// Whether somebody who may write under `before` may not under `after`.
+bool TakesWriting(const TopologyDocument& before, const TopologyDocument& after) {
+  return before.centers.empty() ? !after.centers.empty() : !before.writer.empty() && before.writer != after.writer;
+}
+
+std::string BrokenByWriter(const TopologyDocument& before, const TopologyDocument& after) {
+  if (after.epoch < before.epoch || (after.epoch == before.epoch && TakesWriting(before, after))) {
+    return "a change took the right to write from somebody without raising the epoch";
+  }
+  if (after.writer.empty()) return {};
+  for (const GroupRecord& group : after.groups) {
+    if (CenterOfPrimary(group) != after.writer) {
+      return "the primary of group \"" + group.name + "\" is not in the center that would write, \"" + after.writer +
+             "\"";
+    }
+  }
+  const bool moves = !before.writer.empty() && before.writer != after.writer;
+  if (moves && !before.groups.empty()) return "with databases the right to write moves through a failover only";
+  return {};
+}
+
+std::string BrokenByAckers(const GroupRecord& before, const GroupRecord& after) {
+  if (before.primary != after.primary)
+    return "group \"" + before.name + "\" gets a new primary through a failover only";
+  const std::string of_group = " of group \"" + before.name + "\" ";
+  const bool is_exact = before.durability == Durability::kBothCenters && after.durability == Durability::kBothCenters;
+  for (const AckerRecord& acker : before.ackers) {
+    const AckerRecord* const still = after.FindAcker(acker.name);
+    if (still == nullptr && acker.state != AckerState::kLeaving && is_exact) {
+      return "acker \"" + acker.name + "\"" + of_group + "goes before it was \"leaving\"";
+    }
+    if (still != nullptr && still->state < acker.state) {
+      return "acker \"" + acker.name + "\"" + of_group + "goes back from \"" + std::string(NameOf(acker.state)) + "\"";
+    }
+  }
+  for (const AckerRecord& acker : after.ackers) {
+    if (before.FindAcker(acker.name) == nullptr && acker.state != AckerState::kJoining) {
+      return "acker \"" + acker.name + "\"" + of_group + "does not begin as \"joining\"";
+    }
+  }
+  if (before.durability == Durability::kDegraded && after.durability == Durability::kBothCenters &&
+      std::ranges::count(after.ackers, AckerState::kIn, &AckerRecord::state) == 0) {
+    return "without an acker that is \"in\" the durability" + of_group + "is \"degraded\"";
+  }
+  return {};
+}
+
+std::string BrokenByBegin(const TopologyDocument& before, const TopologyDocument& after) {
+  const FailoverJournal& journal = *after.failover;
+  if (after.epoch <= before.epoch) return "a failover begins with a higher epoch";
+  if (!before.writer.empty() && journal.from != before.writer) return "a failover is from the center that writes";
+  if (journal.begin_revision != after.revision) return "a failover names the revision that begins it";
+  if (journal.leases_ended) return "leases have not ended when a failover begins";
+  if (journal.accepts_loss && !journal.by_operator) return "only an operator accepts a loss";
+  for (const GroupProgress& progress : journal.groups) {
+    if (progress.step != GroupStep::kFenced) return "a failover begins with all groups \"fenced\"";
+    const GroupRecord* const then = before.FindGroup(progress.group);
+    const GroupRecord* const now = after.FindGroup(progress.group);
+    if (then == nullptr || now == nullptr) return "a failover has the groups that there are";
+    if (journal.accepts_loss) continue;
+    if (then->durability == Durability::kDegraded && journal.kind == FailoverKind::kLoss) {
+      return "group \"" + then->name + "\" is degraded, so that only an operator, who accepts a loss, fails it over";
+    }
+    if (*then != *now) return "a failover begins with each group as it is";
+  }
+  return {};
+}
+
+std::string BrokenByStep(const GroupProgress& before, const GroupProgress& after, const FailoverJournal& journal) {
+  if (after.step < before.step) return "a step of the failover of group \"" + before.group + "\" is taken back";
+  const bool was_chosen = before.step != GroupStep::kFenced;
+  if (was_chosen && (after.chosen != before.chosen || after.position != before.position)) {
+    return "group \"" + before.group + "\" has chosen \"" + before.chosen + "\" already, and may have promoted it";
+  }
+  if (after.step == GroupStep::kPromoted && before.step == GroupStep::kFenced) {
+    return "group \"" + before.group + "\" promotes before it is written down what";
+  }
+  if (after.step == GroupStep::kPromoted && !journal.leases_ended) {
+    return "group \"" + before.group + "\" is promoted before the leases of the last writer have ended";
+  }
+  return {};
+}
+
+std::string BrokenByProgress(const TopologyDocument& before, const TopologyDocument& after) {
+  const FailoverJournal& then = *before.failover;
+  const FailoverJournal& now = *after.failover;
+  if (after.epoch != before.epoch || then.kind != now.kind || then.from != now.from || then.to != now.to ||
+      then.begin_time != now.begin_time || then.begin_revision != now.begin_revision ||
+      then.groups.size() != now.groups.size()) {
+    return "another failover is under way";
+  }
+  if (then.leases_ended && !now.leases_ended) return "leases that have ended do not come back";
+  const bool gives_up = now.accepts_loss && !then.accepts_loss;
+  if ((then.accepts_loss && !now.accepts_loss) || (gives_up && !now.by_operator))
+    return "only an operator accepts a loss";
+  for (std::size_t i = 0; i < then.groups.size(); ++i) {
+    if (then.groups[i].group != now.groups[i].group) return "another failover is under way";
+    if (std::string broken = BrokenByStep(then.groups[i], now.groups[i], then); !broken.empty()) return broken;
+    const GroupRecord* const group = before.FindGroup(then.groups[i].group);
+    const GroupRecord* const next = after.FindGroup(then.groups[i].group);
+    if (group == nullptr || next == nullptr) return "a failover keeps the groups that there are";
+    const bool promotes = then.groups[i].step != now.groups[i].step && now.groups[i].step == GroupStep::kPromoted;
+    if (promotes && next->primary != now.groups[i].chosen) return "the chosen database becomes the primary";
+    if (!promotes && !gives_up && *group != *next && now.groups[i].step != GroupStep::kPromoted) {
+      return "group \"" + group->name + "\" stays as it is until its database is promoted";
+    }
+  }
+  return {};
+}
+
+std::string BrokenByEnd(const TopologyDocument& before, const TopologyDocument& after) {
+  const FailoverJournal& journal = *before.failover;
+  if (after.failovers.empty() || after.failovers.back().begin_time != journal.begin_time) {
+    return "a failover that ends is remembered";
+  }
+  if (after.failovers.back().undone) {
+    const bool chose = std::ranges::any_of(journal.groups,
+                                           [](const GroupProgress& group) { return group.step != GroupStep::kFenced; });
+    if (chose) return "a failover that has chosen a database can only go on";
+    if (after.epoch <= before.epoch || after.writer != journal.from)
+      return "undone means a new epoch for the last writer";
+    return {};
+  }
+  if (after.epoch != before.epoch || after.writer != journal.to)
+    return "a failover gives the right to write to its center";
+  for (const GroupProgress& group : journal.groups) {
+    if (group.step != GroupStep::kPromoted) return "group \"" + group.group + "\" has no new primary yet";
+  }
+  return {};
+}
+
+std::string BrokenByUpkeep(const TopologyDocument& before, const TopologyDocument& after) {
+  for (const GroupRecord& group : before.groups) {
+    const GroupRecord* const next = after.FindGroup(group.name);
+    if (next == nullptr) continue;
+    if (std::string broken = BrokenByAckers(group, *next); !broken.empty()) return broken;
+  }
+  return {};
+}
+
+}  // namespace
+
+const GroupRecord* TopologyDocument::FindGroup(std::string_view group) const {
+  const auto found = std::ranges::find(groups, group, &GroupRecord::name);
+  return found == groups.end() ? nullptr : &*found;
+}
+
+GroupRecord* TopologyDocument::FindGroup(std::string_view group) {
+  const auto found = std::ranges::find(groups, group, &GroupRecord::name);
+  return found == groups.end() ? nullptr : &*found;
+}
+
+void TidyTopology(const TopologyDocument& before, TopologyDocument& document) {
+  std::ranges::sort(document.centers);
+  std::ranges::sort(document.callers, {}, &CallerRecord::name);
+  std::ranges::sort(document.groups, {}, &GroupRecord::name);
+  for (GroupRecord& group : document.groups) {
+    std::ranges::sort(group.databases, {}, &DatabaseRecord::name);
+    std::ranges::sort(group.ackers, {}, &AckerRecord::name);
+    const GroupRecord* const then = before.FindGroup(group.name);
+    const bool is_same = then != nullptr && then->primary == group.primary &&
+                         std::ranges::equal(then->ackers, group.ackers, {}, &AckerRecord::name, &AckerRecord::name);
+    if (!is_same) group.ackers_revision = document.revision;
+  }
+  if (document.failovers.size() > kOutcomesKept) {
+    document.failovers.erase(document.failovers.begin(), document.failovers.end() - kOutcomesKept);
+  }
+}
+
+std::string BrokenRule(const TopologyDocument& before, const TopologyDocument& after) {
+  if (std::string broken = BrokenByWriter(before, after); !broken.empty()) return broken;
+  if (!before.failover && after.failover) return BrokenByBegin(before, after);
+  if (before.failover && after.failover) return BrokenByProgress(before, after);
+  if (before.failover && !after.failover) return BrokenByEnd(before, after);
+  return BrokenByUpkeep(before, after);
+}
+
+}  // namespace muster

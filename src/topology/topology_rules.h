@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "topology/topology.h"
+
+namespace muster {
+
+// What is a list by name becomes sorted by it, the oldest failovers are forgotten, and groups whose ackers are others
+// than in `before` get the document's revision as that of their ackers.
+void TidyTopology(const TopologyDocument& before, TopologyDocument& document);
+
+// Which rule `after` would break if it took the place of `before`, as the words of an error; empty: none. These are
+// what a mistaken controller, or two of them, must not be able to do; `models/failover.pml` shows what each is for.
+//
+//   * The epoch never falls. The right to write is taken from a center only under a higher one.
+//   * With databases it goes from one center to another only through a failover, which begins with nobody's right and
+//     ends when each group has its new primary, or is undone while none has been chosen.
+//   * A step of a failover is never taken back, the database to promote never changed, and none is promoted before the
+//     leases of the last writer have ended.
+//   * A group whose commits wait for nobody is failed over by an operator alone, who accepts the loss.
+//   * An acker begins as `joining`, and goes only after it was `leaving`, unless its group is `degraded` by that
+//   change.
+std::string BrokenRule(const TopologyDocument& before, const TopologyDocument& after);
+
+}  // namespace muster
