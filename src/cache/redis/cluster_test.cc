@@ -181,6 +181,9 @@ TEST(RedisClusterTest, AReplicaThatTookOverIsNotBelievedBeforeANewEpoch) {
   ASSERT_TRUE(replica.Await({"CLUSTER", "NODES"}, cluster.IdOf(2)));
   ASSERT_EQ(replica.Run({"CLUSTER", "REPLICATE", cluster.IdOf(2)}), "OK");
   ASSERT_TRUE(replica.Await({"INFO", "replication"}, "master_link_status:up"));
+  // It takes over what it knows its primary to serve, and the primary yields to a replica that it knows.
+  ASSERT_TRUE(replica.Await({"CLUSTER", "NODES"}, " connected 10922-16383"));
+  ASSERT_TRUE(cluster.node(2).Await({"CLUSTER", "NODES"}, "slave " + cluster.IdOf(2)));
 
   RedisCenters centers(cluster.Options());
   centers.BeginAndUse(Epoch(1));

@@ -291,17 +291,32 @@ FailoverPlan FailoverRunner::Plan(const FailoverRequest& request) const {
 }
 
 Result<FailoverPlan> FailoverRunner::Act(const FailoverRequest& request) {
-  const Sight sight = SightNow();
-  FailoverPlan plan = PlanFailover(sight, request, options_.times);
-  if (!plan.is_possible()) return Fail(plan.AsError());
-  MUSTER_TRY(Store(BeginFailover(sight, plan, request, options_.times), sight.document->revision));
-  return plan;
+  for (int attempt = 1;; ++attempt) {
+    const Sight sight = SightNow();
+    FailoverPlan plan = PlanFailover(sight, request, options_.times);
+    if (!plan.is_possible()) return Fail(plan.AsError());
+    auto stored = Store(BeginFailover(sight, plan, request, options_.times), sight.document->revision);
+    if (stored) return plan;
+    MUSTER_TRY(TakeNewer(std::move(stored), attempt));
+  }
 }
 
 Result<void> FailoverRunner::AcceptLoss() {
-  const Sight sight = SightNow();
-  MUSTER_ASSIGN(const TopologyDocument next, AcceptLossOf(sight, options_.times));
-  return Store(next, sight.document->revision);
+  for (int attempt = 1;; ++attempt) {
+    const Sight sight = SightNow();
+    MUSTER_ASSIGN(const TopologyDocument next, AcceptLossOf(sight, options_.times));
+    auto stored = Store(next, sight.document->revision);
+    if (stored) return {};
+    MUSTER_TRY(TakeNewer(std::move(stored), attempt));
+  }
+}
+
+Result<void> FailoverRunner::TakeNewer(Result<void> refused, int attempt) {
+  if (refused.error().reason != Reason::kStateConflict || attempt == kActAttemptsMax) return refused;
+  const Instant sent = dependencies_.clock->Monotonic();
+  MUSTER_ASSIGN(auto document, dependencies_.store->Read());
+  TakeDocument(std::move(document), sent);
+  return {};
 }
 
 FailoverStatus FailoverRunner::Status() const {

@@ -84,6 +84,7 @@ class FailoverRunner {
  private:
   struct Worker;
   static constexpr std::size_t kWorkersMax = 512;
+  static constexpr int kActAttemptsMax = 8;
   static constexpr Duration kStoodStill = std::chrono::milliseconds(300);
 
   void RunLooks(Worker& worker);
@@ -97,6 +98,8 @@ class FailoverRunner {
   void Turn();
   void Replace(const TopologyDocument& next, std::int64_t revision, const std::string& why);
   Result<void> Store(const TopologyDocument& next, std::int64_t revision);
+  // Of an operator's act: the controller was faster. Reads what it has stored, so that the act is looked at again.
+  Result<void> TakeNewer(Result<void> refused, int attempt);
   Result<void> Execute(ReplicaControl& control, const DatabaseOrder& order) const;
   void LogAttention(const std::vector<std::string>& attention);
   Sight SightNow() const;
