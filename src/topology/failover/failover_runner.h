@@ -19,6 +19,7 @@
 #include "topology/failover/failover_plan.h"
 #include "topology/failover/observer_board.h"
 #include "topology/failover/replica_control.h"
+#include "topology/failover/replica_lag.h"
 #include "topology/topology.h"
 
 namespace muster::failover {
@@ -42,6 +43,10 @@ struct FailoverStatus {
   std::vector<std::string> attention = {};
   std::map<std::string, DatabaseSight, std::less<>> databases = {};
   Instant now{};
+  // What a store's placement is made of.
+  std::shared_ptr<const TopologyDocument> document = nullptr;
+  Instant document_at = Instant::min();  // when the read was sent that last confirmed it
+  ReplicaLag::Times has_all_before = {};
 };
 
 // Looks at all databases, tells the other servers what it reaches, and is the controller while it is its turn: the
@@ -107,6 +112,7 @@ class FailoverRunner {
   const FailoverRunnerOptions options_;
   const Dependencies dependencies_;
   FailoverController controller_;  // of the thread of turns
+  ReplicaLag lag_;                 // likewise
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
