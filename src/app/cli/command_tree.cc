@@ -51,6 +51,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(CommandContext& context) {
   AddRoutesCommand(*root, context);
   AddCallersCommands(*root, context);
   AddBenchCommand(*root, context);
+  AddLabCommands(*root, context);
   AddDoctorCommand(*root, context);
   AddKeysCommands(*root, context);
   AddConfigCommands(*root, context);
