@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -144,12 +145,12 @@ void Fleet::TerminateAndWait(const Chosen& chosen, Duration patience) {
 }
 
 void Fleet::EndAll() {
-  Chosen servers, engines;
-  for (const Component& component : layout_.components()) {
-    (component.kind == Kind::kMuster ? servers : engines).push_back(&component);
-  }
-  TerminateAndWait(servers, kServerEndPatience);
+  Chosen engines = layout_.All(Kind::kMariadb);
+  std::ranges::copy(layout_.All(Kind::kRedis), std::back_inserter(engines));
+  TerminateAndWait(layout_.All(Kind::kMuster), kServerEndPatience);
   TerminateAndWait(engines, kEngineEndPatience);
+  // A voter that is asked to end looks for another leader first, for seconds, and its log is made for this.
+  [[maybe_unused]] const Result<void> killed = Kill(layout_.All(Kind::kEtcd));
 }
 
 }  // namespace muster::lab

@@ -57,7 +57,7 @@ class Fleet {
   // Of those that have been started once. Asks all at a time.
   std::vector<ComponentStatus> Look();
 
-  // SIGTERM to muster and, once these have ended, to the rest; SIGKILL to what takes too long.
+  // SIGTERM to muster, then to databases and Redis; SIGKILL to what takes too long, and to etcd.
   void EndAll();
 
  private:

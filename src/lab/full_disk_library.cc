@@ -77,6 +77,14 @@ MUSTER_EXPORT ssize_t pwritev(int file, const iovec* parts, int count, off_t off
   return pwritev64(file, parts, count, offset);
 }
 
+MUSTER_EXPORT ssize_t pwritev64v2(int file, const iovec* parts, int count, off_t offset, int flags) {
+  return Refuses(file, offset, SizeOf(parts, count)) ? -1 : syscall(SYS_pwritev2, file, parts, count, offset, 0, flags);
+}
+
+MUSTER_EXPORT ssize_t pwritev2(int file, const iovec* parts, int count, off_t offset, int flags) {
+  return pwritev64v2(file, parts, count, offset, flags);
+}
+
 MUSTER_EXPORT int fallocate64(int file, int mode, off_t offset, off_t size) {
   if (Refuses(file, offset, static_cast<size_t>(size))) return -1;
   return static_cast<int>(syscall(SYS_fallocate, file, mode, offset, size));
