@@ -94,12 +94,18 @@ class CenterInvalidator::Rounds {
     co_return NotTold(centers_[center].name);
   }
 
+  bool is_ready() const { return is_ready_.load(std::memory_order_acquire); }
+  void Look() { is_ready_.store(std::ranges::all_of(centers_, IsFit), std::memory_order_release); }
+
   Task<Result<void>> MakeReady(std::size_t center, std::shared_ptr<const TouchedEntries>, Deadline deadline) {
     const Center& one = centers_[center];
     const Instant begun = clock_.Monotonic();
     while (true) {
       const CacheState state = one.state();
-      if (state.mode == CacheMode::kBypass || one.is_reachable()) co_return Result<void>();
+      if (IsFit(one)) {
+        Look();
+        co_return Result<void>();
+      }
       if (deadline.Passed(clock_)) co_return NotPrepared(one.name);
       if (clock_.Monotonic() - begun >= options_.reach_timeout) {
         if (const auto taken = co_await TakeOutOfUse(center, state.epoch, deadline); !taken) {
@@ -112,6 +118,8 @@ class CenterInvalidator::Rounds {
   }
 
  private:
+  static bool IsFit(const Center& center) { return center.state().mode == CacheMode::kBypass || center.is_reachable(); }
+
   // Again and again while it is only out of reach.
   Task<Invalidation> TryToTell(std::size_t center, std::shared_ptr<const TouchedEntries> touched, Deadline deadline) {
     const Instant begun = clock_.Monotonic();
@@ -196,6 +204,7 @@ class CenterInvalidator::Rounds {
   std::vector<Epoch> confirmed_;  // of each center: the newest epoch that its readers are known to have confirmed
   std::vector<Shared> bypasses_, awaits_;
   std::vector<Counter*> told_, bypassed_;
+  std::atomic<bool> is_ready_{false};
   std::atomic<int> outstanding_{0};
 };
 
@@ -208,7 +217,11 @@ void CenterInvalidator::Prepare(Deadline deadline, Reply reply) {
   rounds_->Begin(&Rounds::MakeReady, {}, deadline, std::move(reply));
 }
 
-void CenterInvalidator::Invalidate(TouchedEntries touched, Reply reply) {
+bool CenterInvalidator::IsReady() const { return rounds_->is_ready(); }
+
+void CenterInvalidator::Look() { rounds_->Look(); }
+
+void CenterInvalidator::Announce(TouchedEntries touched, Reply reply) {
   rounds_->Begin(&Rounds::Tell, std::move(touched), Deadline(), std::move(reply));
 }
 

@@ -13,7 +13,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/timer.h"
-#include "domain/ports/center_cache.h"
+#include "domain/ports/commit_listener.h"
 
 namespace muster {
 
@@ -43,7 +43,7 @@ class BypassSource {
 //
 // A center that cannot be reached does not make writes fail: the first one pays for taking it out of use, and whoever
 // begins meanwhile waits for that (`Prepare`).
-class CenterInvalidator {
+class CenterInvalidator final : public CommitListener {
  public:
   struct Center {
     std::string name;
@@ -65,24 +65,23 @@ class CenterInvalidator {
     Logger* logger = nullptr;
     MetricRegistry* metrics = nullptr;
   };
-  using Reply = std::move_only_function<void(Result<void>)>;
 
   // Epochs that one invalidation may go through in a center.
   static constexpr int kEpochsMax = 4;
 
   // Everything outlives it.
   CenterInvalidator(std::vector<Center> centers, const Dependencies& dependencies, Options options);
-  ~CenterInvalidator();  // nothing is outstanding
+  ~CenterInvalidator() override;  // nothing is outstanding
   CenterInvalidator(const CenterInvalidator&) = delete;
 
-  // Before a write begins, from any thread: takes out of use what is known to be out of reach. WRITES_UNAVAILABLE: that
-  // did not work, and nothing was written. Replies on the loop.
-  void Prepare(Deadline deadline, Reply reply);
+  // Looked at by Look, and at the end of each Prepare.
+  bool IsReady() const override;
+  // On the loop, every few milliseconds: which centers are out of reach.
+  void Look();
 
-  // After its commit, from any thread. OK: no read that starts from now on finds what is older, in any center.
-  // OUTCOME_UNKNOWN: some center could neither be told nor taken out of use in time; the write is there, and may not be
-  // acknowledged. The deadline of the request does not shorten it: the commit has happened. Replies on the loop.
-  void Invalidate(TouchedEntries touched, Reply reply);
+  // As the port says. Takes out of use what is known to be out of reach, and replies on the loop.
+  void Prepare(Deadline deadline, Reply reply) override;
+  void Announce(TouchedEntries touched, Reply reply) override;
 
  private:
   class Rounds;  // what the steps of all writes share

@@ -86,8 +86,8 @@ class CenterInvalidatorTest : public ::testing::Test, public BypassSource {
 
   Result<void> Invalidate(std::int64_t id, std::int64_t version) {
     std::optional<Result<void>> answer;
-    invalidator_->Invalidate({.members = {{MemberId(id), Version(version)}}},
-                             [&](Result<void> result) { answer = std::move(result); });
+    invalidator_->Announce({.members = {{MemberId(id), Version(version)}}},
+                           [&](Result<void> result) { answer = std::move(result); });
     EXPECT_FALSE(answer) << "replies on the loop";
     loop_.RunAll();
     return answer.value();
@@ -161,7 +161,7 @@ TEST_F(CenterInvalidatorTest, WhatComesBackInTimeIsNotBypassed) {
                            .logger = &NullLogger(),
                            .metrics = &metrics_},
                           {});
-  again.Invalidate({.members = {{MemberId(1), Version(5)}}}, [&](Result<void> result) { answer = std::move(result); });
+  again.Announce({.members = {{MemberId(1), Version(5)}}}, [&](Result<void> result) { answer = std::move(result); });
   loop_.Post([&] {
     places_.at("b").center.SetReachable(true);
     has_come_back = true;
@@ -229,7 +229,7 @@ TEST_F(CenterInvalidatorTest, ManyWritesShareOneBypass) {
   places_.at("b").center.Forget();
   int told = 0;
   for (int i = 0; i < 50; ++i) {
-    invalidator_->Invalidate({.members = {{MemberId(i + 1), Version(2)}}}, [&](const Result<void>& result) {
+    invalidator_->Announce({.members = {{MemberId(i + 1), Version(2)}}}, [&](const Result<void>& result) {
       EXPECT_TRUE(result);
       ++told;
     });

@@ -16,8 +16,14 @@ namespace muster {
 struct DatabaseRecord {
   std::string name = {};  // unique over all groups
   std::string center = {};
-  std::string address = {};  // "host:port"
+  std::string address = {};         // "host:port"
+  std::string remote_address = {};  // for whoever is in another center; empty: the same
   friend bool operator==(const DatabaseRecord&, const DatabaseRecord&) = default;
+
+  // As whoever is in `from` reaches it.
+  const std::string& AddressFrom(std::string_view from) const {
+    return remote_address.empty() || from == center ? address : remote_address;
+  }
 };
 
 // An acker is a replica whose acknowledgement a commit may have waited for: it may hold the last write alone.

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "domain/ids.h"
+#include "domain/ports/center_cache.h"
 #include "topology/database_groups.h"
 
 namespace muster {
@@ -35,6 +36,20 @@ struct CallerRecord {
   friend bool operator==(const CallerRecord&, const CallerRecord&) = default;
 };
 
+// How far the cache of a center may be used, and under which epoch (models/cache_fill.pml). It begins in BYPASS or
+// WARMING, is never forgotten, and comes back through a new epoch:
+//
+//   ON ──► BYPASS (epoch + 1) ──► WARMING (epoch + 1) ──► ON
+//            ▲                        │
+//            └────────────────────────┘ epoch + 1
+struct CacheRecord {
+  std::string center = {};
+  Epoch epoch{0};
+  CacheMode mode = CacheMode::kBypass;
+  friend bool operator==(const CacheRecord&, const CacheRecord&) = default;
+};
+std::string_view NameOf(CacheMode mode);
+
 // Everything that all processes of an installation must agree on, as one versioned document.
 struct TopologyDocument {
   static constexpr std::int64_t kLeaseMsDefault = 1000;
@@ -45,18 +60,21 @@ struct TopologyDocument {
   Epoch epoch{1};             // raised by each change of who may write
   // Names of the centers, sorted; none: the installation has one place only, and whoever has the data may write.
   std::vector<std::string> centers = {};
-  std::string writer = {};  // the center that may write; empty while there are centers: none may
+  std::string writer = {};  // the center whose databases are written to; empty while there are centers: nobody writes
   // For how long a confirmation of the epoch allows to write (writer_lease.h). It may be raised at any time, and
   // lowered only while nobody writes: who holds a longer one does not hear of it in time.
   std::int64_t lease_ms = kLeaseMsDefault;
   std::vector<GroupRecord> groups = {};          // sorted by name; their primaries are in the center that writes
   std::optional<FailoverJournal> failover = {};  // under way: then there is no writer
   std::vector<FailoverOutcome> failovers = {};   // that have ended, oldest first
+  std::vector<CacheRecord> caches = {};          // sorted by center; one without is not used
   std::vector<CallerRecord> callers = {};        // sorted by name
   friend bool operator==(const TopologyDocument&, const TopologyDocument&) = default;
 
   const GroupRecord* FindGroup(std::string_view group) const;
   GroupRecord* FindGroup(std::string_view group);
+  const CacheRecord* FindCache(std::string_view center) const;
+  CacheRecord* FindCache(std::string_view center);
 };
 
 // Where the document lives: a file when embedded, else etcd (topology_etcd.h). Thread-safe.

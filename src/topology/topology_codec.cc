@@ -13,6 +13,7 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kHashHexSize = 64;
+const std::vector<std::string_view> kCacheModes = {"on", "bypass", "warming"};
 
 void WriteKey(JsonWriter& json, const CallerRecord::Key& key) {
   json.BeginObject();
@@ -41,7 +42,7 @@ void WriteCaller(JsonWriter& json, const CallerRecord& caller) {
 
 std::int64_t FormatOf(const TopologyDocument& document) {
   const bool has_centers = !document.centers.empty() || !document.writer.empty() || !document.groups.empty() ||
-                           document.failover || !document.failovers.empty();
+                           document.failover || !document.failovers.empty() || !document.caches.empty();
   if (has_centers || document.lease_ms != TopologyDocument::kLeaseMsDefault) return 3;
   return std::ranges::any_of(document.callers, &CallerRecord::idempotency_key_required) ? 2 : 1;
 }
@@ -55,7 +56,7 @@ class Parser {
     TopologyDocument topology;
     bool has_format = false;
     MUSTER_TRY(json_.Read({"format", "revision", "epoch", "?centers", "?writer", "?leaseMs", "?groups", "?failover",
-                           "?failovers", "callers"},
+                           "?failovers", "?caches", "callers"},
                           [&](std::string_view name, Value& value) {
                             if (name == "format") {
                               has_format = true;
@@ -110,7 +111,37 @@ class Parser {
       return json_.ReadArray(value, name,
                              [&](Value& element) { return ReadOutcome(json_, element, topology.failovers); });
     }
+    if (name == "caches") {
+      return json_.ReadArray(value, name, [&](Value& element) { return ReadCache(topology, element); });
+    }
     return json_.ReadArray(value, name, [&](Value& element) { return ReadCallerOf(topology, element); });
+  }
+
+  Result<void> ReadCache(TopologyDocument& topology, Value& element) {
+    const std::size_t offset = json_.Offset(element);
+    CacheRecord cache;
+    MUSTER_TRY(json_.ReadObject(element, {"center", "epoch", "mode"}, [&](std::string_view name, Value& field) {
+      if (name == "center") return json_.ReadText(field, name, cache.center);
+      if (name == "epoch") {
+        std::int64_t epoch = 0;
+        Result<void> read = json_.ReadNumber64(field, name, epoch);
+        cache.epoch = Epoch(epoch);
+        return read;
+      }
+      std::size_t index = 0;
+      Result<void> read = json_.ReadWord(field, name, kCacheModes, index);
+      cache.mode = static_cast<CacheMode>(index);
+      return read;
+    }));
+    if (std::ranges::count(topology.centers, cache.center) == 0) {
+      return Fail(json_.Wrong(offset, "center", "one of the \"centers\", which stand before it"));
+    }
+    if (!topology.caches.empty() && topology.caches.back().center >= cache.center) {
+      return Fail(
+          json_.At(offset, "caches must be sorted by center, each once: \"" + cache.center + "\" is out of place"));
+    }
+    topology.caches.push_back(std::move(cache));
+    return {};
   }
 
   Result<void> ReadCallerOf(TopologyDocument& topology, Value& element) {
@@ -188,6 +219,8 @@ class Parser {
 
 }  // namespace
 
+std::string_view NameOf(CacheMode mode) { return kCacheModes[static_cast<std::size_t>(mode)]; }
+
 std::string RenderTopology(const TopologyDocument& document) {
   std::string out;
   JsonWriter json(out);
@@ -219,6 +252,17 @@ std::string RenderTopology(const TopologyDocument& document) {
     for (const FailoverOutcome& outcome : document.failovers) {
       out += '\n';
       WriteOutcome(json, outcome);
+    }
+    json.EndArray();
+  }
+  if (!document.caches.empty()) {
+    json.Key("caches").BeginArray();
+    for (const CacheRecord& cache : document.caches) {
+      json.BeginObject();
+      json.Key("center").String(cache.center);
+      json.Key("epoch").Number64(cache.epoch.value());
+      json.Key("mode").String(NameOf(cache.mode));
+      json.EndObject();
     }
     json.EndArray();
   }

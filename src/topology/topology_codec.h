@@ -15,7 +15,7 @@ namespace muster {
 //   1  revision, epoch, callers
 //   2  a caller may have idempotencyKeyRequired
 //   3  there may be centers, one of them the writer, and leaseMs; groups of databases, a failover under way, and those
-//      that have ended
+//      that have ended; caches of centers
 inline constexpr std::int64_t kTopologyFormat = 3;
 
 // JSON, one caller a line, and one group, ended by a line feed.

@@ -44,12 +44,13 @@ Result<void> Append(const StrictJson& json, std::size_t offset, std::string_view
 Result<void> ReadDatabase(const StrictJson& json, StrictJson::Value& value, std::vector<DatabaseRecord>& databases) {
   const std::size_t offset = json.Offset(value);
   DatabaseRecord database;
-  MUSTER_TRY(
-      json.ReadObject(value, {"name", "center", "address"}, [&](std::string_view name, StrictJson::Value& field) {
-        if (name == "name") return ReadName(json, field, name, database.name);
-        if (name == "center") return ReadName(json, field, name, database.center);
-        return ReadName(json, field, name, database.address);
-      }));
+  MUSTER_TRY(json.ReadObject(value, {"name", "center", "address", "?remoteAddress"},
+                             [&](std::string_view name, StrictJson::Value& field) {
+                               if (name == "name") return ReadName(json, field, name, database.name);
+                               if (name == "center") return ReadName(json, field, name, database.center);
+                               if (name == "remoteAddress") return ReadName(json, field, name, database.remote_address);
+                               return ReadName(json, field, name, database.address);
+                             }));
   return Append(json, offset, "databases", std::move(database), databases);
 }
 
@@ -177,6 +178,7 @@ void WriteGroup(JsonWriter& json, const GroupRecord& group) {
     json.Key("name").String(database.name);
     json.Key("center").String(database.center);
     json.Key("address").String(database.address);
+    if (!database.remote_address.empty()) json.Key("remoteAddress").String(database.remote_address);
     json.EndObject();
   }
   json.EndArray();

@@ -28,6 +28,9 @@ TopologyDocument Full() {
                                 .begin_time = time,
                                 .end_time = time + Duration(7)});
   document.failovers.push_back({.from = "east", .to = "west", .begin_time = time, .end_time = time, .undone = true});
+  document.groups[1].databases[1].remote_address = "gate:4306";
+  document.caches = {{.center = "east", .epoch = Epoch(7), .mode = CacheMode::kWarming},
+                     {.center = "west", .epoch = Epoch(3), .mode = CacheMode::kOn}};
   return document;
 }
 
@@ -49,6 +52,24 @@ TEST(TopologyGroupsCodec, GivesBackWhatItWrote) {
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(*parsed, full);
   EXPECT_THAT(RenderTopology(full), StartsWith("{\"format\":3,"));
+}
+
+TEST(TopologyGroupsCodec, ADatabaseHasAnAddressForItsCenterAndOneForOthers) {
+  DatabaseRecord database{.name = "e1", .center = "east", .address = "e1:3306", .remote_address = {}};
+  EXPECT_EQ(database.AddressFrom("west"), "e1:3306");
+  database.remote_address = "gate:4306";
+  EXPECT_EQ(database.AddressFrom("west"), "gate:4306");
+  EXPECT_EQ(database.AddressFrom("east"), "e1:3306");
+}
+
+TEST(TopologyGroupsCodec, ACacheIsOfACenterAndThereOnce) {
+  TopologyDocument document = TwoCenters();
+  document.caches = {{.center = "east", .epoch = Epoch(7), .mode = CacheMode::kOn}};
+  const std::string text = RenderTopology(document);
+  EXPECT_THAT(RefusalOf(With(text, R"("center":"east","epoch")", R"("center":"north","epoch")")), HasSubstr("centers"));
+  EXPECT_THAT(RefusalOf(With(text, R"("mode":"on")", R"("mode":"off")")), HasSubstr("mode"));
+  EXPECT_THAT(RefusalOf(With(text, R"("caches":[)", R"("caches":[{"center":"east","epoch":"1","mode":"on"},)")),
+              HasSubstr("sorted"));
 }
 
 TEST(TopologyGroupsCodec, WritesAGroupALine) {

@@ -150,7 +150,40 @@ std::string BrokenByUpkeep(const TopologyDocument& before, const TopologyDocumen
   return {};
 }
 
+std::string BrokenByCaches(const TopologyDocument& before, const TopologyDocument& after) {
+  for (const CacheRecord& cache : before.caches) {
+    const CacheRecord* const next = after.FindCache(cache.center);
+    const std::string of_center = " of center \"" + cache.center + "\"";
+    if (next == nullptr) return "the cache" + of_center + " is forgotten: processes may still use it; bypass it";
+    if (*next == cache) continue;
+    const bool goes_on =
+        cache.mode == CacheMode::kWarming && next->mode == CacheMode::kOn && next->epoch == cache.epoch;
+    const bool begins = next->mode != CacheMode::kOn && next->epoch > cache.epoch;
+    if (!goes_on && !begins) {
+      return "the cache" + of_center + " does not go from " + std::string(NameOf(cache.mode)) + " in epoch " +
+             std::to_string(cache.epoch.value()) + " to " + std::string(NameOf(next->mode)) + " in epoch " +
+             std::to_string(next->epoch.value());
+    }
+  }
+  for (const CacheRecord& cache : after.caches) {
+    if (before.FindCache(cache.center) == nullptr && cache.mode == CacheMode::kOn) {
+      return "the cache of center \"" + cache.center + "\" is not warmed before it is used";
+    }
+  }
+  return {};
+}
+
 }  // namespace
+
+const CacheRecord* TopologyDocument::FindCache(std::string_view center) const {
+  const auto found = std::ranges::find(caches, center, &CacheRecord::center);
+  return found == caches.end() ? nullptr : &*found;
+}
+
+CacheRecord* TopologyDocument::FindCache(std::string_view center) {
+  const auto found = std::ranges::find(caches, center, &CacheRecord::center);
+  return found == caches.end() ? nullptr : &*found;
+}
 
 const GroupRecord* TopologyDocument::FindGroup(std::string_view group) const {
   const auto found = std::ranges::find(groups, group, &GroupRecord::name);
@@ -166,6 +199,7 @@ void TidyTopology(const TopologyDocument& before, TopologyDocument& document) {
   std::ranges::sort(document.centers);
   std::ranges::sort(document.callers, {}, &CallerRecord::name);
   std::ranges::sort(document.groups, {}, &GroupRecord::name);
+  std::ranges::sort(document.caches, {}, &CacheRecord::center);
   for (GroupRecord& group : document.groups) {
     std::ranges::sort(group.databases, {}, &DatabaseRecord::name);
     std::ranges::sort(group.ackers, {}, &AckerRecord::name);
@@ -181,6 +215,7 @@ void TidyTopology(const TopologyDocument& before, TopologyDocument& document) {
 
 std::string BrokenRule(const TopologyDocument& before, const TopologyDocument& after) {
   if (std::string broken = BrokenByWriter(before, after); !broken.empty()) return broken;
+  if (std::string broken = BrokenByCaches(before, after); !broken.empty()) return broken;
   if (!before.failover && after.failover) return BrokenByBegin(before, after);
   if (before.failover && after.failover) return BrokenByProgress(before, after);
   if (before.failover && !after.failover) return BrokenByEnd(before, after);

@@ -19,6 +19,8 @@ void TidyTopology(const TopologyDocument& before, TopologyDocument& document);
 //   * A step of a failover is never taken back, the database to promote never changed, and none is promoted before the
 //     leases of the last writer have ended.
 //   * A group whose commits wait for nobody is failed over by an operator alone, who accepts the loss.
+//   * A cache of a center is never forgotten and its epoch never falls; it rises with each change but that from WARMING
+//     to ON.
 //   * An acker begins as `joining`, and goes only after it was `leaving`, unless its group is `degraded` by that
 //   change.
 std::string BrokenRule(const TopologyDocument& before, const TopologyDocument& after);

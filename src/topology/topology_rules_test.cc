@@ -224,6 +224,33 @@ TEST(TopologyRules, SinceWhenTheAckersAreAsTheyAre) {
             11);
 }
 
+TEST(TopologyRules, ACacheComesBackThroughANewEpoch) {
+  const auto refusal = [](CacheMode from, std::int64_t from_epoch, CacheMode to, std::int64_t to_epoch) {
+    TopologyDocument document = TwoCenters();
+    document.caches = {{.center = "east", .epoch = Epoch(from_epoch), .mode = from}};
+    return RefusalOf(
+        document, [&](TopologyDocument& d) { d.caches[0] = {.center = "east", .epoch = Epoch(to_epoch), .mode = to}; });
+  };
+  EXPECT_THAT(refusal(CacheMode::kOn, 4, CacheMode::kBypass, 5), IsEmpty());
+  EXPECT_THAT(refusal(CacheMode::kBypass, 5, CacheMode::kWarming, 6), IsEmpty());
+  EXPECT_THAT(refusal(CacheMode::kWarming, 6, CacheMode::kOn, 6), IsEmpty());
+  EXPECT_THAT(refusal(CacheMode::kWarming, 6, CacheMode::kBypass, 7), IsEmpty());
+  EXPECT_THAT(refusal(CacheMode::kWarming, 6, CacheMode::kWarming, 7), IsEmpty());
+  EXPECT_THAT(refusal(CacheMode::kBypass, 5, CacheMode::kOn, 6), HasSubstr("does not go from bypass"));
+  EXPECT_THAT(refusal(CacheMode::kBypass, 5, CacheMode::kWarming, 5), HasSubstr("does not go"));
+  EXPECT_THAT(refusal(CacheMode::kOn, 4, CacheMode::kBypass, 4), HasSubstr("does not go"));
+  EXPECT_THAT(refusal(CacheMode::kOn, 4, CacheMode::kWarming, 3), HasSubstr("does not go"));
+  EXPECT_THAT(refusal(CacheMode::kOn, 4, CacheMode::kOn, 5), HasSubstr("does not go"));
+  EXPECT_THAT(RefusalOf(TwoCenters(),
+                        [](TopologyDocument& d) {
+                          d.caches = {{.center = "east", .epoch = Epoch(1), .mode = CacheMode::kOn}};
+                        }),
+              HasSubstr("not warmed"));
+  TopologyDocument document = TwoCenters();
+  document.caches = {{.center = "east", .epoch = Epoch(4), .mode = CacheMode::kBypass}};
+  EXPECT_THAT(RefusalOf(document, [](TopologyDocument& d) { d.caches.clear(); }), HasSubstr("forgotten"));
+}
+
 TEST(TopologyRules, OldFailoversAreForgotten) {
   TopologyDocument document = FailingOver();
   document.failovers.resize(kOutcomesKept, {.from = "east", .to = "west"});

@@ -32,6 +32,23 @@ std::shared_ptr<const TopologyDocument> TopologyWatcher::snapshot() const {
   return snapshot_;
 }
 
+Result<void> TopologyWatcher::Await(std::int64_t revision, Deadline deadline) {
+  // Wake ends one wait: a look that is under way may have been sent too early, and the next one may fail.
+  constexpr Duration kAgainAfter = std::chrono::milliseconds(20);
+  while (this->revision() < revision) {
+    const Instant now = dependencies_.clock->Monotonic();
+    if (deadline.Passed(*dependencies_.clock)) {
+      return Fail(Reason::kStale, "this process has not read revision " + std::to_string(revision) +
+                                      " of the topology in time: is a majority of etcd in its reach?");
+    }
+    dependencies_.signal->Wake();
+    std::unique_lock lock(mutex_);
+    looked_.wait_for(lock, std::min(deadline.at(), now + kAgainAfter) - now,
+                     [&] { return this->revision() >= revision; });
+  }
+  return {};
+}
+
 Result<void> TopologyWatcher::Health() const {
   std::lock_guard lock(mutex_);
   return health_;
@@ -92,8 +109,11 @@ void TopologyWatcher::Note(const Result<void>& looked) {
   } else if (looked && !was_well) {
     dependencies_.logger->Info("the topology is confirmed again", {{"revision", revision()}});
   }
-  std::lock_guard lock(mutex_);
-  health_ = looked;
+  {
+    std::lock_guard lock(mutex_);
+    health_ = looked;
+  }
+  looked_.notify_all();
 }
 
 std::unique_ptr<TopologyWatcher::Subscription> TopologyWatcher::Subscribe(Listener listener) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -73,6 +74,9 @@ class TopologyWatcher {
   std::int64_t revision() const { return revision_.load(std::memory_order_acquire); }
   // When the read was sent that last said that the snapshot is the newest document.
   Instant confirmed_at() const { return confirmed_at_.load(std::memory_order_acquire); }
+  // Reads now, and waits until the snapshot has `revision` or a later one. STALE: not by the deadline. Not on the
+  // watcher's thread.
+  Result<void> Await(std::int64_t revision, Deadline deadline);
   // How old that is: under a second where leases are renewed, under `reread` elsewhere; grows while FROZEN.
   Duration AgeOfConfirmation() const { return dependencies_.clock->Monotonic() - confirmed_at(); }
   // Of reads since the start.
@@ -98,6 +102,7 @@ class TopologyWatcher {
   std::atomic<std::uint64_t> failures_{0};
 
   mutable std::mutex mutex_;
+  std::condition_variable looked_;
   std::shared_ptr<const TopologyDocument> snapshot_;  // guarded by mutex_
   Result<void> health_;                               // guarded by mutex_
 

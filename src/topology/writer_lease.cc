@@ -15,7 +15,8 @@ Duration LeaseOf(const TopologyDocument& document) { return std::chrono::millise
 
 bool WriterLeaseKeeper::MayWrite(const TopologyDocument& document) const {
   if (document.epoch.value() < epoch_.load(std::memory_order_relaxed)) return false;
-  return center_.empty() ? document.centers.empty() : document.writer == center_;
+  if (center_.empty()) return document.centers.empty();
+  return !document.writer.empty() && std::ranges::count(document.centers, center_) > 0;
 }
 
 void WriterLeaseKeeper::Confirm(const TopologyDocument& document, Instant sent) {

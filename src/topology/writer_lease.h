@@ -33,19 +33,21 @@ enum class LeaseTerm : std::uint8_t {
 // This process's right to write. It is counted from the moment *before* the read that confirmed it was *sent*, so that
 // however late the answer comes, whoever moves the epoch knows when it has ended.
 //
-//               the newest document names our center, and its epoch is not below one that was seen
+//               somebody writes by the newest document, and its epoch is not below one that was seen
 //               ┌──────────────────────────────────────────────────────────────────────┐ each renews it
 //               ▼                                                                      │
 //   NONE ──► HELD(epoch, until sent + lease_ms) ───────────────────────────────────────┘
 //     ▲         │
-//     └─────────┘ at once: another writer, no writer, or an older epoch (the document went back: a restored backup);
+//     └─────────┘ at once: no writer, or an older epoch (the document went back: a restored backup);
 //                 by itself: the time is over
 //
-// A newer epoch that names our center ends the one before and begins its own. One thread confirms; any thread reads,
-// without a lock. Epochs only grow, which is what makes that possible: see `current`.
+// The document's `writer` is the center whose databases are written to; processes of every center of the document write
+// to them, under the same epoch and the same waits. A newer epoch ends the one before and begins its own. One thread
+// confirms; any thread reads, without a lock. Epochs only grow, which is what makes that possible: see `current`.
 class WriterLeaseKeeper {
  public:
-  // `center`: ours, as the topology names it; empty: none, which may write while the topology has no centers.
+  // `center`: ours, which has to be one of the topology's; empty: none, which may write while the topology has no
+  // centers.
   WriterLeaseKeeper(std::string center, LeaseTerm term) : center_(std::move(center)), term_(term) {}
 
   // `document` was read by a linearizable read that was sent no earlier than `sent`. From one thread at a time.

@@ -131,6 +131,8 @@ class TopologyCallerDirectory final : public CallerDirectory {
     return RefreshLocked();
   }
 
+  void Take(const TopologyDocument& document) override { Publish(document); }
+
   Result<bool> EnsureAdmin(const std::function<Result<void>(const std::string& key_text)>& save) override {
     std::lock_guard lock(change_mutex_);
     MUSTER_ASSIGN(const auto current, topology_.Read());
@@ -248,6 +250,8 @@ class TopologyCallerDirectory final : public CallerDirectory {
   void Publish(const TopologyDocument& document) {
     auto snapshot = MakeCallerSnapshot(document);
     std::lock_guard lock(snapshot_mutex_);
+    if (document.revision < revision_) return;
+    revision_ = document.revision;
     snapshot_ = std::move(snapshot);
     generation_.fetch_add(1, std::memory_order_release);
   }
@@ -259,11 +263,11 @@ class TopologyCallerDirectory final : public CallerDirectory {
   const SipHash digest_;  // its key lives and dies with the process
   const std::uint64_t number_;
 
-  // One change or refresh at a time, from the store to the snapshot: an older document cannot replace a newer one.
-  std::mutex change_mutex_;
+  std::mutex change_mutex_;  // one change or refresh at a time
 
   std::mutex snapshot_mutex_;
   std::shared_ptr<const CallerSnapshot> snapshot_;
+  std::int64_t revision_ = 0;  // of the document that it is of; guarded by snapshot_mutex_
   std::atomic<std::uint64_t> generation_{1};
 };
 

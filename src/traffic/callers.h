@@ -75,6 +75,9 @@ class CallerDirectory {
   virtual Result<std::vector<CallerRecord>> List() = 0;
   // On an error the snapshot stays as it was.
   virtual Result<void> Refresh() = 0;
+  // The same by a document that somebody has read; one that is older than what is known changes nothing. Waits for
+  // nobody.
+  virtual void Take(const TopologyDocument& document) = 0;
 
   // Makes the caller `admin` with all scopes unless there is one; true when it was made. `save` gets the key's text
   // before the caller exists, so a crash between the two leaves a useless file, never an account whose key nobody has.

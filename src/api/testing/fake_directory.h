@@ -303,6 +303,7 @@ class FakeCallers final : public CallerDirectory {
   }
   Result<std::vector<CallerRecord>> List() override { return records; }
   Result<void> Refresh() override { return {}; }
+  void Take(const TopologyDocument& /*document*/) override {}
   Result<bool> EnsureAdmin(const std::function<Result<void>(const std::string&)>&) override { return false; }
 
   std::map<std::string, std::shared_ptr<const Caller>, std::less<>> known;

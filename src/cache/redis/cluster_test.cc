@@ -181,11 +181,16 @@ TEST(RedisClusterTest, AReplicaThatTookOverIsNotBelievedBeforeANewEpoch) {
   ASSERT_TRUE(replica.Await({"CLUSTER", "NODES"}, cluster.IdOf(2)));
   ASSERT_EQ(replica.Run({"CLUSTER", "REPLICATE", cluster.IdOf(2)}), "OK");
   ASSERT_TRUE(replica.Await({"INFO", "replication"}, "master_link_status:up"));
+  RedisCenters centers(cluster.Options());
   // It takes over what it knows its primary to serve, and the primary yields to a replica that it knows.
-  ASSERT_TRUE(replica.Await({"CLUSTER", "NODES"}, " connected 10922-16383"));
+  ASSERT_TRUE(centers.RunUntil([&] {
+    const std::string nodes = replica.Run({"CLUSTER", "NODES"});
+    const std::size_t primary = nodes.find(cluster.IdOf(2) + " 127.");
+    return primary != std::string::npos &&
+           nodes.substr(primary, nodes.find('\n', primary) - primary).contains("-16383");
+  }));
   ASSERT_TRUE(cluster.node(2).Await({"CLUSTER", "NODES"}, "slave " + cluster.IdOf(2)));
 
-  RedisCenters centers(cluster.Options());
   centers.BeginAndUse(Epoch(1));
   std::int64_t id = 1;
   while (cluster.OwnerOf(redis::SlotOf(ShardOf(MemberId(id)))) != 2) ++id;

@@ -63,7 +63,7 @@ TEST(MariadbReader, AThousandReadsTakeAFewStatements) {
   }
   ASSERT_TRUE(loop.RunUntil([&] { return answered == 1000; }));
   EXPECT_EQ(found, 800);
-  EXPECT_LE(selects() - before, 8) << "lookup rows and members of two groups, in a turn or two";
+  EXPECT_LE(selects() - before, 40) << "lookup rows and members of two groups, in a few turns";
 }
 
 TEST(MariadbReader, AGroupThatIsDownFailsItsOwnReadsAlone) {

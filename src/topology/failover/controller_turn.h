@@ -86,6 +86,9 @@ class TurnBuilder {
   ControllerTurn& turn_;
 };
 
+// `source`, as another database of its group reaches it.
+ReplicationSource SourceFor(const GroupRecord& group, std::string_view source, std::string_view database);
+
 // The next steps of the failover under way.
 void TakeFailoverSteps(const Sight& sight, const FailoverOptions& options, ControllerMemory& memory,
                        TurnBuilder& build);

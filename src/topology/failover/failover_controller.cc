@@ -23,6 +23,11 @@ std::string DatabaseOrder::Describe() const {
   return "?";
 }
 
+ReplicationSource SourceFor(const GroupRecord& group, std::string_view source, std::string_view database) {
+  const DatabaseRecord& record = *group.Find(source);
+  return {.name = record.name, .address = record.AddressFrom(group.Find(database)->center)};
+}
+
 TopologyDocument& TurnBuilder::Edit(const std::string& why) {
   if (!turn_.next) turn_.next = *sight_.document;
   if (!turn_.why.empty()) turn_.why += "; ";

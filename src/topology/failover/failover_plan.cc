@@ -238,6 +238,10 @@ TopologyDocument BeginFailover(const Sight& sight, const FailoverPlan& plan, con
                           .cause = request.cause,
                           .begin_time = sight.wall,
                           .begin_revision = document.revision + 1};
+  // With the leases of its writers those of its readers are waited out, too: nobody has to bypass it later.
+  if (CacheRecord* const cache = document.FindCache(plan.from); cache != nullptr && plan.kind == FailoverKind::kLoss) {
+    *cache = {.center = cache->center, .epoch = Epoch(cache->epoch.value() + 1), .mode = CacheMode::kBypass};
+  }
   for (GroupRecord& group : document.groups) {
     journal.groups.push_back({.group = group.name});
     if (journal.accepts_loss) AskThoseThatAnswer(sight, options, plan.to, group);

@@ -139,6 +139,11 @@ TEST(FailoverPlan, WhatBeginsFollowsTheRules) {
   for (const bool is_forced : {false, true}) {
     Sight sight = EastIsLost();
     if (is_forced) Silence(sight, "w2");
+    TopologyDocument with_caches = *sight.document;
+    for (const std::string center : {"east", "west"}) {
+      with_caches.caches.push_back({.center = center, .epoch = Epoch(4), .mode = CacheMode::kOn});
+    }
+    sight.document = std::make_shared<TopologyDocument>(std::move(with_caches));
     const FailoverRequest request{
         .kind = FailoverKind::kLoss, .by_operator = is_forced, .accepts_loss = is_forced, .cause = "test"};
     const FailoverPlan plan = PlanFailover(sight, request, kOptions);
@@ -149,6 +154,9 @@ TEST(FailoverPlan, WhatBeginsFollowsTheRules) {
     ASSERT_TRUE(begun) << begun.error().message;
     EXPECT_EQ(begun->groups[0].ackers.size(), is_forced ? 1U : 2U);
     EXPECT_EQ(begun->failover->accepts_loss, is_forced);
+    EXPECT_EQ(*begun->FindCache("east"),
+              (CacheRecord{.center = "east", .epoch = Epoch(5), .mode = CacheMode::kBypass}));
+    EXPECT_EQ(begun->FindCache("west")->mode, CacheMode::kOn);
     sight.document = std::make_shared<TopologyDocument>(*begun);
     FailoverController controller(kOptions);
     const ControllerTurn turn = controller.Decide(sight);

@@ -322,6 +322,7 @@ Result<void> FailoverRunner::TakeNewer(Result<void> refused, int attempt) {
 FailoverStatus FailoverRunner::Status() const {
   std::lock_guard lock(mutex_);
   FailoverStatus status = status_;
+  status.document = sight_.document;
   status.databases = sight_.databases;
   status.now = dependencies_.clock->Monotonic();
   return status;

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "topology/failover/failover_controller.h"
+#include "topology/failover/failover_operator.h"
 #include "topology/failover/failover_plan.h"
 #include "topology/failover/observer_board.h"
 #include "topology/failover/replica_control.h"
@@ -34,16 +35,6 @@ struct FailoverRunnerOptions {
   Duration order_timeout = std::chrono::seconds(5);
 };
 
-// What `muster topology show` tells beside the topology itself.
-struct FailoverStatus {
-  bool leads = false;
-  std::string controller = {};  // whom this observer holds for it
-  CenterVerdict verdict = {};
-  std::vector<std::string> attention = {};
-  std::map<std::string, DatabaseSight, std::less<>> databases = {};
-  Instant now{};
-};
-
 // Looks at all databases, tells the other servers what it reaches, and is the controller while it is its turn: the
 // threads around FailoverController, in `muster serve`.
 //
@@ -52,7 +43,7 @@ struct FailoverStatus {
 //   turns     one thread: decides, hands out orders, stores the topology that is to be
 //
 // All are started by Start and joined by Stop.
-class FailoverRunner {
+class FailoverRunner final : public FailoverOperator {
  public:
   using ControlMaker = std::function<std::unique_ptr<ReplicaControl>(const GroupRecord&, const DatabaseRecord&)>;
   struct Dependencies {
@@ -65,21 +56,17 @@ class FailoverRunner {
   };
 
   FailoverRunner(FailoverRunnerOptions options, Dependencies dependencies);
-  ~FailoverRunner();  // Stop must have been called
+  ~FailoverRunner() override;  // Stop must have been called
   FailoverRunner(const FailoverRunner&) = delete;
 
   // Reads the topology once, on this thread, and fails with that read.
   Result<void> Start();
   void Stop();
 
-  // Thread-safe, for operators. A dry run: what would be done, and what is in its way.
-  FailoverPlan Plan(const FailoverRequest& request) const;
-  // Begins it; whoever controls goes on, and the topology says when it has ended. STATE_CONFLICT with all refusals.
-  Result<FailoverPlan> Act(const FailoverRequest& request);
-  // A failover under way gives up what the ackers that do not answer may hold alone. STATE_CONFLICT: none is, or none
-  // waits for such a one.
-  Result<void> AcceptLoss();
-  FailoverStatus Status() const;
+  FailoverStatus Status() const override;
+  FailoverPlan Plan(const FailoverRequest& request) const override;
+  Result<FailoverPlan> Act(const FailoverRequest& request) override;
+  Result<void> AcceptLoss() override;
 
  private:
   struct Worker;

@@ -113,16 +113,17 @@ class FailoverSteps {
       end->second = {.position = primary->state.applied, .looked_at = primary->looked_at, .is_settled = true};
     }
     if (!end->second.is_settled) return;
-    const std::string& address = group.Find(group.primary)->address;
     for (const DatabaseRecord& database : group.databases) {
       const DatabaseSight* const seen = Reached(database.name);
       if (database.center != journal_.to || seen == nullptr || seen->state.fault != ReplicaFault::kNone) continue;
-      if (seen->state.HasApplied(end->second.position) && seen->state.following == address)
+      const ReplicationSource source = SourceFor(group, group.primary, database.name);
+      const bool follows = seen->state.following == source.address;
+      if (seen->state.HasApplied(end->second.position) && follows)
         return Choose(group, database.name, end->second.position);
-      if (seen->state.following == address && seen->state.receives && seen->state.applies) continue;
+      if (follows && seen->state.receives && seen->state.applies) continue;
       build_.Order({.database = database.name,
                     .kind = OrderKind::kFollow,
-                    .source = {.name = group.primary, .address = address},
+                    .source = source,
                     .acknowledges = seen->state.acknowledges});
     }
   }
@@ -188,9 +189,8 @@ class FailoverSteps {
     for (const DatabaseRecord& database : group.databases) {
       const DatabaseSight* const seen = Reached(database.name);
       if (database.name == chosen || seen == nullptr || !seen->state.HasApplied(position)) continue;
-      return build_.Order({.database = chosen,
-                           .kind = OrderKind::kFollow,
-                           .source = {.name = database.name, .address = database.address}});
+      return build_.Order(
+          {.database = chosen, .kind = OrderKind::kFollow, .source = SourceFor(group, database.name, chosen)});
     }
     Wait(group, chosen, "was chosen, has lost since what it had received, and nobody who answers has it");
   }
@@ -210,14 +210,11 @@ class FailoverSteps {
   }
 
   void FollowNewPrimary(const GroupRecord& group) {
-    const DatabaseRecord& primary = *group.Find(group.primary);
     for (const AckerRecord& acker : group.ackers) {
       const DatabaseSight* const seen = Reached(acker.name);
-      if (seen == nullptr || (seen->state.following == primary.address && seen->state.acknowledges)) continue;
-      build_.Order({.database = acker.name,
-                    .kind = OrderKind::kFollow,
-                    .source = {.name = primary.name, .address = primary.address},
-                    .acknowledges = true});
+      const ReplicationSource source = SourceFor(group, group.primary, acker.name);
+      if (seen == nullptr || (seen->state.following == source.address && seen->state.acknowledges)) continue;
+      build_.Order({.database = acker.name, .kind = OrderKind::kFollow, .source = source, .acknowledges = true});
     }
   }
 

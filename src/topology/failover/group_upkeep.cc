@@ -52,15 +52,18 @@ class GroupUpkeep {
     return sight_.FindReached(name, options_.detect_after);
   }
 
-  bool Follows(const DatabaseState& state) const {
-    return state.following == primary_.address && state.receives && state.is_connected && state.applies &&
+  ReplicationSource PrimaryFor(const std::string& database) const { return SourceFor(group_, primary_.name, database); }
+
+  bool Follows(const std::string& database, const DatabaseState& state) const {
+    return state.following == PrimaryFor(database).address && state.receives && state.is_connected && state.applies &&
            state.fault == ReplicaFault::kNone;
   }
 
   // It receives, applies and acknowledges, and is not far behind.
   const DatabaseSight* Healthy(const AckerRecord& acker) const {
     const DatabaseSight* const seen = Reached(acker.name);
-    const bool is_well = seen != nullptr && Follows(seen->state) && seen->state.acknowledges && !IsBehind(acker.name);
+    const bool is_well =
+        seen != nullptr && Follows(acker.name, seen->state) && seen->state.acknowledges && !IsBehind(acker.name);
     return is_well ? seen : nullptr;
   }
 
@@ -112,7 +115,7 @@ class GroupUpkeep {
   void Follow(const std::string& database, bool acknowledges) {
     build_.Order({.database = database,
                   .kind = OrderKind::kFollow,
-                  .source = {.name = primary_.name, .address = primary_.address},
+                  .source = PrimaryFor(database),
                   .acknowledges = acknowledges});
   }
 
@@ -142,7 +145,7 @@ class GroupUpkeep {
   void BringIn(const AckerRecord& acker) {
     const DatabaseSight* const seen = Reached(acker.name);
     if (seen == nullptr || seen->state.fault != ReplicaFault::kNone) return;
-    if (!seen->state.acknowledges || seen->state.following != primary_.address || !seen->state.receives) {
+    if (!seen->state.acknowledges || seen->state.following != PrimaryFor(acker.name).address || !seen->state.receives) {
       Follow(acker.name, true);
     } else if (acker.state == AckerState::kJoining && seen->state.applies) {
       Edit("acker " + acker.name + " is in").FindAcker(acker.name)->state = AckerState::kIn;
@@ -224,9 +227,10 @@ class GroupUpkeep {
       } else if (state.fault == ReplicaFault::kBroken) {
         build_.Attention(database.name + " of group " + group_.name +
                          " cannot apply what it receives: its SHOW SLAVE " + "STATUS says why; rebuild it");
-      } else if (state.following != primary_.address || !state.receives || !state.applies || !IsSilent(database.name)) {
+      } else if (state.following != PrimaryFor(database.name).address || !state.receives || !state.applies ||
+                 !IsSilent(database.name)) {
         Follow(database.name, false);
-      } else if (Follows(state) && database.center != primary_.center && IsNear(state) &&
+      } else if (Follows(database.name, state) && database.center != primary_.center && IsNear(state) &&
                  !std::ranges::binary_search(seen_primary_->state.shut_out, database.name)) {
         Edit(database.name + " becomes an acker").ackers.push_back({.name = database.name});
       }

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "cache/center_invalidator.h"
+#include "topology/topology.h"
+#include "topology/topology_watcher.h"
+
+namespace muster {
+
+// Brings the caches of all centers into use, and back into it after a bypass. Every process of the center that writes
+// does that, so that one lost process is not missed; each step is a change of the topology that only one of them makes.
+//
+//   (none) ──┐
+//            ├──► reached for `settle` ──► an epoch is begun on its servers ──► WARMING, told of writes and not read
+//   BYPASS ──┘                                                                     │
+//     ▲                                                                            │ until every writer knows of it,
+//     and │ its servers have lost what they had (looked for each `probe_period`,       │ no replica that is read can
+//     lack │ as nobody else would notice while nothing is written)                      │ what was committed before
+//     └───────────────────────────────────────── ON ◄──────────────────────────────┘
+class CacheKeeper {
+ public:
+  // What it does to a center's servers. Blocking; called on its thread.
+  struct Center {
+    std::string name;
+    std::function<bool(Deadline)> is_reachable;
+    std::function<Result<bool>(Epoch, Deadline)> begin_epoch;  // RedisCenterCache::BeginEpoch
+    std::function<InvalidationKind(Deadline)> probe;           // an invalidation of nothing that matters
+  };
+  struct Options {
+    std::string center;  // ours
+    Duration look_period = std::chrono::milliseconds(250);
+    Duration settle = std::chrono::seconds(5);  // without a failure, after a bypass
+    Duration probe_period = std::chrono::seconds(1);
+    Duration replica_lag_max = std::chrono::seconds(5);  // beyond which no replica is a source for a cache
+    Duration request_timeout = std::chrono::seconds(1);
+  };
+  struct Dependencies {
+    TopologyStore* store = nullptr;
+    TopologyWatcher* watcher = nullptr;
+    BypassSource* bypass = nullptr;
+    const Clock* clock = nullptr;
+    Logger* logger = nullptr;
+  };
+
+  CacheKeeper(std::vector<Center> centers, Options options, const Dependencies& dependencies);
+  ~CacheKeeper();  // Stop must have been called
+  CacheKeeper(const CacheKeeper&) = delete;
+
+  void Start();
+  // Ends the thread, after a step under way.
+  void Stop();
+
+  // One look at all centers; what the thread does again and again.
+  void Step();
+
+ private:
+  struct Memory {
+    std::optional<Instant> reached_since;
+    Epoch warming{0};  // of which `warm_since` tells
+    Instant warm_since{};
+    std::optional<Instant> probed_at;
+  };
+
+  void Look(const Center& center, const TopologyDocument& document, Memory& memory);
+  void Warm(const Center& center, const CacheRecord* record);
+  void GoOn(const Center& center, const CacheRecord& record, const TopologyDocument& document, Memory& memory);
+  void Probe(const Center& center, const CacheRecord& record, Memory& memory);
+  void Store(const std::string& center, const CacheRecord* before, CacheRecord next);
+  Deadline RequestDeadline() const;
+
+  const std::vector<Center> centers_;
+  const Options options_;
+  const Dependencies dependencies_;
+  std::map<std::string, Memory> memory_;
+
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace muster
