@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help deps run build test lint asan tsan fuzz sim models bench reference release-contract format clean
+.PHONY: help deps run lab engines build test lint asan tsan fuzz sim models bench reference release-contract format clean
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
@@ -19,11 +19,17 @@ deps: ## install the packages that building and testing need
 run: build ## build and start a demonstration server with synthetic members
 	@exec build/release/muster demo
 
+engines: ## install the engines that `muster lab` and tests start themselves; none is started as a service
+	@tools/install-packages engines
+
+lab: build engines ## build and start a two-center system on this machine; it ends with ctrl-C
+	@exec build/release/muster lab up --foreground
+
 build: ## the release binary, build/release/muster
 	@tools/install-packages build
 	@tools/cmake-build release muster
 
-test: deps ## build everything and run every test (of the store on MariaDB: tools/install-packages engines)
+test: deps ## build everything and run every test (of engines: make engines)
 	@tools/cmake-build release all
 	@tools/run-tests release
 

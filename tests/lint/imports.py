@@ -19,6 +19,7 @@ GRAPH = {
     "traffic": {"base", "domain", "topology"},
     "api": {"base", "domain", "topology", "traffic"},
     "bench": {"base", "domain"},
+    "lab": {"base", "domain", "topology", "store"},
 }
 EVERYTHING = {"app"}
 SIMULATION = {"base", "domain", "store"}

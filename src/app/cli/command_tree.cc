@@ -52,6 +52,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(CommandContext& context) {
   AddTopologyCommands(*root, context);
   AddCallersCommands(*root, context);
   AddBenchCommand(*root, context);
+  AddLabCommands(*root, context);
   AddDoctorCommand(*root, context);
   AddKeysCommands(*root, context);
   AddConfigCommands(*root, context);

@@ -16,6 +16,7 @@ void AddTopologyCommands(CLI::App& root, CommandContext& context);
 void AddCallersCommands(CLI::App& root, CommandContext& context);
 void AddBenchCommand(CLI::App& root, CommandContext& context);
 void AddDoctorCommand(CLI::App& root, CommandContext& context);
+void AddLabCommands(CLI::App& root, CommandContext& context);
 void AddKeysCommands(CLI::App& root, CommandContext& context);
 void AddConfigCommands(CLI::App& root, CommandContext& context);
 void AddReferenceCommands(CLI::App& root, CommandContext& context);

@@ -1,5 +1,5 @@
-# cmake -DINPUT=… -DOUTPUT=… -P embed_descriptors.cmake: the bytes of a FileDescriptorSet as the source of
-# proto/descriptors.h.
+# cmake -DINPUT=… -DOUTPUT=… -DHEADER=… -DNAMESPACE=… -DFUNCTION=… -P embed_bytes.cmake: the bytes of a file as the source of a
+# function that the header declares.
 file(READ ${INPUT} bytes HEX)
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "\\\\x\\1" bytes "${bytes}")
 # Lines of 32 bytes, each a literal of its own.
@@ -9,9 +9,9 @@ foreach(count RANGE 31)
 endforeach()
 string(REGEX REPLACE "(${line})" "    \"\\1\"\n" bytes "${bytes}")
 string(REGEX REPLACE "\n(\\\\[^\n]+)$" "\n    \"\\1\"\n" bytes "${bytes}")
-file(WRITE ${OUTPUT} "#include \"proto/descriptors.h\"
+file(WRITE ${OUTPUT} "#include \"${HEADER}\"
 
-namespace muster {
+namespace ${NAMESPACE} {
 namespace {
 
 constexpr char kBytes[] =
@@ -19,7 +19,7 @@ ${bytes};
 
 }  // namespace
 
-std::string_view ServiceDescriptors() { return {kBytes, sizeof kBytes - 1}; }
+std::string_view ${FUNCTION}() { return {kBytes, sizeof kBytes - 1}; }
 
-}  // namespace muster
+}  // namespace ${NAMESPACE}
 ")
