@@ -55,6 +55,11 @@ void CacheKeeper::Look(const Center& center, const TopologyDocument& document, M
   }
   if (!memory.reached_since) memory.reached_since = now;
   const CacheRecord* const record = document.FindCache(center.name);
+  // Somebody did not reach it, or it lost something: it has to be well from now on.
+  if (record != nullptr && memory.epoch != record->epoch) {
+    memory.epoch = record->epoch;
+    memory.reached_since = now;
+  }
   if (record == nullptr) return Warm(center, nullptr);
   if (record->mode == CacheMode::kBypass && now - *memory.reached_since >= options_.settle) Warm(center, record);
   if (record->mode == CacheMode::kWarming) GoOn(center, *record, document, memory);

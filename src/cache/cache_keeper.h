@@ -68,6 +68,7 @@ class CacheKeeper {
  private:
   struct Memory {
     std::optional<Instant> reached_since;
+    Epoch epoch{0};    // that was seen last
     Epoch warming{0};  // of which `warm_since` tells
     Instant warm_since{};
     std::optional<Instant> probed_at;

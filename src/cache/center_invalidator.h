@@ -52,9 +52,9 @@ class CenterInvalidator final : public CommitListener {
     std::function<bool()> is_reachable;  // on `loop`
   };
   struct Options {
-    Duration attempt_timeout = std::chrono::milliseconds(100);
+    Duration attempt_timeout = std::chrono::milliseconds(250);
     Duration attempt_pause = std::chrono::milliseconds(10);
-    Duration reach_timeout = std::chrono::milliseconds(300);  // then the center is bypassed
+    Duration reach_timeout = std::chrono::milliseconds(500);  // then the center is bypassed
     Duration bypass_timeout = std::chrono::seconds(5);        // for that, with its readers; then the outcome is unknown
   };
   struct Dependencies {

@@ -53,7 +53,7 @@ class MariadbReplicaControl final : public ReplicaControl {
       return session.Run({FlagOf(acknowledges), "START SLAVE IO_THREAD"});
     }
     if (!state.following.empty()) MUSTER_TRY(session.Run({"STOP SLAVE"}));
-    return StartFollowing(session, source, acknowledges, state.following.empty());
+    return StartFollowing(session, revision, source, acknowledges, state.following.empty());
   }
 
   Result<void> Promote(std::int64_t revision, bool waits, Deadline deadline) override {
@@ -99,28 +99,45 @@ class MariadbReplicaControl final : public ReplicaControl {
     MUSTER_ASSIGN(const failover::GtidPosition position, CopyDatabase(*donor, session.connection(), options_.database));
     MUSTER_TRY(
         session.Run({"RESET MASTER", "SET GLOBAL gtid_slave_pos = " + session.connection().Quote(position.Text())}));
-    MUSTER_TRY(StartFollowing(session, source, false, false));
+    MUSTER_TRY(StartFollowing(session, revision, source, false, false));
     return path + " has " + std::to_string(saved) + " transactions that " + source.name + " does not have";
   }
 
  private:
+  // As what it follows. A replica passes over events of its own server_id: one that was a primary, and was truncated
+  // when it came back, would lack what it wrote itself and others have. So it is somebody else each time it begins to
+  // follow: an id above those of configurations, of this order and of its place in its group.
+  std::string FollowingId(std::int64_t revision) const {
+    constexpr std::uint64_t kIds = std::uint64_t{1} << 31;
+    const auto place =
+        std::ranges::count_if(options_.peers, [&](const std::string& peer) { return peer < options_.name; });
+    const std::uint64_t number =
+        static_cast<std::uint64_t>(revision) * kDatabasesOfGroupMax + static_cast<std::uint64_t>(place);
+    return "SET GLOBAL server_id = " + std::to_string(kIds + number % kIds);
+  }
+
   static std::string FlagOf(bool acknowledges) {
     return std::string("SET GLOBAL rpl_semi_sync_slave_enabled = ") + (acknowledges ? "ON" : "OFF");
   }
 
-  Result<void> StartFollowing(ReplicationSession& session, const ReplicationSource& source, bool acknowledges,
-                              bool was_primary) {
+  Result<void> StartFollowing(ReplicationSession& session, std::int64_t revision, const ReplicationSource& source,
+                              bool acknowledges, bool was_primary) {
     MUSTER_ASSIGN(const Endpoint to, Endpoint::Parse(source.address));
     const Connection& connection = session.connection();
-    // Who was a primary begins where its own log ends.
-    const std::string change =
-        "CHANGE MASTER TO MASTER_HOST = " + connection.Quote(to.host) + ", MASTER_PORT = " + std::to_string(to.port) +
-        ", MASTER_USER = " + connection.Quote(options_.replica_user_prefix + options_.name) +
-        ", MASTER_PASSWORD = " + connection.Quote(options_.replica_password.Reveal()) +
-        ", MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 0.3, MASTER_USE_GTID = slave_pos" +
-        (was_primary ? ", MASTER_DEMOTE_TO_SLAVE = 1" : "");
+    if (was_primary) {
+      // It begins where its own log ends; one without a log, where it was told to.
+      MUSTER_ASSIGN(const auto end, session.connection().Query("SELECT @@GLOBAL.gtid_binlog_pos"));
+      if (!end[0][0].empty()) {
+        MUSTER_TRY(session.Run({"SET GLOBAL gtid_slave_pos = " + connection.Quote(end[0][0])}));
+      }
+    }
+    const std::string change = "CHANGE MASTER TO MASTER_HOST = " + connection.Quote(to.host) +
+                               ", MASTER_PORT = " + std::to_string(to.port) +
+                               ", MASTER_USER = " + connection.Quote(options_.replica_user_prefix + options_.name) +
+                               ", MASTER_PASSWORD = " + connection.Quote(options_.replica_password.Reveal()) +
+                               ", MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 0.3, MASTER_USE_GTID = slave_pos";
     return session.Run({"SET GLOBAL slave_net_timeout = 1", "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1",
-                        FlagOf(acknowledges), change, "START SLAVE"});
+                        FollowingId(revision), FlagOf(acknowledges), change, "START SLAVE"});
   }
 
   Result<ReplicationSession> Begin(std::int64_t revision, Deadline deadline) {

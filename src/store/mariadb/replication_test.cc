@@ -135,7 +135,7 @@ TEST(Replication, OneGroupThroughItsOrders) {
   Expect(w1->Promote(26, true, Deadline()));  // again
   Expect(e1->Follow(26, group.SourceOf("w1"), true, Deadline()));
   group["w1"].Execute(InsertOf(5));
-  EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 5); }));
+  EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 5); })) << group["e1"].log();
   EXPECT_EQ(group.Look("e1").fault, ReplicaFault::kNone);
 
   // A replica that was started again says that it may have lost what it had received.
@@ -174,6 +174,28 @@ void ExpectRebuilt(MariadbGroup& group) {
 
 // An old primary with a write that nobody acknowledged: truncated when it is started as a replica, found to have
 // diverged when it was not.
+// What it wrote itself, and another one has, comes back to it: a replica passes over events of its own server_id.
+TEST(Replication, AnOldPrimaryGetsBackWhatItWroteItself) {
+  MariadbGroup group;
+  const auto w1 = group.MakeControl("w1");
+  Expect(group.MakeControl("e1")->Govern(20, {}, Deadline()));
+  Expect(w1->Follow(20, group.SourceOf("e1"), false, Deadline()));
+  Expect(group.MakeControl("w2")->StopReceiving(20, Deadline()));
+  {
+    PendingWrite write(group, "e1", 7);
+    EXPECT_TRUE(WaitsForAck(group, write));
+    EXPECT_TRUE(WaitUntil([&] { return Has(group, "w1", 7); }));
+    group["e1"].Kill();
+  }
+  Expect(w1->Promote(21, false, Deadline()));
+  group.StartAgain("e1", StartRole::kAsReplica);
+  EXPECT_FALSE(Has(group, "e1", 7)) << "nobody had acknowledged it";
+  Expect(group.MakeControl("e1")->Follow(21, group.SourceOf("w1"), false, Deadline()));
+  group["w1"].Execute(InsertOf(8));
+  EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 8); })) << group["e1"].log();
+  EXPECT_TRUE(Has(group, "e1", 7));
+}
+
 TEST(Replication, AnOldPrimaryComesBack) {
   for (const bool is_truncated : {true, false}) {
     MariadbGroup group;

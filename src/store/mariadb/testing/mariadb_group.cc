@@ -26,7 +26,18 @@ MariadbGroup::MariadbGroup() {
         MariadbServer::At::kLater);
     servers_[name]->Launch();
   }
-  for (const auto& [name, server] : servers_) server->Await();
+  for (const auto& [name, server] : servers_) {
+    server->Await();
+    // With the grants that README.md names, and no others.
+    server->Execute("CREATE USER muster_control@'%' IDENTIFIED BY ''");
+    server->Execute(
+        "GRANT REPLICATION SLAVE, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, BINLOG ADMIN, BINLOG MONITOR, "
+        "SLAVE MONITOR, READ ONLY ADMIN, CONNECTION ADMIN, CREATE USER, RELOAD, PROCESS ON *.* TO muster_control@'%'");
+    server->Execute("GRANT SELECT ON mysql.* TO muster_control@'%'");
+    server->Execute("GRANT ALL ON muster_control.* TO muster_control@'%'");
+    server->Execute("GRANT ALL ON muster.* TO muster_control@'%'");
+    server->Execute("RESET MASTER");  // each has that of its own
+  }
   MariadbServer& primary = *servers_["e1"];
   for (const std::string name : kNames) {
     primary.Execute("CREATE USER 'repl_" + name + "'@'%' IDENTIFIED BY '" + kPassword + "'");
@@ -62,7 +73,7 @@ void MariadbGroup::StartAgain(const std::string& name, failover::StartRole role)
 std::unique_ptr<failover::ReplicaControl> MariadbGroup::MakeControl(const std::string& name) const {
   mariadb::ReplicationOptions options{.name = name,
                                       .endpoint = *mariadb::Endpoint::Parse(servers_.at(name)->tcp_address()),
-                                      .control = {.user = "root", .password = {}},
+                                      .control = {.user = "muster_control", .password = {}},
                                       .replica_password = Pii<std::string>(kPassword),
                                       .peers = {},
                                       .saved_directory = servers_.at(name)->data_directory() + "/.."};
