@@ -41,11 +41,9 @@ class MariadbReplicaControl final : public ReplicaControl {
                       Deadline deadline) override {
     MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
     MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
-    if (state.is_writable) {
-      MUSTER_TRY(session.StopWriting());
-      // Not before: it would let go on what waits.
-      MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_master_enabled = OFF"}));
-    }
+    if (state.is_writable) MUSTER_TRY(session.StopWriting());
+    // Not before: it would let go on what waits. A replica whose commits wait for acknowledgements applies nothing.
+    MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_master_enabled = OFF"}));
     if (state.following == source.address && state.applies) {
       // With its applying thread stopped as well it would throw away what it has received and not applied.
       if (state.acknowledges == acknowledges && state.receives) return {};

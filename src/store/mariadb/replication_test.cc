@@ -128,7 +128,7 @@ TEST(Replication, OneGroupThroughItsOrders) {
   EXPECT_TRUE(WaitUntil([&] { return Has(group, "w1", 4) && Has(group, "w2", 4); }));
 
   // A switchover by hand: the new primary has all, the old one follows it with nothing to truncate.
-  Expect(e1->Govern(26, {.is_writable = false, .waits = false}, Deadline()));
+  Expect(e1->Govern(26, {.is_writable = false, .waits = true}, Deadline()));
   const auto end = group.Look("e1").applied;
   EXPECT_TRUE(WaitUntil([&] { return group.Look("w1").HasApplied(end); }));
   Expect(w1->Promote(26, true, Deadline()));
