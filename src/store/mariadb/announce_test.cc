@@ -161,6 +161,7 @@ class MariadbAnnounce : public ::testing::Test {
   ShardStore& shards() { return harness_->store->shards(); }
 
   Caches caches_;
+  std::atomic<bool> is_over_{false};  // the lease
   std::optional<MariadbHarness> harness_;
 };
 
@@ -196,8 +197,7 @@ TEST_F(MariadbAnnounce, WhatNobodyCouldBeToldOfIsUnknown) {
 
 TEST_F(MariadbAnnounce, ALeaseThatEndsWhileItIsAnnouncedIsNoSuccess) {
   harness_.emplace(1);
-  std::atomic<bool> is_over{false};
-  harness_->lease = [&] { return WriterLease{.valid_until = is_over ? Instant::min() : Instant::max()}; };
+  harness_->lease = [this] { return WriterLease{.valid_until = is_over_ ? Instant::min() : Instant::max()}; };
   harness_->listener = &caches_;
   harness_->MustOpen();
   caches_.Hold(true);
@@ -208,12 +208,12 @@ TEST_F(MariadbAnnounce, ALeaseThatEndsWhileItIsAnnouncedIsNoSuccess) {
     answer = std::move(result);
   });
   ASSERT_TRUE(WaitUntil([&] { return caches_.held() == 1; }));
-  is_over = true;
+  is_over_ = true;
   caches_.Let();
   std::lock_guard lock(mutex);
   ASSERT_TRUE(answer && !*answer);
   EXPECT_EQ(answer->error().reason, Reason::kOutcomeUnknown);
-  is_over = false;
+  is_over_ = false;
 }
 
 TEST_F(MariadbAnnounce, WhoWouldHaveToHearAndCannotIsAskedBefore) {

@@ -64,7 +64,7 @@ class Connection::CallScope {
 thread_local const Connection::CallScope* Connection::CallScope::current = nullptr;
 
 // As poll(2): 1 when the socket is ready, 0 when the time is over, -1.
-int Connection::AwaitSocket(int socket, signed char is_read, int timeout_ms) {
+int Connection::AwaitSocket(int socket, char is_read, int timeout_ms) {
   const CallScope* const call = CallScope::current;
   SteadyTime until = SteadyTime::max();
   if (timeout_ms > 0) until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);

@@ -135,7 +135,7 @@ class Connection {
   Connection(st_mysql* handle, Endpoint endpoint, std::string where, Use use)
       : handle_(handle), endpoint_(std::move(endpoint)), where_(std::move(where)), use_(use) {}
   std::unexpected<Error> Failure(unsigned code);
-  static int AwaitSocket(int socket, signed char is_read, int timeout_ms);
+  static int AwaitSocket(int socket, char is_read, int timeout_ms);
 
   st_mysql* const handle_;
   const Endpoint endpoint_;

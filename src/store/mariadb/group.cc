@@ -141,11 +141,12 @@ void Group::Prepare(Item item) {
   const Deadline deadline = item.deadline;
   listener_->Prepare(deadline, [this, item = std::move(item)](Result<void> ready) mutable {
     item.is_prepared = true;
-    if (ready && !queue_->TryPush(std::move(item))) {
+    if (!ready) {
+      item.done(std::move(ready));
+    } else if (!queue_->TryPush(std::move(item))) {
       // NOLINTNEXTLINE(bugprone-use-after-move): a refused push leaves it untouched
-      ready = Fail(Reason::kWritesUnavailable, "the store is closing, or too many writes wait; nothing was written");
+      item.done(Fail(Reason::kWritesUnavailable, "the store is closing, or too many writes wait; nothing was written"));
     }
-    if (!ready) item.done(std::move(ready));
     EndOutstanding();
   });
 }

@@ -32,12 +32,14 @@ void Put(ShardStore& shards, const Member& member) {
 
 TEST(MariadbReader, AThousandReadsTakeAFewStatements) {
   MariadbHarness harness(2);
+  harness.options.changes_poll_ms = 10'000;  // the relay's statements count, too
   harness.MustOpen();
   for (std::int64_t id = 1; id <= 40; ++id) {
     Member member = contract::PlainMember(MemberId(id));
     member.identities.push_back(testing::MakeIdentity(static_cast<std::uint64_t>(id)));
     Put(harness.store->shards(), member);
   }
+  ASSERT_TRUE(harness.WaitForStream());
   testing::PostedLoop loop;
   const auto reader = *harness.store->MakeReader(loop);
   const auto selects = [&] {
