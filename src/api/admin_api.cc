@@ -53,6 +53,12 @@ Result<void> AdminHandler::Dispatch(Call& call, const Input& input) {
       return SetDisabled(call, input, false);
     case Rpc::kGetRoutes:
       return GetRoutes(call, input);
+    case Rpc::kGetTopology:
+      return GetTopology(call, input);
+    case Rpc::kFailOver:
+      return MoveWriter(call, input, FailoverKind::kLoss);
+    case Rpc::kSwitchOver:
+      return MoveWriter(call, input, FailoverKind::kPlanned);
     case Rpc::kReserveImport:
       return ReserveImport(call, input);
     case Rpc::kImportMembers:

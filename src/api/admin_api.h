@@ -9,6 +9,7 @@
 #include "base/event_loop.h"
 #include "domain/ports/import_ranges.h"
 #include "domain/ports/member_reader.h"
+#include "topology/failover/failover_operator.h"
 
 namespace muster {
 
@@ -18,6 +19,7 @@ struct AdminApiDependencies {
   std::uint32_t import_window = ImportBatch::kWindowMax;
   // The live route trees of all loops as one (MergeDescriptions). Called on the admin loop: thread-safe.
   std::function<Result<RouteDescription>()> routes;
+  failover::FailoverOperator* failover = nullptr;  // null: this server has no centers
 };
 
 // The operators' HTTP interface, on a port of its own. Scope `admin`, except import and export: `members.import`.
@@ -44,9 +46,14 @@ struct AdminApiDependencies {
 //   order of
 //        ids, values in clear; needs personal.read as well. `limit` is 1 to 1000 (500). Fewer lines than that, or none:
 //        go on after the last id until an answer is empty
+//   GET  /admin/v1/topology            → the centers, their databases and caches, a failover under way, and what this
+//                                        server sees of them; STATE_CONFLICT: there is one place only
+//   POST /admin/v1/topology:failover   {"to":"B","acceptLoss":false,"dryRun":true,"cause":"…"} → what is done, what is
+//   POST /admin/v1/topology:switchover {"to":"B","dryRun":true,"cause":"…"}                      in its way
 //   GET  /livez, /readyz?verbose, /metrics, /openapi.json   without a key
 //
-// One for each loop of the admin server; calls of the archive and of the caller directory block that loop alone.
+// One for each loop of the admin server; calls of the archive, of the caller directory and of the
+// topology block that loop alone.
 // Destroying it waits for the writes that it has begun.
 std::unique_ptr<HttpHandler> MakeAdminApi(EventLoop& loop, const ApiDependencies& dependencies,
                                           const AdminApiDependencies& admin);

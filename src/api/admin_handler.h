@@ -23,7 +23,7 @@ inline constexpr std::int64_t kExportLinesDefault = 500;
 inline constexpr std::size_t kExportBytes = std::size_t{4} << 20;
 
 // The HttpHandler of admin_api.h; built as MemberHandler is. Callers are in admin_callers.cc, import and export in
-// admin_members.cc.
+// admin_members.cc, centers in admin_topology.cc.
 class AdminHandler final : public HttpHandler {
  public:
   AdminHandler(EventLoop& loop, const ApiDependencies& dependencies, const AdminApiDependencies& admin);
@@ -51,6 +51,10 @@ class AdminHandler final : public HttpHandler {
   void AnswerKey(Call& call, const NewKey& key, int status);
 
   Result<void> GetRoutes(Call& call, const Input& input);
+
+  Result<failover::FailoverOperator*> RequireCenters() const;
+  Result<void> GetTopology(Call& call, const Input& input);
+  Result<void> MoveWriter(Call& call, const Input& input, FailoverKind kind);
 
   Result<void> ReserveImport(Call& call, const Input& input);
   Result<void> ImportMembers(Call& call, const Input& input);

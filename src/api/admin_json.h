@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "domain/json_writer.h"
 #include "domain/ports/member_reader.h"
+#include "topology/failover/failover_operator.h"
 #include "topology/topology.h"
 #include "traffic/callers.h"
 
@@ -38,6 +39,16 @@ Result<std::uint64_t> ReadReservationBody(JsonReader& reader, std::string_view j
 void WriteNewKey(JsonWriter& json, const NewKey& key);
 void WriteCaller(JsonWriter& json, const CallerRecord& caller);
 void WriteCallers(JsonWriter& json, const std::vector<CallerRecord>& callers);
+
+// What moves the right to write: of failover, and of switchover, which gives nothing up.
+struct MoveBody {
+  failover::FailoverRequest request = {};
+  bool dry_run = false;
+};
+Result<MoveBody> ReadMoveBody(JsonReader& reader, std::string_view json, FailoverKind kind);
+void WriteTopologyStatus(JsonWriter& json, const failover::FailoverStatus& status);
+void WritePlan(JsonWriter& json, const failover::FailoverPlan& plan);
+
 void WriteRoutes(JsonWriter& json, const RouteDescription& route);
 
 }  // namespace muster

@@ -7,11 +7,11 @@
 
 #include "api/grpc.h"
 #include "base/clock.h"
-#include "base/event_loop.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/options.h"
 #include "base/result.h"
+#include "base/socket_loop.h"
 
 namespace muster {
 
@@ -41,7 +41,7 @@ class GrpcServer {
  public:
   // Called once for each loop on the thread that calls Start, before any request. The handlers are destroyed with the
   // server.
-  using HandlerFactory = std::function<Result<std::unique_ptr<GrpcHandler>>(EventLoop& loop)>;
+  using HandlerFactory = std::function<Result<std::unique_ptr<GrpcHandler>>(SocketLoop& loop)>;
 
   // Binds and starts. Errors are those of HttpServer::Start, and name `grpc.listen`.
   static Result<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options, const HandlerFactory& handlers,

@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/options.h"
 #include "base/result.h"
+#include "base/socket_loop.h"
 
 namespace muster {
 
@@ -43,7 +44,7 @@ class HttpServer {
  public:
   // Called once for each loop on the thread that calls Start, before any request. The handlers are destroyed with the
   // server.
-  using HandlerFactory = std::function<Result<std::unique_ptr<HttpHandler>>(EventLoop& loop)>;
+  using HandlerFactory = std::function<Result<std::unique_ptr<HttpHandler>>(SocketLoop& loop)>;
 
   // Binds and starts. `name` ("http", "admin") labels the metrics, and errors call the address by the option that it
   // came from, `<name>.listen`. Errors say what to do: the port is in use (STATE_CONFLICT), the address is not ours or

@@ -62,6 +62,8 @@ struct MoveMark {
   Timestamp time{};
   std::string caller = {};
   std::string request_id = {};
+  // Of the member that takes only: the version that the other one has since.
+  Version other_version{0};
 
   friend bool operator==(const MoveMark&, const MoveMark&) = default;
 };

@@ -8,7 +8,7 @@ CacheRoute::CacheRoute(std::string name, MemberCache& cache, std::unique_ptr<Mem
     : name_(std::move(name)), cache_(cache), child_(std::move(child)) {}
 
 void CacheRoute::Get(MemberId id, const ReadOptions& options, MemberReply reply) {
-  if (options.no_cache) {
+  if (options.no_cache || options.prefer_primary) {
     skipped_.Add();
   } else if (AnswerFrom(cache_.Find(id), options, reply)) {
     return;
@@ -20,7 +20,7 @@ void CacheRoute::Get(MemberId id, const ReadOptions& options, MemberReply reply)
 }
 
 void CacheRoute::Resolve(const IdentityKey& key, const ReadOptions& options, MemberReply reply) {
-  if (options.no_cache) {
+  if (options.no_cache || options.prefer_primary) {
     skipped_.Add();
   } else if (AnswerFrom(cache_.FindHolder(key), options, reply)) {
     return;

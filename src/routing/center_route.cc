@@ -7,9 +7,16 @@
 namespace muster {
 namespace {
 
-ReadOptions OfPrimary(ReadOptions options) {
-  options.no_cache = true;
-  return options;
+Version VersionOf(const MemberDocumentRef& member) { return member ? member->version() : Version(0); }
+
+// It says what is true now, of whatever it says anything.
+bool IsExact(const MemberAnswer& answer) { return answer.source == Source::kPrimary; }
+
+std::unexpected<Error> NobodyIsNewEnough() {
+  Error error{Reason::kStale,
+              "this has changed lately, and no server that can be reached knows yet to what; try again in a moment"};
+  error.retry_after_ms = 500;
+  return std::unexpected(std::move(error));
 }
 
 MemberAnswer FromCenter(MemberDocumentRef member) {
@@ -18,8 +25,14 @@ MemberAnswer FromCenter(MemberDocumentRef member) {
 
 }  // namespace
 
-CenterRoute::CenterRoute(std::string name, CenterCache& cache, const Clock& clock, std::unique_ptr<MemberReader> child)
-    : name_(std::move(name)), cache_(cache), clock_(clock), child_(std::move(child)) {}
+CenterRoute::CenterRoute(std::string name, CenterCache& cache, const Clock& clock, std::unique_ptr<MemberReader> child,
+                         RoutePauses pauses)
+    : name_(std::move(name)), cache_(cache), clock_(clock), child_(std::move(child)), pauses_(pauses) {}
+
+CenterRoute::Asking CenterRoute::Begin(FillToken token) const {
+  const Instant now = clock_.Monotonic();
+  return {.token = token, .floor = Version(0), .in_doubt = false, .since = now, .sent = now};
+}
 
 // "Does not exist" is too old when a version is asked for, too.
 bool CenterRoute::IsOldEnough(const MemberDocumentRef& member, const ReadOptions& options) {
@@ -45,40 +58,66 @@ void CenterRoute::AnswerMember(MemberId id, const ReadOptions& options, MemberLo
       hits_.Add();
       return reply(FromCenter(std::move(found.member)));
     case LookupKind::kMiss:
-      misses_.Add();
-      return ReadThrough(id, options, found, std::move(reply));
+      break;
     case LookupKind::kUnusable:
       unusable_.Add();
-      return AskPrimary(id, options, std::move(reply));
+      ReadOptions asked = options;
+      asked.prefer_primary = true;
+      return child_->Get(id, asked, std::move(reply));
   }
+  misses_.Add();
+  Asking asking = Begin(found.token);
+  asking.floor = found.floor;
+  AskStore(id, options, asking, std::move(reply));
 }
 
-void CenterRoute::AskPrimary(MemberId id, const ReadOptions& options, MemberReply reply) {
-  child_->Get(id, OfPrimary(options), std::move(reply));
-}
-
-void CenterRoute::ReadThrough(MemberId id, const ReadOptions& options, const MemberLookup& miss, MemberReply reply) {
-  const Version floor = miss.floor;
-  const auto fill = [this, id, token = miss.token](const Result<MemberAnswer>& answer) {
-    if (answer && token != FillToken(0)) cache_.Fill(id, answer->member, token);
-  };
+void CenterRoute::AskStore(MemberId id, const ReadOptions& options, const Asking& asking, MemberReply reply) {
   ReadOptions asked = options;
-  asked.min_version = std::max(options.min_version, floor);
-  child_->Get(id, asked,
-              [this, id, options, floor, fill, reply = std::move(reply)](Result<MemberAnswer> answer) mutable {
-                // The caller has not asked for the floor, so that nobody has it is not his to hear.
-                const bool is_below = answer ? (answer->member ? answer->member->version() : Version(0)) < floor
-                                             : answer.error().reason == Reason::kStale && options.min_version < floor;
-                if (!is_below) {
-                  fill(answer);
-                  return reply(std::move(answer));
-                }
-                below_floor_.Add();
-                AskPrimary(id, options, [fill, reply = std::move(reply)](Result<MemberAnswer> exact) mutable {
-                  fill(exact);
-                  reply(std::move(exact));
-                });
-              });
+  asked.floor = asking.floor;
+  asked.prefer_primary = asking.attempt > 0;
+  child_->Get(id, asked, [this, id, options, asking, reply = std::move(reply)](Result<MemberAnswer> answer) mutable {
+    // The caller has not asked for the floor, so that nobody has it is not his to hear.
+    const bool is_below = answer ? !IsExact(*answer) && VersionOf(answer->member) < asking.floor
+                                 : answer.error().reason == Reason::kStale && options.min_version < asking.floor;
+    if (is_below) {
+      below_floor_.Add();
+      return AskAgain(options, asking, std::move(reply), [this, id, options](const Asking& again, MemberReply to) {
+        AskStore(id, options, again, std::move(to));
+      });
+    }
+    if (answer) Fill(id, *answer, asking.token);
+    reply(std::move(answer));
+  });
+}
+
+void CenterRoute::AskAgain(const ReadOptions& options, Asking asking, MemberReply reply,
+                           std::move_only_function<void(const Asking&, MemberReply)> ask) {
+  const Instant now = clock_.Monotonic();
+  asking.sent = now;
+  if (asking.attempt++ == 0) return ask(asking, std::move(reply));
+  const Instant until = std::min(options.deadline.at(), asking.since + kWaitMax);
+  const Duration pause = std::min(kPauseMax, kPause * (1 << std::min(asking.attempt - 2, 10)));
+  const bool can_wait = pauses_.loop != nullptr && pauses_.timer != nullptr && waiting_ < kWaitingMax;
+  if (!can_wait || now + pause >= until) return reply(NobodyIsNewEnough());
+  waits_.Add();
+  ++waiting_;
+  pauses_.timer->After(pause, [this, asking, reply = std::move(reply), ask = std::move(ask)]() mutable {
+    pauses_.loop->Post([this, asking, reply = std::move(reply), ask = std::move(ask)]() mutable {
+      --waiting_;
+      asking.sent = clock_.Monotonic();
+      ask(asking, std::move(reply));
+    });
+  });
+}
+
+void CenterRoute::Fill(MemberId id, const MemberAnswer& answer, FillToken token) {
+  if (token == FillToken(0) || !answer.may_be_kept || answer.age > kLagMax) return;
+  cache_.Fill(id, answer.member, token);
+}
+
+void CenterRoute::FillHolder(const IdentityKey& key, const MemberAnswer& answer, FillToken token) {
+  if (token == FillToken(0) || !answer.may_be_kept || answer.age > kLagMax) return;
+  cache_.FillHolder(key, answer.member ? std::optional(answer.member->id()) : std::nullopt, IsExact(answer), token);
 }
 
 void CenterRoute::Resolve(const IdentityKey& key, const ReadOptions& options, MemberReply reply) {
@@ -90,11 +129,15 @@ void CenterRoute::Resolve(const IdentityKey& key, const ReadOptions& options, Me
                     [this, key, options, reply = std::move(reply)](const HolderLookup& found) mutable {
                       if (found.kind == LookupKind::kUnusable) {
                         unusable_.Add();
-                        return ResolveAtPrimary(key, options, std::move(reply));
+                        ReadOptions asked = options;
+                        asked.prefer_primary = true;
+                        return child_->Resolve(key, asked, std::move(reply));
                       }
                       if (found.kind == LookupKind::kMiss) {
                         misses_.Add();
-                        return ResolveThrough(key, options, found, std::move(reply));
+                        Asking asking = Begin(found.token);
+                        asking.in_doubt = found.has_changed_lately;
+                        return ResolveInStore(key, options, asking, std::move(reply));
                       }
                       if (found.holder) return ConfirmHint(key, *found.holder, options, std::move(reply));
                       if (!IsOldEnough({}, options)) return child_->Resolve(key, options, std::move(reply));
@@ -103,60 +146,71 @@ void CenterRoute::Resolve(const IdentityKey& key, const ReadOptions& options, Me
                     });
 }
 
-void CenterRoute::ResolveAtPrimary(const IdentityKey& key, const ReadOptions& options, MemberReply reply) {
-  child_->Resolve(key, OfPrimary(options), std::move(reply));
-}
-
 // The member's own entry is never stale: whoever is listed there holds the identity.
 void CenterRoute::ConfirmHint(const IdentityKey& key, MemberId holder, const ReadOptions& options, MemberReply reply) {
   MemberReply confirm = [this, key, options, reply = std::move(reply)](Result<MemberAnswer> answer) mutable {
     if (answer && (!answer->member || !answer->member->Holds(key))) {
       wrong_hints_.Add();
-      return ResolveAtPrimary(key, options, std::move(reply));
+      Asking asking = Begin(FillToken(0));
+      asking.in_doubt = true;
+      return ResolveInStore(key, options, asking, std::move(reply));
     }
     reply(std::move(answer));
   };
   Get(holder, options, std::move(confirm));
 }
 
-void CenterRoute::ResolveThrough(const IdentityKey& key, const ReadOptions& options, const HolderLookup& miss,
-                                 MemberReply reply) {
-  const bool is_exact = miss.has_changed_lately;
-  child_->Resolve(key, is_exact ? OfPrimary(options) : options,
-                  [this, key, options, is_exact, token = miss.token, asked = clock_.Monotonic(),
-                   reply = std::move(reply)](Result<MemberAnswer> answer) mutable {
-                    if (!answer) return reply(std::move(answer));
-                    if (answer->member && !is_exact) {
-                      return ConfirmSource(key, options, *std::move(answer), token, asked, std::move(reply));
-                    }
-                    if (token != FillToken(0)) {
-                      cache_.FillHolder(key, answer->member ? std::optional(answer->member->id()) : std::nullopt,
-                                        is_exact, token);
-                    }
-                    reply(std::move(answer));
-                  });
+void CenterRoute::ResolveInStore(const IdentityKey& key, const ReadOptions& options, Asking asking, MemberReply reply) {
+  asking.in_doubt = asking.in_doubt || asking.attempt > 0;
+  // The first time that it is in doubt is the primary's turn already.
+  if (asking.in_doubt) asking.attempt = std::max(asking.attempt, 1);
+  ReadOptions asked = options;
+  asked.prefer_primary = asking.in_doubt;
+  child_->Resolve(
+      key, asked, [this, key, options, asking, reply = std::move(reply)](Result<MemberAnswer> answer) mutable {
+        if (!answer) return reply(std::move(answer));
+        if (answer->member && !IsExact(*answer)) {
+          return ConfirmSource(key, options, *std::move(answer), asking, std::move(reply));
+        }
+        if (!IsExact(*answer) && asking.in_doubt) {
+          return AskAgain(options, asking, std::move(reply), [this, key, options](const Asking& again, MemberReply to) {
+            ResolveInStore(key, options, again, std::move(to));
+          });
+        }
+        FillHolder(key, *answer, asking.token);
+        reply(std::move(answer));
+      });
 }
 
-// The source may be a replica, and the member that it names may have lost the identity since: its version against the
-// member's floor tells.
+// The source is a copy, and the member that it names may have lost the identity since: its version against the member's
+// floor tells.
 void CenterRoute::ConfirmSource(const IdentityKey& key, const ReadOptions& options, MemberAnswer answer,
-                                FillToken token, Instant asked, MemberReply reply) {
+                                const Asking& asking, MemberReply reply) {
   const MemberId id = answer.member->id();
   cache_.Get(id, options.deadline,
-             [this, key, options, token, asked, id, answer = std::move(answer),
+             [this, key, options, asking, id, answer = std::move(answer),
               reply = std::move(reply)](MemberLookup found) mutable {
-               const bool is_in_time = clock_.Monotonic() - asked <= kSourceTimeMax;
+               const bool is_in_time = clock_.Monotonic() - asking.sent <= kSourceTimeMax;
                if (found.kind == LookupKind::kHit && found.member && found.member->Holds(key) &&
                    IsOldEnough(found.member, options)) {
-                 if (token != FillToken(0)) cache_.FillHolder(key, id, false, token);
+                 if (asking.token != FillToken(0)) cache_.FillHolder(key, id, false, asking.token);
                  return reply(FromCenter(std::move(found.member)));
+               }
+               if (found.kind == LookupKind::kUnusable) {
+                 unusable_.Add();
+                 ReadOptions asked = options;
+                 asked.prefer_primary = true;
+                 return child_->Resolve(key, asked, std::move(reply));
                }
                if (found.kind != LookupKind::kMiss || !is_in_time || answer.member->version() < found.floor) {
                  below_floor_.Add();
-                 return ResolveAtPrimary(key, options, std::move(reply));
+                 return AskAgain(options, asking, std::move(reply),
+                                 [this, key, options](const Asking& again, MemberReply to) {
+                                   ResolveInStore(key, options, again, std::move(to));
+                                 });
                }
-               if (found.token != FillToken(0)) cache_.Fill(id, answer.member, found.token);
-               if (token != FillToken(0)) cache_.FillHolder(key, id, false, token);
+               Fill(id, answer, found.token);
+               FillHolder(key, answer, asking.token);
                reply(std::move(answer));
              });
 }
@@ -170,6 +224,7 @@ RouteDescription CenterRoute::Describe() const {
                        {"too_old", too_old_.Value()},
                        {"below_floor", below_floor_.Value()},
                        {"wrong_hints", wrong_hints_.Value()},
+                       {"waits", waits_.Value()},
                        {"skipped", skipped_.Value()}},
           .children = {child_->Describe()}};
 }

@@ -14,12 +14,22 @@ std::size_t CoalesceRoute::SubjectHash::operator()(const Subject& subject) const
 }
 
 void CoalesceRoute::Get(MemberId id, const ReadOptions& options, MemberReply reply) {
-  Read({.id = id, .min_version = options.min_version, .no_cache = options.no_cache}, options, std::move(reply));
+  Read({.id = id,
+        .min_version = options.min_version,
+        .no_cache = options.no_cache,
+        .prefer_primary = options.prefer_primary,
+        .floor = options.floor},
+       options, std::move(reply));
 }
 
 void CoalesceRoute::Resolve(const IdentityKey& key, const ReadOptions& options, MemberReply reply) {
-  Read({.by_identity = true, .key = key, .min_version = options.min_version, .no_cache = options.no_cache}, options,
-       std::move(reply));
+  Read({.by_identity = true,
+        .key = key,
+        .min_version = options.min_version,
+        .no_cache = options.no_cache,
+        .prefer_primary = options.prefer_primary,
+        .floor = options.floor},
+       options, std::move(reply));
 }
 
 void CoalesceRoute::Read(const Subject& subject, const ReadOptions& options, MemberReply reply) {
@@ -79,7 +89,10 @@ bool CoalesceRoute::Serves(const Result<MemberAnswer>& answer, const Subject& su
 
 void CoalesceRoute::AskAgain(const Subject& subject, std::vector<Reader> readers) {
   asked_again_.Add();
-  ReadOptions options{.min_version = subject.min_version, .no_cache = subject.no_cache};
+  ReadOptions options{.min_version = subject.min_version,
+                      .no_cache = subject.no_cache,
+                      .prefer_primary = subject.prefer_primary,
+                      .floor = subject.floor};
   options.deadline = readers.front().deadline;
   for (const Reader& reader : readers) {
     if (reader.deadline.at() > options.deadline.at()) options.deadline = reader.deadline;

@@ -13,7 +13,7 @@ namespace muster {
 
 // Lets equal reads that are under way at the same time share one call of its child.
 //
-//   Get, Resolve   join a call for the same id or identity with the same no_cache and min_version; else they start one.
+//   Get, Resolve   join a call for the same id or identity with the same options but the deadline; else they start one.
 //   errors         of a call are the errors of all who share it, but for two. DEADLINE_EXCEEDED: whoever has more time
 //                  than the call had asks again. STALE: whoever joined after a commit asks again, as the version that
 //                  was missing may be there by now.
@@ -51,6 +51,8 @@ class CoalesceRoute final : public MemberReader {
     IdentityKey key = {};  // if by identity
     Version min_version = {};
     bool no_cache = false;
+    bool prefer_primary = false;
+    Version floor{0};
     friend bool operator==(const Subject&, const Subject&) = default;
   };
   struct SubjectHash {

@@ -131,7 +131,8 @@ class Builder {
       return std::make_unique<TrackedRoute>(tracked->first, *tracked->second, std::move(child));
     }
     MUSTER_CHECK(parts_.clock != nullptr);
-    return std::make_unique<CenterRoute>(center->first, *center->second, *parts_.clock, std::move(child));
+    return std::make_unique<CenterRoute>(center->first, *center->second, *parts_.clock, std::move(child),
+                                         RoutePauses{.loop = parts_.loop, .timer = parts_.timer});
   }
 
   Result<std::unique_ptr<MemberReader>> Coalesce(std::size_t depth) {

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/event_loop.h"
 #include "base/result.h"
+#include "base/timer.h"
 #include "domain/commit_floor.h"
 #include "domain/ports/center_cache.h"
 #include "domain/ports/member_cache.h"
@@ -26,6 +28,9 @@ struct RouteParts {
   std::map<std::string, TrackedCache*, std::less<>> tracked_caches = {};                       // "tracked"
   const CommitFloor* floor = nullptr;                                                          // for coalesce
   const Clock* clock = nullptr;                                                                // for center caches
+  // For center caches: how reads wait for copies that are behind; without them they do not.
+  EventLoop* loop = nullptr;
+  Timer* timer = nullptr;
 };
 
 // The default of `routes.read`.

@@ -9,7 +9,7 @@ TrackedRoute::TrackedRoute(std::string name, TrackedCache& cache, std::unique_pt
     : name_(std::move(name)), cache_(cache), child_(std::move(child)) {}
 
 void TrackedRoute::Get(MemberId id, const ReadOptions& options, MemberReply reply) {
-  if (options.no_cache) {
+  if (options.no_cache || options.prefer_primary) {
     skipped_.Add();
     return child_->Get(id, options, std::move(reply));
   }

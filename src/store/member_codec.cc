@@ -80,6 +80,7 @@ void EncodeMark(const MoveMark& mark, storage::v1::MemberRecord::Move& out) {
   out.set_time_micros(Micros(mark.time));
   out.set_caller(mark.caller);
   out.set_request_id(mark.request_id);
+  out.set_other_version(mark.other_version.value());
 }
 
 bool DecodeMark(const storage::v1::MemberRecord::Move& in, MoveMark& mark) {
@@ -94,7 +95,8 @@ bool DecodeMark(const storage::v1::MemberRecord::Move& in, MoveMark& mark) {
           .keys = {},
           .time = Timestamp(Duration(in.time_micros())),
           .caller = in.caller(),
-          .request_id = in.request_id()};
+          .request_id = in.request_id(),
+          .other_version = Version(in.other_version())};
   for (const std::string& key : in.keys()) {
     if (!ReadKey(key, mark.keys.emplace_back())) return false;
   }

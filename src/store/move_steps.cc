@@ -18,8 +18,11 @@ Result<void> Take(ShardTransaction& transaction, const Member& taker, const Memb
                   const WriteContext& context) {
   const MoveMark& mark = *giver.move;
   Member marked = taker;
-  marked.move =
-      MoveMark{.role = MoveMark::Role::kTakes, .kind = mark.kind, .operation_id = mark.operation_id, .other = giver.id};
+  marked.move = MoveMark{.role = MoveMark::Role::kTakes,
+                         .kind = mark.kind,
+                         .operation_id = mark.operation_id,
+                         .other = giver.id,
+                         .other_version = AfterGiving(giver).version};
   MUSTER_TRY(transaction.WriteMember(
       marked, ChangeOfMove(marked, giver.id, mark.kind, GivenBy(giver), context, marked.update_time)));
   if (mark.kind == MoveMark::Kind::kUnmerge) return {};

@@ -132,6 +132,11 @@ Result<KeptAnswer> RecordTable::DecodeAnswer(std::string_view value, MemberCodec
   return answer;
 }
 
+std::string_view RecordTable::RecordOfAnswer(std::string_view value) {
+  constexpr std::size_t kBefore = sizeof(RequestHash::bytes) + 2 * sizeof(std::int64_t);
+  return value.substr(std::min(value.size(), kBefore));
+}
+
 Result<void> RecordTable::WriteAnswer(const RequestHash& key, const KeptAnswer& answer, Timestamp now,
                                       MemberCodec& codec) {
   MUSTER_ASSIGN(const std::string value, EncodeAnswer(answer, codec));

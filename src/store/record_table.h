@@ -47,6 +47,8 @@ class RecordTable {
   static std::string EncodeMark(OperationId operation);
   // What a row's value, or the key of a merge, says.
   static Result<KeptAnswer> DecodeAnswer(std::string_view value, MemberCodec& codec);
+  // The end of an answer's value: the member's record.
+  static std::string_view RecordOfAnswer(std::string_view value);
   static Result<MergeRecord> DecodeMerge(std::string_view value);
   struct Pair {
     MemberId target, source;

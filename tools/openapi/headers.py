@@ -58,7 +58,7 @@ ANSWER = {
     "Vary": {"description": "What is shown depends on the caller's scopes.", "required": True, "schema": {"type": "string"}},
     "Cache-Control": {"description": "Whether the answer may be kept.", "required": True, "schema": {"type": "string"}},
     "X-Muster-Source": {"description": "Which tier answered.", "required": True,
-                        "schema": {"type": "string", "enum": ["near", "primary"]}},
+                        "schema": {"type": "string", "enum": ["near", "redis", "replica", "primary"]}},
     "X-Muster-Age-Ms": {"description": "The answer was true at least this recently; 0: it is true now.", "required": True,
                         "schema": {"type": "integer", "minimum": 0}},
     "Retry-After": {"description": "Seconds to wait before the request is sent again.", "required": True,

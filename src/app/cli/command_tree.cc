@@ -49,6 +49,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(CommandContext& context) {
   AddExportCommand(*root, context);
   AddChangesCommand(*root, context);
   AddRoutesCommand(*root, context);
+  AddTopologyCommands(*root, context);
   AddCallersCommands(*root, context);
   AddBenchCommand(*root, context);
   AddLabCommands(*root, context);

@@ -12,6 +12,7 @@ void AddImportCommand(CLI::App& root, CommandContext& context);
 void AddExportCommand(CLI::App& root, CommandContext& context);
 void AddChangesCommand(CLI::App& root, CommandContext& context);
 void AddRoutesCommand(CLI::App& root, CommandContext& context);
+void AddTopologyCommands(CLI::App& root, CommandContext& context);
 void AddCallersCommands(CLI::App& root, CommandContext& context);
 void AddBenchCommand(CLI::App& root, CommandContext& context);
 void AddDoctorCommand(CLI::App& root, CommandContext& context);

@@ -13,6 +13,7 @@
 #include "app/commands/server_flags.h"
 #include "app/files.h"
 #include "app/output/table.h"
+#include "app/server/member_data.h"
 #include "domain/json_writer.h"
 #include "domain/keyring.h"
 #include "store/doctor_findings.h"
@@ -140,20 +141,48 @@ std::string SettingsTable(const std::vector<ServerFinding>& findings) {
   return table.Render(DescribeTerminal(STDOUT_FILENO));
 }
 
+// Each server that can be a primary: that of each group in the configuration, all databases of a topology in etcd.
+Outcome<std::vector<MariadbOptions::GroupRow>> ServersOf(const ServerOptions& options, const Clock& clock) {
+  if (!options.center.is_etcd()) return options.mariadb.groups;
+  SystemRandom random;
+  MUSTER_ASSIGN(const auto topology, OpenTopologyStore(options, clock, random));
+  const auto document = topology->Read();
+  if (!document) return Fails(document.error());
+  std::vector<MariadbOptions::GroupRow> servers;
+  for (const GroupRecord& group : (*document)->groups) {
+    for (const DatabaseRecord& database : group.databases) {
+      MariadbOptions::GroupRow row{.primary = database.AddressFrom(options.center.center),
+                                   .database = options.mariadb.database};
+      for (const DatabaseRecord& other : group.databases) {
+        if (other.name != database.name) row.replicas.push_back(other.AddressFrom(options.center.center));
+      }
+      servers.push_back(std::move(row));
+    }
+  }
+  return servers;
+}
+
 // Of MariaDB groups: the settings of their servers. Rows are not compared yet.
 Outcome<ExitCode> ExamineServers(const ServerOptions& options, OutputFormat format) {
   const SystemClock clock;
-  const auto checked = CheckMariadbSettings(options.mariadb, clock);
-  if (!checked) return Fails(checked.error());
+  MUSTER_ASSIGN(const std::vector<MariadbOptions::GroupRow> servers, ServersOf(options, clock));
   std::vector<ServerFinding> findings;
   std::size_t unsafe = 0;
-  for (std::size_t group = 0; group < checked->size(); ++group) {
-    const MariadbOptions::GroupRow& row = options.mariadb.groups[group];
-    for (const SettingFinding& finding : (*checked)[group]) {
+  std::string unreached;
+  for (const MariadbOptions::GroupRow& row : servers) {
+    MariadbOptions one = options.mariadb;
+    one.groups = {row};
+    const auto checked = CheckMariadbSettings(one, clock);
+    if (!checked) {
+      unreached += (unreached.empty() ? "" : "; ") + checked.error().message;
+      continue;
+    }
+    for (const SettingFinding& finding : checked->front()) {
       findings.push_back({.server = row.primary + "/" + row.database, .finding = finding});
       if (finding.is_unsafe) ++unsafe;
     }
   }
+  if (servers.size() == 1 && !unreached.empty()) return Fails(ExitCode::kFailure, unreached);
   MUSTER_TRY(PrintAs(format, SettingsJson(findings, unsafe),
                      [&](std::string_view) -> Outcome<std::string> { return SettingsTable(findings); }));
   if (unsafe > 0) {
@@ -161,6 +190,7 @@ Outcome<ExitCode> ExamineServers(const ServerOptions& options, OutputFormat form
                  "under the unsafe settings acknowledged writes can be lost; a server does not start on them unless "
                  "store.mariadb.allow_unsafe_settings says so");
   }
+  if (!unreached.empty()) return Fails(ExitCode::kFailure, "not all servers could be asked: " + unreached);
   PrintNote(findings.empty() ? "No finding: the settings of all servers are safe."
                              : "The settings of all servers are safe; the findings are advice.");
   return ExitCode::kOk;

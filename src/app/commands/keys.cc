@@ -12,12 +12,12 @@
 #include "app/files.h"
 #include "app/output/table.h"
 #include "app/server/admin_key.h"
+#include "app/server/member_data.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "domain/json_writer.h"
 #include "domain/keyring.h"
 #include "store/data_directory.h"
-#include "topology/topology.h"
 
 namespace muster {
 namespace {
@@ -98,12 +98,11 @@ Outcome<ExitCode> ReplaceAdmin(const ServerFlags& flags) {
   MUSTER_ASSIGN(const DirectoryLock lock, LockOut(options));
   const auto keyring = Keyring::Load(options.keyring_path());
   if (!keyring) return Fails(keyring.error());
-  const auto topology = OpenTopologyFile(options.topology_path());
-  if (!topology) return Fails(topology.error());
   SystemRandom random;
   const SystemClock clock;
+  MUSTER_ASSIGN(const auto topology, OpenTopologyStore(options, clock, random));
   const std::string path = options.data_directory + "/admin.key";
-  MUSTER_TRY(ReplaceAdminKey(**topology, *keyring, clock, random, path));
+  MUSTER_TRY(ReplaceAdminKey(*topology, *keyring, clock, random, path));
   PrintNote("The key of the caller admin is in " + path + "; older ones have ended.");
   return ExitCode::kOk;
 }

@@ -22,6 +22,8 @@ Outcome<bool> HasDataFiles(const std::string& directory) {
 // Names the directory to the groups; made before anything is written there.
 std::string NodePath(const ServerOptions& options) { return options.data_directory + "/node"; }
 
+}  // namespace
+
 Outcome<std::string> EnsureNode(const ServerOptions& options, Random& random) {
   constexpr std::size_t kDigits = 32;
   const std::string path = NodePath(options);
@@ -39,6 +41,8 @@ Outcome<std::string> EnsureNode(const ServerOptions& options, Random& random) {
   MUSTER_TRY(WriteFileDurably(path, owner + "\n", 0600));
   return owner;
 }
+
+namespace {
 
 Outcome<OpenedStore> OpenSqlite(const ServerOptions& options, const StoreSurroundings& around) {
   auto store = SqliteStore::Open(options.data_directory, options.sqlite,
@@ -58,16 +62,21 @@ Outcome<OpenedStore> OpenMariadb(const ServerOptions& options, const StoreSurrou
   auto lock = DirectoryLock::Acquire(options.data_directory);
   if (!lock) return Fails(lock.error());
   MUSTER_ASSIGN(const std::string owner, EnsureNode(options, around.random));
-  auto store = MariadbStore::Open(options.mariadb, {.keyring = &around.keyring,
-                                                    .clock = &around.clock,
-                                                    .random = &around.random,
-                                                    .logger = &around.logger,
-                                                    .metrics = &around.metrics,
-                                                    .floor = &around.floor,
-                                                    .cache = &around.cache,
-                                                    .catalog = &around.catalog,
-                                                    .lease = {},
-                                                    .node_owner = owner});
+  MariadbDependencies dependencies{.keyring = &around.keyring,
+                                   .clock = &around.clock,
+                                   .random = &around.random,
+                                   .logger = &around.logger,
+                                   .metrics = &around.metrics,
+                                   .floor = &around.floor,
+                                   .cache = &around.cache,
+                                   .catalog = &around.catalog,
+                                   .node_owner = owner};
+  if (around.centers != nullptr) {
+    dependencies.lease = around.centers->lease();
+    dependencies.placement = around.centers->placement();
+    if (CenterCaches* const caches = around.centers->caches()) dependencies.listener = &caches->listener();
+  }
+  auto store = MariadbStore::Open(options.mariadb, dependencies);
   if (!store) return Fails(store.error());
   return OpenedStore{.lock = std::make_unique<DirectoryLock>(*std::move(lock)), .store = *std::move(store)};
 }
@@ -116,6 +125,18 @@ Outcome<Keyring> OpenKeyring(const ServerOptions& options, Random& random) {
   auto loaded = Keyring::Load(path);
   if (!loaded) return Fails(loaded.error());
   return std::move(*loaded);
+}
+
+Outcome<std::unique_ptr<TopologyStore>> OpenTopologyStore(const ServerOptions& options, const Clock& clock,
+                                                          Random& random) {
+  if (!options.center.is_etcd()) {
+    auto file = OpenTopologyFile(options.topology_path());
+    if (!file) return Fails(file.error());
+    return *std::move(file);
+  }
+  auto etcd = OpenTopologyEtcd(options.center.etcd, {.clock = &clock, .random = &random});
+  if (!etcd) return Fails(etcd.error());
+  return std::unique_ptr<TopologyStore>(*std::move(etcd));
 }
 
 Outcome<OpenedStore> OpenMemberStore(const ServerOptions& options, const StoreSurroundings& surroundings) {

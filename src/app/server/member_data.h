@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "app/cli/exit_code.h"
+#include "app/server/centers.h"
 #include "app/server/server_options.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,6 +28,14 @@ Outcome<void> CheckMembersAreThere(const ServerOptions& options);
 // could never be read again.
 Outcome<Keyring> OpenKeyring(const ServerOptions& options, Random& random);
 
+// The name of a data directory whose members are on MariaDB, of 32 hexadecimal digits: what its ids have their number
+// by, and what its server is called among all. Made on the first start.
+Outcome<std::string> EnsureNode(const ServerOptions& options, Random& random);
+
+// Where the callers and the centers are: topology.json, or etcd. Also while servers run.
+Outcome<std::unique_ptr<TopologyStore>> OpenTopologyStore(const ServerOptions& options, const Clock& clock,
+                                                          Random& random);
+
 // What a store needs of a server.
 struct StoreSurroundings {
   const Keyring& keyring;
@@ -37,6 +46,7 @@ struct StoreSurroundings {
   MetricRegistry& metrics;
   CommitFloor& floor;
   MemberCache& cache;
+  Centers* centers = nullptr;  // null: there are none
 };
 
 // The store that store.kind names. The directory is this process's own as long as it lives.

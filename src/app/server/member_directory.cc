@@ -35,7 +35,8 @@ Outcome<std::unique_ptr<MemberDirectory>> MemberDirectory::Open(const ServerOpti
 Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& logger) {
   auto catalog = options.MakeCatalog();
   if (!catalog) return Fails(catalog.error());
-  if (const auto routes = CheckRouteExpression(options.read_route()); !routes) return Fails(routes.error());
+  if (const auto routes = CheckRouteExpression(options.read_route(), !options.center.caches.empty()); !routes)
+    return Fails(routes.error());
   catalog_ = std::make_unique<IdentityCatalog>(std::move(*catalog));
   MUSTER_TRY(MakePrivateDirectory(options.data_directory));
   MUSTER_TRY(CheckMembersAreThere(options));
@@ -43,6 +44,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   keyring_ = std::make_unique<Keyring>(std::move(keyring));
   installation_ = InstallationOf(*keyring_);
   near_cache_ = MakeNearCache(options.near_cache(), floor_);
+  if (options.center.is_etcd()) MUSTER_TRY(OpenCenters(options, logger));
 
   MUSTER_ASSIGN(store_, OpenMemberStore(options, {.keyring = *keyring_,
                                                   .catalog = *catalog_,
@@ -51,7 +53,8 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                                   .logger = logger,
                                                   .metrics = metrics_,
                                                   .floor = floor_,
-                                                  .cache = *near_cache_}));
+                                                  .cache = *near_cache_,
+                                                  .centers = centers_.get()}));
 
   MakeIds(logger);
   const BindingDependencies binding{.shards = &store().shards(),
@@ -62,22 +65,21 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   writer_ = MakeBindingWriter(binding);
   merger_ = MakeBindingMerger(binding);
 
-  const std::string topology_path = options.topology_path();
-  if (!FileExists(topology_path) && store().CountMembers() > 0) {
-    logger.Warning(
-        "members are there and their callers are not: a new admin is made; make the others again, or stop, restore a "
-        "copy of the file, run `muster keys replace-admin` and start",
-        {{"file", topology_path}});
-  }
-  auto topology = OpenTopologyFile(topology_path);
-  if (!topology) return Fails(topology.error());
-  topology_ = std::move(*topology);
+  MUSTER_TRY(OpenTopology(options, logger));
   callers_ = MakeCallerDirectory(*topology_, *keyring_, clock_, random_);
+  if (centers_) {
+    callers_follow_ = centers_->watcher().Subscribe([this](const auto& document) { callers_->Take(*document); });
+  }
   MUSTER_TRY(EnsureAdminKey(*callers_, options.data_directory + "/admin.key"));
 
   routes_ = std::make_unique<RouteTrees>(
       options.read_route(),
-      RouteTrees::Parts{.store = store_.store.get(), .near_cache = near_cache_.get(), .floor = &floor_});
+      RouteTrees::Parts{.store = store_.store.get(),
+                        .near_cache = near_cache_.get(),
+                        .floor = &floor_,
+                        .center_caches = centers_ ? centers_->caches() : nullptr,
+                        .clock = &clock_,
+                        .loops = static_cast<std::size_t>(options.http.threads + options.grpc.threads)});
   ExposeCacheMetrics(*near_cache_, metrics_);
   ExposeLogMetrics(logger, metrics_);
   if (options.search.enabled) {
@@ -95,6 +97,40 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   sweeper_ = std::make_unique<Sweeper>(store().shards(), store().shard_upkeep(), options.sweeper, logger, metrics_,
                                        &store().change_keeper());
   sweeper_->Start();
+  return {};
+}
+
+Outcome<void> MemberDirectory::OpenCenters(const ServerOptions& options, Logger& logger) {
+  // As many digits as tell servers apart, where people read them.
+  constexpr std::size_t kNameDigits = 8;
+  MUSTER_ASSIGN(const std::string node, EnsureNode(options, random_));
+  MUSTER_ASSIGN(centers_,
+                Centers::Open(options.center, {.keyring = *keyring_,
+                                               .clock = clock_,
+                                               .random = random_,
+                                               .logger = logger,
+                                               .metrics = metrics_,
+                                               .observer = options.center.center + "-" + node.substr(0, kNameDigits),
+                                               .saved_directory = options.data_directory + "/saved"}));
+  return {};
+}
+
+Outcome<void> MemberDirectory::OpenTopology(const ServerOptions& options, Logger& logger) {
+  if (centers_) {
+    topology_ = &centers_->topology();
+    return {};
+  }
+  const std::string path = options.topology_path();
+  if (!FileExists(path) && store().CountMembers() > 0) {
+    logger.Warning(
+        "members are there and their callers are not: a new admin is made; make the others again, or stop, restore a "
+        "copy of the file, run `muster keys replace-admin` and start",
+        {{"file", path}});
+  }
+  auto topology = OpenTopologyFile(path);
+  if (!topology) return Fails(topology.error());
+  topology_file_ = std::move(*topology);
+  topology_ = topology_file_.get();
   return {};
 }
 
@@ -119,6 +155,9 @@ MemberDirectory::~MemberDirectory() {
   writer_.reset();
   timer_.reset();  // its thread may just have handed something to the store
   if (store_.store) store().Close();
+  store_.store.reset();
+  callers_follow_.reset();
+  centers_.reset();
 }
 
 }  // namespace muster

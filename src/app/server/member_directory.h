@@ -4,6 +4,7 @@
 
 #include "api/change_hub.h"
 #include "app/cli/exit_code.h"
+#include "app/server/centers.h"
 #include "app/server/member_data.h"
 #include "app/server/route_trees.h"
 #include "app/server/server_options.h"
@@ -44,6 +45,8 @@ class MemberDirectory {
   MemberCache& near_cache() { return *near_cache_; }
   CallerDirectory& callers() { return *callers_; }
   TopologyStore& topology() { return *topology_; }
+  // Null: this server is alone with its data.
+  Centers* centers() { return centers_.get(); }
   RouteTrees& routes() { return *routes_; }
   ChangeHub& changes() { return *changes_; }
   // Null when members are not searched here.
@@ -59,6 +62,8 @@ class MemberDirectory {
  private:
   MemberDirectory() = default;
   Outcome<void> OpenParts(const ServerOptions& options, Logger& logger);
+  Outcome<void> OpenCenters(const ServerOptions& options, Logger& logger);
+  Outcome<void> OpenTopology(const ServerOptions& options, Logger& logger);
   // Begins above whatever number the data knows.
   void MakeIds(Logger& logger);
 
@@ -71,12 +76,15 @@ class MemberDirectory {
   std::string installation_;
   std::unique_ptr<IdAllocator> ids_;
   std::unique_ptr<MemberCache> near_cache_;
+  std::unique_ptr<Centers> centers_;
   OpenedStore store_;
   std::unique_ptr<ThreadTimer> timer_ = std::make_unique<ThreadTimer>();
   std::unique_ptr<MemberWriter> writer_;
   std::unique_ptr<MemberMerger> merger_;
-  std::unique_ptr<TopologyStore> topology_;
+  std::unique_ptr<TopologyStore> topology_file_;
+  TopologyStore* topology_ = nullptr;  // that file, or the centers'
   std::unique_ptr<CallerDirectory> callers_;
+  std::unique_ptr<TopologyWatcher::Subscription> callers_follow_;  // the centers' topology
   std::unique_ptr<RouteTrees> routes_;
   std::unique_ptr<SearchIndex> search_;
   std::unique_ptr<ChangeHub> changes_;

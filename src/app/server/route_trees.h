@@ -5,8 +5,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/event_loop.h"
+#include "app/server/center_caches.h"
+#include "base/clock.h"
 #include "base/result.h"
+#include "base/socket_loop.h"
 #include "domain/commit_floor.h"
 #include "domain/ports/member_cache.h"
 #include "domain/ports/member_reader.h"
@@ -21,11 +23,14 @@ class RouteTrees {
     MemberStore* store = nullptr;
     MemberCache* near_cache = nullptr;
     const CommitFloor* floor = nullptr;
+    CenterCaches* center_caches = nullptr;  // null: there are none
+    const Clock* clock = nullptr;
+    std::size_t loops = 1;  // that will have a tree, of which each gets its part of the memory
   };
   RouteTrees(std::string expression, Parts parts) : expression_(std::move(expression)), parts_(parts) {}
 
   // A tree for `loop`.
-  Result<std::unique_ptr<MemberReader>> Grow(EventLoop& loop);
+  Result<std::unique_ptr<MemberReader>> Grow(SocketLoop& loop);
   // Of the trees that live; they must outlive the call, so stop asking before the handlers go.
   RouteDescription Describe() const;
 
@@ -36,7 +41,7 @@ class RouteTrees {
   std::vector<const MemberReader*> trees_;
 };
 
-// INVALID_ARGUMENT when no tree can be built of it.
-Result<void> CheckRouteExpression(std::string_view expression);
+// INVALID_ARGUMENT when no tree can be built of it. `has_centers`: there are caches of centers.
+Result<void> CheckRouteExpression(std::string_view expression, bool has_centers);
 
 }  // namespace muster

@@ -22,6 +22,7 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Memb
 
 Result<void> Server::Listen(const ServerOptions& options) {
   MUSTER_ASSIGN(const auto document, directory_.topology().Read());
+  Centers* const centers = directory_.centers();
   const ApiDependencies api{
       .writer = &directory_.writer(),
       .merger = &directory_.merger(),
@@ -39,11 +40,11 @@ Result<void> Server::Listen(const ServerOptions& options) {
       .deadline_default = options.deadlines.when_absent(),
       .readiness = [this] { return CheckReadiness(); },
       .server =
-          [this, epoch = document->epoch.value()] {
+          [this, centers, epoch = document->epoch.value()] {
             std::lock_guard lock(info_mutex_);
             return ServerInfo{.version = std::string(GetBuildInfo().version),
-                              .center = "",
-                              .epoch = epoch,
+                              .center = centers ? centers->center() : "",
+                              .epoch = centers ? centers->watcher().snapshot()->epoch.value() : epoch,
                               .admin_address = admin_address_,
                               .grpc_address = grpc_address_,
                               .installation = directory_.installation()};
@@ -57,10 +58,11 @@ Result<void> Server::Listen(const ServerOptions& options) {
                                          if (!serving_)
                                            return Fail(Reason::kOverloaded, "the server is just starting; try again");
                                          return directory_.routes().Describe();
-                                       }};
+                                       },
+                                       .failover = centers ? &centers->failover() : nullptr};
 
   const HttpServer::HandlerFactory make_admin_api =
-      [api, admin_api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
+      [api, admin_api](SocketLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
     return MakeAdminApi(loop, api, admin_api);
   };
   MUSTER_ASSIGN(admin_, HttpServer::Start(options.admin, make_admin_api, directory_.clock(), logger_,
@@ -70,7 +72,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
     admin_address_ = admin_->address();
   }
   const GrpcServer::HandlerFactory make_grpc_api = [this,
-                                                    api](EventLoop& loop) -> Result<std::unique_ptr<GrpcHandler>> {
+                                                    api](SocketLoop& loop) -> Result<std::unique_ptr<GrpcHandler>> {
     MUSTER_ASSIGN(auto tree, directory_.routes().Grow(loop));
     return MakeGrpcApi(loop, std::move(tree), api);
   };
@@ -81,7 +83,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
     grpc_address_ = grpc_->address();
   }
   const HttpServer::HandlerFactory make_member_api = [this,
-                                                      api](EventLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
+                                                      api](SocketLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
     MUSTER_ASSIGN(auto tree, directory_.routes().Grow(loop));
     return MakeMemberApi(loop, std::move(tree), api);
   };
@@ -93,7 +95,10 @@ Result<void> Server::Listen(const ServerOptions& options) {
 
 std::vector<ReadinessCheck> Server::CheckReadiness() const {
   const Result<void> store = directory_.store().Health();
+  Centers* const centers = directory_.centers();
+  const Result<void> topology = centers ? centers->watcher().Health() : Result<void>();
   return {{.name = "store", .ready = store.has_value(), .detail = store ? "" : store.error().message},
+          {.name = "topology", .ready = topology.has_value(), .detail = topology ? "" : topology.error().message},
           {.name = "lifecycle",
            .ready = serving_ && !draining_,
            .detail = draining_   ? "this server is shutting down; use another"

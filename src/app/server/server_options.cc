@@ -78,6 +78,7 @@ void ServerOptions::Declare(OptionRegistry& registry) {
                      {"sqlite", "mariadb"});
   sqlite.Declare(registry);
   mariadb.Declare(registry);
+  center.Declare(registry);
   sweeper.Declare(registry);
   near.Declare(registry);
   search.Declare(registry);
@@ -85,7 +86,8 @@ void ServerOptions::Declare(OptionRegistry& registry) {
   registry.AddString(
       "routes.read", &routes_read,
       "How a read finds its answer: a tree of policies around sources. With store.kind = \"mariadb\" it is "
-      "\"store\": other processes write, too, and what is kept here or shared could be stale.");
+      "\"store\", or with cache.redis.centers \"cache(tracked, cache(redis, store))\": other processes write, too, and "
+      "what is kept here or shared could be stale.");
   registry.AddTables<KindRow>(
       "identity.kinds", &identity_kinds,
       "The kinds of identity that a member can hold; given at all, they replace the built-in ones.",
@@ -119,7 +121,9 @@ std::string ServerOptions::keyring_path() const {
 std::string ServerOptions::topology_path() const { return data_directory + "/topology.json"; }
 
 std::string ServerOptions::read_route() const {
-  return is_mariadb() && routes_read == kEmbeddedReadRoute ? "store" : routes_read;
+  if (!is_mariadb() || routes_read != kEmbeddedReadRoute) return routes_read;
+  if (center.caches.empty()) return "store";
+  return center.tracked_bytes > 0 ? "cache(tracked, cache(redis, store))" : "cache(redis, store)";
 }
 
 NearCacheOptions ServerOptions::near_cache() const {
@@ -187,6 +191,12 @@ Result<void> CheckStore(const ServerOptions& options, const OptionRegistry& regi
                   "store.mariadb.groups are named and store.kind is sqlite: set store.kind = \"mariadb\", or take "
                   "the groups away");
   }
+  if (options.center.is_etcd()) {
+    if (options.mariadb.groups.empty()) return {};
+    return refuse("store.mariadb.groups",
+                  "store.mariadb.groups are named and topology.kind is etcd: the topology names them; take the tables "
+                  "away");
+  }
   if (options.mariadb.groups.empty()) {
     return refuse("store.kind",
                   "store.kind is mariadb and there are no groups: name each in a table [[store.mariadb.groups]] with "
@@ -247,7 +257,7 @@ Result<void> CheckLogFile(const std::string& path) {
 
 Result<void> CheckServerOptions(const ServerOptions& options, const OptionRegistry& registry) {
   MUSTER_TRY(CheckCatalog(options, registry));
-  if (auto checked = CheckRouteExpression(options.routes_read); !checked) {
+  if (auto checked = CheckRouteExpression(options.routes_read, !options.center.caches.empty()); !checked) {
     return Fail(At(registry, "routes.read", std::move(checked).error()));
   }
   if (options.data_directory.empty()) {
@@ -255,6 +265,11 @@ Result<void> CheckServerOptions(const ServerOptions& options, const OptionRegist
                    {.reason = Reason::kInvalidArgument, .message = "data.directory is empty: name a directory"}));
   }
   MUSTER_TRY(CheckStore(options, registry));
+  if (auto checked = CheckCenterOptions(options.center, options.is_mariadb()); !checked) {
+    const std::string& message = checked.error().message;
+    const std::string option = message.substr(0, message.find_first_not_of("abcdefghijklmnopqrstuvwxyz._"));
+    return Fail(At(registry, option, std::move(checked).error()));
+  }
   MUSTER_TRY(CheckAddresses(options, registry));
   if (auto checked = CheckLogFile(options.log_file); !checked) {
     return Fail(At(registry, "log.file", std::move(checked).error()));

@@ -9,6 +9,7 @@
 #include "api/grpc_server.h"
 #include "api/http_server.h"
 #include "app/cli/exit_code.h"
+#include "app/server/center_options.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "cache/near_cache.h"
@@ -42,6 +43,7 @@ struct ServerOptions {
   std::string store_kind = "sqlite";  // or "mariadb"
   SqliteOptions sqlite;
   MariadbOptions mariadb;
+  CenterOptions center;
   SweeperOptions sweeper;
   NearCacheOptions near;
   SearchOptions search;
@@ -60,7 +62,7 @@ struct ServerOptions {
   std::string topology_path() const;
   bool is_mariadb() const { return store_kind == "mariadb"; }
   // Where other processes write, too, nothing is kept in memory and no read is shared: what another one has
-  // acknowledged would not be heard of in time.
+  // acknowledged would not be heard of in time. The centers' caches hear of it.
   std::string read_route() const;
   NearCacheOptions near_cache() const;
   std::int64_t store_queue_max() const { return is_mariadb() ? mariadb.queue_max : sqlite.queue_max; }

@@ -10,6 +10,8 @@ std::string_view SourceName(Source source) {
       return "near";
     case Source::kRedis:
       return "redis";
+    case Source::kReplica:
+      return "replica";
     case Source::kPrimary:
       return "primary";
   }

@@ -15,12 +15,17 @@
 namespace muster {
 
 // Which tier answered; X-Muster-Source.
-enum class Source : std::uint8_t { kNear, kRedis, kPrimary };
+enum class Source : std::uint8_t { kNear, kRedis, kReplica, kPrimary };
 std::string_view SourceName(Source source);
 
 struct ReadOptions {
   Version min_version{0};  // an answer below it is refused and the next source is asked
-  bool no_cache = false;   // the store's primary, whatever the caches hold
+  bool no_cache = false;   // the store's primary, whatever the caches hold; when it is out of reach nobody answers
+  // By routes alone. The primary, but when it is out of reach a copy answers, whatever it lacks.
+  bool prefer_primary = false;
+  // By routes alone: an answer of a copy that is below it is refused as if it were min_version; what the primary says
+  // is what is true.
+  Version floor{0};
   Deadline deadline = {};
 };
 
@@ -29,6 +34,8 @@ struct MemberAnswer {
   Source source = Source::kPrimary;
   Duration age{0};          // the answer was true at least this recently; 0 from an exact source
   CommitSequence as_of{0};  // every commit up to this one was visible to the source; what a cache fill is judged by
+  // False: it may tell of what was acknowledged to nobody and is taken back: no cache may keep it.
+  bool may_be_kept = true;
 };
 
 using MemberReply = std::move_only_function<void(Result<MemberAnswer>)>;
@@ -47,8 +54,8 @@ struct RouteDescription {
 // A reader belongs to one event loop and is called on its thread. `reply` is called exactly once, on the same thread,
 // possibly during the call; the reader must outlive its outstanding replies.
 //
-// Errors: STALE when no source below has min_version; DEADLINE_EXCEEDED; OVERLOADED; INTERNAL. A missing member is an
-// answer, not an error.
+// Errors: STALE when no source below has min_version, now or soon; DEADLINE_EXCEEDED; OVERLOADED; INTERNAL. A missing
+// member is an answer, not an error.
 class MemberReader {
  public:
   virtual ~MemberReader() = default;

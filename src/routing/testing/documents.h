@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/random.h"
@@ -33,6 +35,11 @@ inline MemberDocumentRef TestDocument(std::int64_t id, std::int64_t version,
 
 inline MemberAnswer TestAnswer(MemberDocumentRef member, CommitSequence as_of = {}) {
   return {.member = std::move(member), .source = Source::kPrimary, .age = Duration(0), .as_of = as_of};
+}
+
+// Of a copy that may be so much behind.
+inline MemberAnswer TestCopyAnswer(MemberDocumentRef member, Duration age = std::chrono::milliseconds(100)) {
+  return {.member = std::move(member), .source = Source::kReplica, .age = age};
 }
 
 }  // namespace muster

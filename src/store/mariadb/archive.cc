@@ -39,22 +39,11 @@ IdentityKey WithPrefix(std::uint32_t prefix, std::uint8_t rest) {
 
 Archive::Archive(std::vector<SessionSettings> groups, const ShardMap& shards, const Keyring& keyring, Random& random)
     : shards_(shards), codec_(keyring, random) {
-  for (SessionSettings& settings : groups) groups_.push_back({std::move(settings)});
+  for (SessionSettings& settings : groups) groups_.emplace_back(std::move(settings), Use::kRead);
 }
 
 Result<Archive::Rows> Archive::Ask(std::uint32_t group, const std::string& sql) {
-  GroupConnection& entry = groups_[group];
-  const bool is_fresh = entry.connection == nullptr;
-  if (is_fresh) {
-    const SessionSettings& settings = entry.settings;
-    MUSTER_ASSIGN(entry.connection, Connection::Open(settings.endpoint, settings.account, settings.database,
-                                                     settings.timeouts, Use::kRead));
-  }
-  Result<Rows> rows = entry.connection->Query(sql);
-  if (rows || !entry.connection->is_lost()) return rows;
-  entry.connection.reset();
-  if (is_fresh) return rows;
-  return Ask(group, sql);
+  return groups_[group].Run([&](Connection& connection) { return connection.Query(sql); });
 }
 
 Result<Member> Archive::Decode(const Connection::Row& row) {

@@ -11,6 +11,7 @@
 #include "domain/ports/member_archive.h"
 #include "domain/ports/shard_upkeep.h"
 #include "store/mariadb/connection.h"
+#include "store/mariadb/primary_link.h"
 #include "store/mariadb/session.h"
 #include "store/mariadb/shard_map.h"
 #include "store/member_codec.h"
@@ -40,10 +41,6 @@ class Archive final : public MemberArchive {
 
  private:
   using Rows = std::vector<Connection::Row>;
-  struct GroupConnection {
-    SessionSettings settings;
-    std::unique_ptr<Connection> connection = {};
-  };
   class RowSource;
 
   Result<Rows> Ask(std::uint32_t group, const std::string& sql);
@@ -57,7 +54,7 @@ class Archive final : public MemberArchive {
   const ShardMap& shards_;
   std::mutex mutex_;
   MemberCodec codec_;
-  std::vector<GroupConnection> groups_;
+  std::vector<PrimaryLink> groups_;
   std::int64_t sorted_rows_max_ = 50'000;
 };
 

@@ -9,24 +9,14 @@ namespace muster::mariadb {
 
 Result<std::vector<Connection::Row>> StreamFeed::Ask(const std::string& sql) {
   std::lock_guard lock(mutex_);
-  for (;;) {
-    const bool is_fresh = connection_ == nullptr;
-    if (is_fresh) {
-      MUSTER_ASSIGN(connection_, Connection::Open(settings_.endpoint, settings_.account, settings_.database,
-                                                  settings_.timeouts, Use::kRead));
-    }
-    auto rows = connection_->Query(sql);
-    if (rows || !connection_->is_lost()) return rows;
-    connection_.reset();
-    if (is_fresh) return rows;
-  }
+  return link_.Run([&](Connection& connection) { return connection.Query(sql); });
 }
 
 Result<StreamFeed::Place> StreamFeed::ReadPlace() {
   MUSTER_ASSIGN(const auto rows, Ask("SELECT last_position, forgotten_to, holder, CAST(until_time AS SIGNED) - " +
                                      std::string(kServerMicros) + " FROM relay WHERE id = 1"));
   if (rows.empty()) {
-    return Fail(Reason::kInternal, settings_.endpoint.Name() + "/" + settings_.database +
+    return Fail(Reason::kInternal, "group " + link_.settings().place.Now()->name +
                                        ": its table relay has no row; the database is damaged: restore all groups "
                                        "from one backup");
   }

@@ -9,15 +9,16 @@
 #include "domain/ports/change_feed.h"
 #include "store/change_wakes.h"
 #include "store/mariadb/connection.h"
+#include "store/mariadb/primary_link.h"
 #include "store/mariadb/session.h"
 
 namespace muster::mariadb {
 
-// The stream as it lies in the first group, with a connection of its own, which is opened when it is needed and, when
-// it has ended, once more in a call. One call runs at a time.
+// The stream as it lies on the first group's primary, with a connection of its own. One call runs at a time.
 class StreamFeed final : public ChangeFeed {
  public:
-  StreamFeed(SessionSettings first_group, ChangeWakes& wakes) : settings_(std::move(first_group)), wakes_(wakes) {}
+  StreamFeed(SessionSettings first_group, ChangeWakes& wakes)
+      : link_(std::move(first_group), Use::kRead), wakes_(wakes) {}
 
   Result<Page> Read(std::int64_t after, std::size_t limit) override;
   Result<Bounds> ReadBounds() override;
@@ -37,10 +38,9 @@ class StreamFeed final : public ChangeFeed {
  private:
   Result<std::vector<Connection::Row>> Ask(const std::string& sql);
 
-  const SessionSettings settings_;
-  ChangeWakes& wakes_;
   std::mutex mutex_;
-  std::unique_ptr<Connection> connection_;
+  PrimaryLink link_;  // guarded by mutex_
+  ChangeWakes& wakes_;
 };
 
 }  // namespace muster::mariadb

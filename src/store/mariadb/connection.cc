@@ -1,8 +1,10 @@
 #include "store/mariadb/connection.h"
 
 #include <mysql.h>
+#include <poll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <deque>
@@ -25,7 +27,63 @@ unsigned Seconds(Duration duration) {
   return static_cast<unsigned>(std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(duration).count()));
 }
 
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+int MillisUntil(SteadyTime until) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000));
+}
+
 }  // namespace
+
+// A call of a connection, as long as it lives: what AwaitSocket, which libmariadb calls on the same thread, goes by.
+class Connection::CallScope {
+ public:
+  explicit CallScope(const Connection& connection) : is_outermost_(current == nullptr), connection_(connection) {
+    if (!is_outermost_) return;
+    current = this;
+    if (connection.call_timeout_ > Duration(0)) until_ = std::chrono::steady_clock::now() + connection.call_timeout_;
+  }
+  ~CallScope() {
+    if (is_outermost_) current = nullptr;
+  }
+  CallScope(const CallScope&) = delete;
+
+  bool IsToBeGivenUp() const { return connection_.is_to_be_given_up_ && connection_.is_to_be_given_up_(); }
+  bool looks() const { return connection_.is_to_be_given_up_ != nullptr; }
+  SteadyTime until() const { return until_; }
+
+  static thread_local const CallScope* current;
+
+ private:
+  const bool is_outermost_;
+  const Connection& connection_;
+  SteadyTime until_ = SteadyTime::max();
+};
+
+thread_local const Connection::CallScope* Connection::CallScope::current = nullptr;
+
+// As poll(2): 1 when the socket is ready, 0 when the time is over, -1.
+int Connection::AwaitSocket(int socket, signed char is_read, int timeout_ms) {
+  const CallScope* const call = CallScope::current;
+  SteadyTime until = SteadyTime::max();
+  if (timeout_ms > 0) until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  if (call != nullptr) until = std::min(until, call->until());
+  const bool looks = call != nullptr && call->looks();
+  const int slice_ms = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(kGiveUpWithin).count());
+  pollfd awaited{.fd = socket, .events = static_cast<short>(is_read != 0 ? POLLIN : POLLOUT), .revents = 0};
+  while (true) {
+    int wait_ms = until == SteadyTime::max() ? -1 : MillisUntil(until);
+    if (looks) wait_ms = wait_ms < 0 ? slice_ms : std::min(wait_ms, slice_ms);
+    const int ready = poll(&awaited, 1, wait_ms);
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return ready;
+    const bool is_over = until != SteadyTime::max() && std::chrono::steady_clock::now() >= until;
+    if (is_over || (looks && call->IsToBeGivenUp())) {
+      errno = ETIMEDOUT;
+      return 0;
+    }
+  }
+}
 
 std::string Endpoint::Name() const { return host.empty() ? "unix:" + socket : host + ":" + std::to_string(port); }
 
@@ -101,6 +159,7 @@ std::unexpected<Error> Statement::Failure() { return state_->connection.Failure(
 
 Result<void> Statement::Execute() {
   MYSQL_STMT* const handle = state_->handle;
+  const Connection::CallScope call(state_->connection);
   if (!state_->parameters.empty() && mysql_stmt_bind_param(handle, state_->parameters.data()) != 0) return Failure();
   if (mysql_stmt_execute(handle) != 0) return Failure();
   return {};
@@ -109,6 +168,7 @@ Result<void> Statement::Execute() {
 Result<bool> Statement::Step() {
   MYSQL_STMT* const handle = state_->handle;
   if (!state_->is_under_way) {
+    const Connection::CallScope call(state_->connection);
     MUSTER_TRY(Execute());
     if (mysql_stmt_store_result(handle) != 0) return Failure();
     state_->is_under_way = true;
@@ -158,13 +218,16 @@ Result<std::unique_ptr<Connection>> Connection::Open(const Endpoint& endpoint, c
   InitialiseOnce();
   MYSQL* const handle = mysql_init(nullptr);
   MUSTER_CHECK(handle != nullptr);
-  std::unique_ptr<Connection> connection(new Connection(handle, endpoint.Name() + "/" + database, use));
+  std::unique_ptr<Connection> connection(new Connection(handle, endpoint, endpoint.Name() + "/" + database, use));
+  connection->call_timeout_ = timeouts.call;
+  const CallScope call(*connection);
   const unsigned connect_seconds = Seconds(timeouts.connect);
   const unsigned statement_seconds = Seconds(timeouts.statement);
   const unsigned no_local_infile = 0;
   mysql_optionsv(handle, MYSQL_OPT_CONNECT_TIMEOUT, &connect_seconds);
   mysql_optionsv(handle, MYSQL_OPT_READ_TIMEOUT, &statement_seconds);
   mysql_optionsv(handle, MYSQL_OPT_WRITE_TIMEOUT, &statement_seconds);
+  mysql_optionsv(handle, MARIADB_OPT_IO_WAIT, &Connection::AwaitSocket);
   mysql_optionsv(handle, MYSQL_OPT_LOCAL_INFILE, &no_local_infile);
   mysql_optionsv(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
   const bool by_socket = endpoint.host.empty();
@@ -189,11 +252,13 @@ std::unexpected<Error> Connection::Failure(unsigned code) {
 }
 
 Result<void> Connection::Execute(std::string_view sql) {
+  const CallScope call(*this);
   if (mysql_real_query(handle_, sql.data(), sql.size()) != 0) return Failure(mysql_errno(handle_));
   return {};
 }
 
 Result<std::vector<Connection::Row>> Connection::Query(std::string_view sql) {
+  const CallScope call(*this);
   MUSTER_TRY(Execute(sql));
   const std::unique_ptr<MYSQL_RES, decltype(&mysql_free_result)> result(mysql_store_result(handle_),
                                                                         &mysql_free_result);
@@ -222,6 +287,7 @@ Result<std::int64_t> Connection::ReadInteger(std::string_view sql) {
 Result<Statement> Connection::Prepare(std::string_view sql) {
   MYSQL_STMT* const handle = mysql_stmt_init(handle_);
   MUSTER_CHECK(handle != nullptr);
+  const CallScope call(*this);
   auto state = std::make_unique<Statement::State>(*this, handle);
   if (mysql_stmt_prepare(handle, sql.data(), sql.size()) != 0) return Failure(mysql_stmt_errno(handle));
   state->parameters.resize(mysql_stmt_param_count(handle));

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,18 +19,17 @@ struct st_mysql_stmt;
 
 namespace muster::mariadb {
 
-// A server. Reads of replicas come later: now the primary alone is asked.
+// A server.
 struct Endpoint {
-  enum class Role : std::uint8_t { kPrimary, kReplica };
   std::string host;  // empty: `socket`
   std::uint16_t port = 3306;
   std::string socket;  // path of a Unix socket
-  Role role = Role::kPrimary;
 
   // "host:port", or "unix:/path".
   std::string Name() const;
   // Of such a name; INVALID_ARGUMENT.
   static Result<Endpoint> Parse(std::string_view name);
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
 struct Account {
@@ -37,10 +37,12 @@ struct Account {
   Pii<std::string> password;  // as secret as a personal value: it cannot be logged
 };
 
-// libmariadb counts whole seconds: parts of one count as one.
+// libmariadb counts whole seconds: parts of one count as one, but in `call`.
 struct Timeouts {
   Duration connect = std::chrono::seconds(2);
   Duration statement = std::chrono::seconds(5);  // without an answer for so long, the connection is given up
+  // The same for a call as a whole, connecting included, in milliseconds; zero: as long as its answer goes on to come.
+  Duration call{0};
 };
 
 enum class Use : std::uint8_t { kRead, kWrite };
@@ -91,6 +93,9 @@ class Statement {
 // Errors are those of DescribeFault; last_fault() says more. Once lost, a connection stays so.
 class Connection {
  public:
+  // How soon a call that waits finds that it is to be given up.
+  static constexpr Duration kGiveUpWithin = std::chrono::milliseconds(50);
+
   static Result<std::unique_ptr<Connection>> Open(const Endpoint& endpoint, const Account& account,
                                                   const std::string& database, const Timeouts& timeouts, Use use);
   ~Connection();
@@ -110,8 +115,14 @@ class Connection {
 
   std::string Quote(std::string_view text) const;  // as a literal
 
+  // From now on a call that waits for the server is given up soon after this says so: as lost. Quick and thread-safe.
+  void GiveUpWhen(std::function<bool()> is_to_be_given_up) { is_to_be_given_up_ = std::move(is_to_be_given_up); }
+  // The bound of a call from now on (Timeouts::call).
+  void SetCallTimeout(Duration at_most) { call_timeout_ = at_most; }
+
   // "host:port/database"
   const std::string& where() const { return where_; }
+  const Endpoint& endpoint() const { return endpoint_; }
   // Of the last call that failed, here or on a statement.
   Fault last_fault() const { return last_fault_; }
   bool is_lost() const { return lost_; }
@@ -120,12 +131,18 @@ class Connection {
 
  private:
   friend class Statement;
-  Connection(st_mysql* handle, std::string where, Use use) : handle_(handle), where_(std::move(where)), use_(use) {}
+  class CallScope;
+  Connection(st_mysql* handle, Endpoint endpoint, std::string where, Use use)
+      : handle_(handle), endpoint_(std::move(endpoint)), where_(std::move(where)), use_(use) {}
   std::unexpected<Error> Failure(unsigned code);
+  static int AwaitSocket(int socket, signed char is_read, int timeout_ms);
 
   st_mysql* const handle_;
+  const Endpoint endpoint_;
   const std::string where_;
   const Use use_;
+  Duration call_timeout_{0};
+  std::function<bool()> is_to_be_given_up_;
   Fault last_fault_ = Fault::kNone;
   bool lost_ = false;
 };

@@ -1,19 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <thread>
 
-#include "base/check.h"
 #include "store/mariadb/testing/mariadb_group.h"
+#include "store/mariadb/testing/mariadb_runners.h"
 #include "topology/failover/failover_runner.h"
-#include "topology/failover/memory_observer_board.h"
 #include "topology/topology_codec.h"
 #include "topology/writer_lease.h"
 
@@ -21,7 +18,6 @@ namespace muster::mariadb {
 namespace {
 
 using failover::FailoverRunner;
-using failover::MemoryObserverBoard;
 using failover::ReplicaFault;
 using muster::testing::MariadbGroup;
 using muster::testing::WaitUntil;
@@ -115,72 +111,35 @@ class WritingServer {
   std::thread lease_thread_, write_thread_;
 };
 
-// An installation: a real group, a topology in a file, and in each center and at the witness an observer that controls.
+// An installation with a writing server in each center.
 class Installation {
  public:
-  Installation() : directory_("/tmp/muster-failover-XXXXXX") {
-    MUSTER_CHECK(::mkdtemp(directory_.data()) != nullptr);
-    auto store = OpenTopologyFile(directory_ + "/topology.json");
-    MUSTER_CHECK(store.has_value());
-    store_ = *std::move(store);
-    MUSTER_CHECK(store_
-                     ->Update([&](TopologyDocument& document) -> Result<void> {
-                       document = group.Document();
-                       return {};
-                     })
-                     .has_value());
-    for (const auto& [name, center] : {std::pair("se", "east"), std::pair("sw", "west"), std::pair("so", "witness")}) {
-      boards_.push_back(std::make_unique<MemoryObserverBoard>(shared_));
-      auto& runner = runners_[name] = std::make_unique<FailoverRunner>(
-          failover::FailoverRunnerOptions{.name = name, .center = center},
-          FailoverRunner::Dependencies{
-              .store = store_.get(),
-              .board = boards_.back().get(),
-              .make_control = [this](const GroupRecord&,
-                                     const DatabaseRecord& record) { return group.MakeControl(record.name); },
-              .clock = &group.clock,
-              .random = &random_,
-              .logger = &NullLogger()});
-      MUSTER_CHECK(runner->Start().has_value());
-    }
+  Installation() {
     StartServer("east");
     StartServer("west");
   }
   ~Installation() {
     for (const auto& [name, server] : servers_) server->Stop();
-    for (const auto& [name, runner] : runners_) runner->Stop();
-    std::filesystem::remove_all(directory_);
   }
 
   void StartServer(const std::string& center) {
-    servers_[center] = std::make_unique<WritingServer>(*store_, center, next_);
+    servers_[center] = std::make_unique<WritingServer>(runners_.store(), center, next_);
   }
   void StopServer(const std::string& center) {
     servers_[center]->Stop();
     for (const std::int64_t number : servers_[center]->acknowledged()) acknowledged_before_.insert(number);
   }
 
-  TopologyDocument Topology() { return **store_->Read(); }
-  FailoverRunner& runner(const std::string& name) { return *runners_.at(name); }
+  TopologyDocument Topology() { return runners_.Topology(); }
+  FailoverRunner& runner(const std::string& name) { return runners_[name]; }
   WritingServer& server(const std::string& center) { return *servers_.at(center); }
-  bool IsWhole() {
-    const TopologyDocument document = Topology();
-    const GroupRecord& record = document.groups[0];
-    return !document.failover && record.durability == Durability::kBothCenters && record.ackers.size() == 2 &&
-           std::ranges::all_of(record.ackers, [](const AckerRecord& acker) { return acker.state == AckerState::kIn; });
-  }
+  bool IsWhole() { return runners_.IsWhole(); }
   void AwaitWrites(const std::string& center) {
     const std::size_t before = server(center).count();
     EXPECT_TRUE(WaitUntil([&] { return server(center).count() > before + 5; }))
         << RenderTopology(Topology()) << Attention();
   }
-  std::string Attention() {
-    std::string text;
-    for (const auto& [name, runner] : runners_) {
-      for (const std::string& each : runner->Status().attention) text += name + ": " + each + "\n";
-    }
-    return text;
-  }
+  std::string Attention() { return runners_.Attention(); }
 
   // All that was acknowledged is on the primary.
   void ExpectNothingLost() {
@@ -199,12 +158,7 @@ class Installation {
   MariadbGroup group;
 
  private:
-  std::string directory_;
-  SystemRandom random_;
-  std::unique_ptr<TopologyStore> store_;
-  std::shared_ptr<MemoryObserverBoard::Shared> shared_ = std::make_shared<MemoryObserverBoard::Shared>();
-  std::vector<std::unique_ptr<MemoryObserverBoard>> boards_;
-  std::map<std::string, std::unique_ptr<FailoverRunner>> runners_;
+  muster::testing::MariadbRunners runners_{group};
   std::map<std::string, std::unique_ptr<WritingServer>> servers_;
   std::atomic<std::int64_t> next_{0};
   std::set<std::int64_t> acknowledged_before_;

@@ -114,7 +114,7 @@ Fault FaultOf(unsigned code) {
 
 Error DescribeFault(Fault fault, const std::string& where, unsigned code, bool reads) {
   Error error{ReasonOf(fault, reads), where + ": " + WhatToDo(fault) + " (error " + std::to_string(code) + ")"};
-  if (error.reason == Reason::kOverloaded) error.retry_after_ms = 1000;
+  if (error.reason != Reason::kInternal) error.retry_after_ms = 1000;
   return error;
 }
 

@@ -59,8 +59,14 @@ Group::Group(const Settings& settings, const Dependencies& dependencies)
       shards_(dependencies.shards),
       lease_(dependencies.lease ? dependencies.lease : [] { return WriterLease{}; }),
       on_change_(dependencies.on_change),
+      listener_(dependencies.listener),
       metrics_(dependencies.metrics, {{"group", std::to_string(settings.index)}, {"pool", settings.pool}}),
-      queue_(std::make_shared<BoundedQueue<Item>>(settings.queue_max)) {
+      queue_(std::make_shared<BoundedQueue<Item>>(settings.queue_max)),
+      outstanding_(std::make_shared<std::atomic<std::size_t>>(0)) {
+  dependencies.metrics.AddGauge("muster_store_group_announcements",
+                                "Writes that wait until the caches of all centers have heard of them, or can hear.",
+                                [outstanding = outstanding_] { return static_cast<double>(outstanding->load()); },
+                                {{"group", std::to_string(settings.index)}, {"pool", settings.pool}});
   dependencies.metrics.AddGauge("muster_store_group_queue_length", "Transactions that wait for a connection.",
                                 [queue = queue_] { return static_cast<double>(queue->size()); },
                                 {{"group", std::to_string(settings.index)}, {"pool", settings.pool}});
@@ -71,10 +77,12 @@ Group::~Group() {
 }
 
 Result<void> Group::Start() {
-  for (std::size_t i = 0; i < settings_.connections; ++i) {
+  if (!workers_.empty() && workers_.front()->thread.joinable()) return {};
+  while (workers_.size() < settings_.connections) {
     workers_.push_back(std::make_unique<Worker>(MemberCodec(keyring_, random_), nullptr));
   }
   Worker& first = *workers_.front();
+  first.session.reset();
   MUSTER_TRY(Connect(first));
   MUSTER_TRY(MeasureClock(*first.session));
   if (settings_.keeps_answers) {
@@ -91,10 +99,17 @@ Result<void> Group::Start() {
 }
 
 void Group::Run(Work work, ShardStore::Done done) {
+  // At once: who waits for a primary that moves would wait with all others.
+  if (settings_.session.place.moves()) {
+    if (auto primary = settings_.session.place.Primary(Use::kWrite); !primary) {
+      return done(std::unexpected(std::move(primary).error()));
+    }
+  }
   Item item{.run = std::move(work),
             .done = std::move(done),
             .deadline = Deadline::After(clock_, settings_.transaction_timeout)};
-  if (queue_->TryPush(std::move(item))) return;
+  const bool has_room = outstanding_->load(std::memory_order_relaxed) < settings_.queue_max;
+  if (has_room && queue_->TryPush(std::move(item))) return;
   Error error{Reason::kOverloaded, "too many writes are waiting; try again later, or raise store.mariadb.queue_max"};
   error.retry_after_ms = 1000;
   if (closing_.load(std::memory_order_acquire)) {
@@ -105,31 +120,86 @@ void Group::Run(Work work, ShardStore::Done done) {
 
 void Group::Loop(Worker& worker) {
   for (std::vector<Item> some; some = queue_->PopSome(1), !some.empty();) {
+    if (listener_ != nullptr && !some[0].is_prepared && !listener_->IsReady()) {
+      Prepare(std::move(some[0]));
+      continue;
+    }
     metrics_.transactions.Add();
-    Result<void> result = RunItem(worker, some[0]);
-    some[0].done(std::move(result));
+    Attempt attempt = RunItem(worker, some[0]);
+    const bool is_heard_of = attempt.to_announce.members.empty() && attempt.to_announce.keys.empty();
+    if (!attempt.result || is_heard_of) {
+      some[0].done(std::move(attempt.result));
+    } else {
+      Announce(std::move(some[0]), std::move(attempt));
+    }
   }
   worker.session.reset();
 }
 
-Result<void> Group::RunItem(Worker& worker, Item& item) {
+void Group::Prepare(Item item) {
+  outstanding_->fetch_add(1);
+  const Deadline deadline = item.deadline;
+  listener_->Prepare(deadline, [this, item = std::move(item)](Result<void> ready) mutable {
+    item.is_prepared = true;
+    if (ready && !queue_->TryPush(std::move(item))) {
+      // NOLINTNEXTLINE(bugprone-use-after-move): a refused push leaves it untouched
+      ready = Fail(Reason::kWritesUnavailable, "the store is closing, or too many writes wait; nothing was written");
+    }
+    if (!ready) item.done(std::move(ready));
+    EndOutstanding();
+  });
+}
+
+void Group::Announce(Item item, Attempt attempt) {
+  outstanding_->fetch_add(1);
+  listener_->Announce(std::move(attempt.to_announce), [this, done = std::move(item.done), lease = attempt.lease,
+                                                       wrote = attempt.wrote](Result<void> told) mutable {
+    // Seconds may have passed.
+    if (told && !StillCovers(lease)) told = LeaseEnded(wrote);
+    if (!told && told.error().reason == Reason::kOutcomeUnknown) metrics_.unknown.Add();
+    done(std::move(told));
+    EndOutstanding();
+  });
+}
+
+void Group::EndOutstanding() {
+  // Under the lock: who waits for the last one may end this object.
+  std::lock_guard lock(closing_mutex_);
+  outstanding_->fetch_sub(1);
+  closed_.notify_all();
+}
+
+// Another center may have taken over before the commit, with a replica that does not have it.
+std::unexpected<Error> Group::LeaseEnded(bool wrote) {
+  const std::string group = "group " + settings_.session.place.Now()->name;
+  if (!wrote) return NotTheWriter(group);
+  return Fail(Reason::kOutcomeUnknown,
+              group +
+                  ": the writer's lease ended while the write was committed; send it again with the same key, or "
+                  "read what became of it");
+}
+
+Group::Attempt Group::RunItem(Worker& worker, Item& item) {
   for (int number = 1;; ++number) {
     if (item.deadline.Passed(clock_)) {
       if (const Result<void> health = Health(); !health) {
-        return Fail(Reason::kWritesUnavailable, health.error().message);
+        return {Fail(Reason::kWritesUnavailable, health.error().message)};
       }
       Error error{Reason::kOverloaded, "the write waited for too long for its turn; try again later"};
       error.retry_after_ms = 1000;
-      return std::unexpected(std::move(error));
+      return {std::unexpected(std::move(error))};
     }
     Attempt attempt = TryOnce(worker, item);
-    if (!attempt.again || number >= settings_.attempts_max) return std::move(attempt.result);
+    if (!attempt.again || number >= settings_.attempts_max) return attempt;
     metrics_.restarts.Add();
     PauseBeforeAgain(number);
   }
 }
 
 Group::Attempt Group::TryOnce(Worker& worker, Item& item) {
+  if (worker.session && !settings_.session.place.IsPrimary(worker.session->connection->endpoint())) {
+    worker.session.reset();
+  }
   const bool is_fresh = worker.session == nullptr;
   if (is_fresh) {
     if (Result<void> connected = Connect(worker); !connected) {
@@ -223,13 +293,13 @@ Group::Attempt Group::Commit(Worker& worker, const Transaction& transaction, con
     NoteHealth({});
   }
   if (transaction.wrote_change() && on_change_) on_change_(settings_.index);
-  if (StillCovers(lease)) return {};
-  // Another center may have taken over before this commit, with a replica that does not have it.
-  if (!transaction.wrote()) return {NotTheWriter(connection.where())};
-  metrics_.unknown.Add();
-  return {Fail(Reason::kOutcomeUnknown,
-               connection.where() + ": the writer's lease ended while the write was committed; send it again with the "
-                                    "same key, or read what became of it")};
+  if (!StillCovers(lease)) {
+    if (transaction.wrote()) metrics_.unknown.Add();
+    return {LeaseEnded(transaction.wrote())};
+  }
+  Attempt attempt{.result = {}, .lease = lease, .wrote = transaction.wrote()};
+  if (listener_ != nullptr) attempt.to_announce = transaction.ToAnnounce();
+  return attempt;
 }
 
 Group::Attempt Group::CommitFailed(Worker& worker, const Transaction& transaction, const Error& error) {
@@ -297,6 +367,8 @@ void Group::PauseBeforeAgain(int attempt) {
   closed_.wait_for(lock, Duration(static_cast<std::int64_t>(random_.Below(most))), [this] { return closing_.load(); });
 }
 
+bool Group::HoldsLease() const { return StillCovers(lease_()); }
+
 bool Group::StillCovers(const WriterLease& lease) const { return lease_().Covers(lease.epoch, clock_.Monotonic()); }
 
 void Group::NoteHealth(const Result<void>& result) {
@@ -318,6 +390,7 @@ void Group::NoteHealth(const Result<void>& result) {
 }
 
 Result<void> Group::Health() {
+  MUSTER_TRY(settings_.session.place.Primary(Use::kWrite));
   const bool failing = failing_.load(std::memory_order_relaxed);
   const bool is_old = committed_at_.load(std::memory_order_relaxed) + kGroupProbeEvery <= clock_.Monotonic();
   if ((failing || is_old) && !probing_.exchange(true)) {
@@ -345,6 +418,8 @@ void Group::Close() {
   for (const auto& worker : workers_) {
     if (worker->thread.joinable()) worker->thread.join();
   }
+  std::unique_lock lock(closing_mutex_);
+  closed_.wait(lock, [this] { return outstanding_->load() == 0; });
 }
 
 }  // namespace muster::mariadb

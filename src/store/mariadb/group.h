@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "domain/commit_floor.h"
 #include "domain/keyring.h"
+#include "domain/ports/commit_listener.h"
 #include "domain/ports/member_cache.h"
 #include "domain/ports/shard_store.h"
 #include "store/mariadb/session.h"
@@ -45,6 +46,12 @@ struct GroupMetrics {
 //     ▲          └ WRITES_UNAVAILABLE          │                                                 │                  └
 //     OUTCOME_UNKNOWN └── again, a little later: duplicate, deadlock, lock wait                                  └ no
 //     answer: OUTCOME_UNKNOWN
+//
+// With a listener an item waits, on no thread, until that is prepared; and what it wrote is announced before `done` is
+// called, on no thread of the pool either:
+//
+//   take one → ready? → … → COMMIT → lease? → Announce → lease? → answer
+//     ▲          └ Prepare, then to the end of the queue             └ OUTCOME_UNKNOWN, as when nobody could be told
 //
 // What has waited, or taken, longer than `transaction_timeout` is answered OVERLOADED: nothing has happened. So an
 // answer comes after that and one statement's time-out at most, also when the server has stopped to answer.
@@ -75,6 +82,7 @@ class Group {
     const ShardMap& shards;
     WriterLeaseSource lease;
     std::function<void(std::uint32_t)> on_change = {};  // told of a commit with something new in this group's outbox
+    CommitListener* listener = nullptr;                 // has to hear of writes; may be null
   };
   using Work = std::move_only_function<Result<void>(Transaction&)>;
 
@@ -82,11 +90,12 @@ class Group {
   ~Group();  // Close() must have been called
   Group(const Group&) = delete;
 
-  // Connects once, measures the server's clock and counts; then starts the threads.
+  // Connects once, measures the server's clock and counts; then starts the threads. May be called again, when it failed
+  // or not.
   Result<void> Start();
 
-  // Thread-safe. `done` is called on a thread of the pool; at once, on the caller's, when the queue is full or closed.
-  // It must not wait for another transaction.
+  // Thread-safe. `done` is called on a thread of the pool or of the listener; at once, on the caller's, when too many
+  // wait, the group moves or is closed. It must not wait for another transaction.
   void Run(Work work, ShardStore::Done done);
 
   // The server's clock, by the offset that was measured last.
@@ -96,10 +105,13 @@ class Group {
   // also tries in the background, once at a time, whether writing works: whoever keeps asking finds out.
   Result<void> Health();
 
+  // Whether this process may write now.
+  bool HoldsLease() const;
+
   // Answers that are kept, about: counted anew when old ones were forgotten.
   std::atomic<std::int64_t>& answers() { return answers_; }
 
-  // Runs what is queued, refuses the rest, ends the threads. Not on one of them.
+  // Runs what is queued, refuses the rest, ends the threads, and waits for the listener. Not on one of their threads.
   void Close();
 
  private:
@@ -107,6 +119,7 @@ class Group {
     Work run;
     ShardStore::Done done;
     Deadline deadline;
+    bool is_prepared = false;  // the listener was asked to
   };
   // What one thread has for itself.
   struct Worker {
@@ -117,6 +130,10 @@ class Group {
   struct Attempt {
     Result<void> result;
     bool again = false;  // nothing happened, and it may succeed now
+    // Of a success: who else has to hear of it first, and under which lease it was written, if anything was.
+    TouchedEntries to_announce = {};
+    WriterLease lease = {};
+    bool wrote = false;
   };
   // A COMMIT without an answer.
   struct Unsettled {
@@ -126,7 +143,11 @@ class Group {
   };
 
   void Loop(Worker& worker);
-  Result<void> RunItem(Worker& worker, Item& item);
+  Attempt RunItem(Worker& worker, Item& item);
+  void Prepare(Item item);
+  void Announce(Item item, Attempt attempt);
+  void EndOutstanding();
+  std::unexpected<Error> LeaseEnded(bool wrote);
   Attempt TryOnce(Worker& worker, Item& item);
   Attempt Begin(Worker& worker, Transaction& transaction, const WriterLease& lease, bool is_fresh);
   Attempt GiveUp(Worker& worker, const Transaction& transaction);
@@ -151,6 +172,7 @@ class Group {
   const ShardMap& shards_;
   const WriterLeaseSource lease_;
   const std::function<void(std::uint32_t)> on_change_;
+  CommitListener* const listener_;
   GroupMetrics metrics_;
 
   const std::shared_ptr<BoundedQueue<Item>> queue_;  // gauges read it, and may outlive this object
@@ -163,6 +185,9 @@ class Group {
   std::mutex unsettled_mutex_;
   std::vector<Unsettled> unsettled_;
   std::atomic<std::size_t> unsettled_count_{0};
+
+  // Items that the listener has, bounded by queue_max; gauges read it, too.
+  const std::shared_ptr<std::atomic<std::size_t>> outstanding_;
 
   std::mutex closing_mutex_;
   std::condition_variable closed_;

@@ -97,7 +97,7 @@ void RawInsert(benchmark::State& state) {
   std::vector<MemberCodec> codecs;
   for (std::int64_t i = 0; i < state.range(0); ++i) {
     SessionSettings settings;
-    settings.endpoint = *Endpoint::Parse(harness.server.address());
+    settings.place = GroupPlace::Fixed(*Endpoint::Parse(harness.server.address()));
     settings.account.user = "root";
     settings.database = harness.Database(0);
     sessions.push_back(*Session::Open(settings, "bench-" + std::to_string(i)));

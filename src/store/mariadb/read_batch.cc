@@ -1,7 +1,6 @@
 #include "store/mariadb/read_batch.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -11,76 +10,38 @@
 namespace muster::mariadb {
 namespace {
 
-// Rows that one statement asks for: the smallest of these that has room; what is left of it repeats the last row. More
-// than the greatest takes several statements.
-constexpr std::array<std::size_t, 4> kStatementRows = {1, 8, 64, 256};
-
 std::string RowsText(std::string_view columns, std::size_t count) {
   std::string text = std::string(columns) + " IN (";
   for (std::size_t i = 0; i < count; ++i) text += i == 0 ? "(?, ?)" : ", (?, ?)";
   return text + ")";
 }
 
-}  // namespace
-
-struct ReadBatch::GroupReader {
-  explicit GroupReader(SessionSettings group_settings) : settings(std::move(group_settings)) {}
-
-  Result<void> Connect() {
-    MUSTER_ASSIGN(connection, Connection::Open(settings.endpoint, settings.account, settings.database,
-                                               settings.timeouts, Use::kRead));
-    return {};
-  }
-  void Disconnect() {
-    lookups = {};
-    members = {};
-    connection.reset();
-  }
-
-  // Runs `read`, again on a new connection when the one that there was has ended.
-  template <typename Read>
-  Result<void> Try(Read read) {
-    const bool is_fresh = connection == nullptr;
-    if (is_fresh) MUSTER_TRY(Connect());
-    Result<void> done = read();
-    if (done || !connection->is_lost()) return done;
-    Disconnect();
-    if (is_fresh) return done;
-    MUSTER_TRY(Connect());
-    done = read();
-    if (!done && connection->is_lost()) Disconnect();
-    return done;
-  }
-
-  template <typename Key, typename BindRow, typename TakeRow>
-  Result<void> ReadSome(std::array<Statement, kStatementRows.size()>& statements, std::string_view select,
-                        std::string_view columns, std::span<const Key> keys, BindRow bind, TakeRow take) {
-    while (!keys.empty()) {
-      const std::size_t wanted = std::min(keys.size(), kStatementRows.back());
-      const std::size_t slot =
-          static_cast<std::size_t>(std::ranges::lower_bound(kStatementRows, wanted) - kStatementRows.begin());
-      Statement& statement = statements[slot];
-      if (!statement.is_prepared()) {
-        MUSTER_ASSIGN(statement, connection->Prepare(std::string(select) + RowsText(columns, kStatementRows[slot])));
-      }
-      for (std::size_t i = 0; i < kStatementRows[slot]; ++i) {
-        bind(statement, static_cast<int>(i) * 2 + 1, keys[std::min(i, wanted - 1)]);
-      }
-      for (;;) {
-        MUSTER_ASSIGN(const bool found, statement.Step());
-        if (!found) break;
-        take(statement);
-      }
-      keys = keys.subspan(wanted);
+template <typename Key, typename BindRow, typename TakeRow>
+Result<void> ReadSome(Connection& connection, GroupReader::Statements& statements, std::string_view select,
+                      std::string_view columns, std::span<const Key> keys, BindRow bind, TakeRow take) {
+  constexpr auto& kStatementRows = GroupReader::kStatementRows;
+  while (!keys.empty()) {
+    const std::size_t wanted = std::min(keys.size(), kStatementRows.back());
+    const std::size_t slot =
+        static_cast<std::size_t>(std::ranges::lower_bound(kStatementRows, wanted) - kStatementRows.begin());
+    Statement& statement = statements[slot];
+    if (!statement.is_prepared()) {
+      MUSTER_ASSIGN(statement, connection.Prepare(std::string(select) + RowsText(columns, kStatementRows[slot])));
     }
-    return {};
+    for (std::size_t i = 0; i < kStatementRows[slot]; ++i) {
+      bind(statement, static_cast<int>(i) * 2 + 1, keys[std::min(i, wanted - 1)]);
+    }
+    for (;;) {
+      MUSTER_ASSIGN(const bool found, statement.Step());
+      if (!found) break;
+      take(statement);
+    }
+    keys = keys.subspan(wanted);
   }
+  return {};
+}
 
-  const SessionSettings settings;
-  std::unique_ptr<Connection> connection;
-  std::array<Statement, kStatementRows.size()> lookups;
-  std::array<Statement, kStatementRows.size()> members;
-};
+}  // namespace
 
 // The rows of the batch, until it begins anew: then those that are there now.
 class ReadBatch::Search final : public HolderSource, public MemberSource {
@@ -89,17 +50,23 @@ class ReadBatch::Search final : public HolderSource, public MemberSource {
 
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override {
     if (is_anew_ || !batch_.lookups_.contains(key)) batch_.LoadLookups({&key, 1});
+    groups_.set(batch_.shards_.GroupOf(ShardOf(key)));
     return batch_.lookups_.at(key);
   }
   Result<std::optional<Member>> ReadRow(MemberId id) override {
     if (is_anew_ || !batch_.members_.contains(id)) batch_.LoadMembers({&id, 1});
+    groups_.set(batch_.shards_.GroupOf(ShardOf(id)));
     return batch_.members_.at(id);
   }
   Result<Owner> ReadOwner(MemberId id) override {
-    if (const auto known = batch_.owners_.find(id); !is_anew_ && known != batch_.owners_.end()) return known->second;
+    if (const auto known = batch_.owners_.find(id); !is_anew_ && known != batch_.owners_.end()) {
+      groups_ |= known->second.groups;
+      return known->second.owner;
+    }
     MUSTER_ASSIGN(const SettledMember found, ReadSettled(id, *this));
     Owner owner{found.member ? MakeMemberDocument(*found.member) : MemberDocumentRef(), found.heir};
-    batch_.owners_.insert_or_assign(id, owner);
+    // What was read before belongs to the search, not to the owner: it does no harm.
+    batch_.owners_.insert_or_assign(id, KnownOwner{owner, groups_});
     return owner;
   }
   // Each statement has a snapshot of its own.
@@ -107,21 +74,30 @@ class ReadBatch::Search final : public HolderSource, public MemberSource {
   bool SharesRows(MemberId /*one*/, MemberId /*other*/) const override { return false; }
   void BeginAnew() override { is_anew_ = true; }
 
+  const Groups& groups() const { return groups_; }
+
  private:
   ReadBatch& batch_;
+  Groups groups_;
   bool is_anew_ = false;
 };
 
-ReadBatch::ReadBatch(std::vector<SessionSettings> groups, const ShardMap& shards, MemberCodec codec)
+ReadBatch::ReadBatch(const std::vector<SessionSettings>& groups, const ReadTimes& times, const ShardMap& shards,
+                     MemberCodec codec, const Clock& clock, ServerWatch& watch)
     : shards_(shards), codec_(std::move(codec)) {
-  for (SessionSettings& settings : groups) groups_.push_back(std::make_unique<GroupReader>(std::move(settings)));
+  for (const SessionSettings& settings : groups) {
+    groups_.push_back(std::make_unique<GroupReader>(settings, times, clock, watch));
+  }
 }
 
 ReadBatch::~ReadBatch() = default;
 
-ReadBatch::GroupReader& ReadBatch::GroupOf(ShardId shard) { return *groups_[shards_.GroupOf(shard)]; }
+void ReadBatch::BeginAnew() {
+  for (const auto& group : groups_) group->BeginAnew();
+}
 
-void ReadBatch::Begin(std::span<const MemberId> ids, std::span<const IdentityKey> keys) {
+void ReadBatch::Begin(ReadFrom from, std::span<const MemberId> ids, std::span<const IdentityKey> keys) {
+  for (const auto& group : groups_) group->BeginRound(from);
   lookups_.clear();
   members_.clear();
   owners_.clear();
@@ -143,11 +119,11 @@ void ReadBatch::LoadLookups(std::span<const IdentityKey> keys) {
       if (shards_.GroupOf(ShardOf(key)) == group) here.push_back(key);
     }
     if (here.empty()) continue;
-    GroupReader& reader = *groups_[group];
-    const Result<void> done = reader.Try([&] {
+    const Result<void> done = groups_[group]->Run([&](GroupReader::Server& server) {
       for (const IdentityKey& key : here) lookups_.insert_or_assign(key, std::optional<LookupRow>());
-      return reader.ReadSome(
-          reader.lookups, "SELECT identity_key, member_id, operation_id FROM identity FORCE INDEX(PRIMARY) WHERE ",
+      return ReadSome(
+          *server.connection, server.lookups,
+          "SELECT identity_key, member_id, operation_id FROM identity FORCE INDEX(PRIMARY) WHERE ",
           "(shard, identity_key)", std::span<const IdentityKey>(here),
           [](Statement& statement, int at, const IdentityKey& key) {
             statement.Bind(at, std::int64_t{ShardOf(key).value()}).Bind(at + 1, AsBytes(key));
@@ -172,12 +148,11 @@ void ReadBatch::LoadMembers(std::span<const MemberId> ids) {
       if (shards_.GroupOf(ShardOf(id)) == group) here.push_back(id);
     }
     if (here.empty()) continue;
-    GroupReader& reader = *groups_[group];
-    const Result<void> done = reader.Try([&] {
+    const Result<void> done = groups_[group]->Run([&](GroupReader::Server& server) {
       for (const MemberId id : here) members_.insert_or_assign(id, std::optional<Member>());
-      return reader.ReadSome(
-          reader.members, "SELECT id, version, record FROM member FORCE INDEX(PRIMARY) WHERE ", "(shard, id)",
-          std::span<const MemberId>(here),
+      return ReadSome(
+          *server.connection, server.members, "SELECT id, version, record FROM member FORCE INDEX(PRIMARY) WHERE ",
+          "(shard, id)", std::span<const MemberId>(here),
           [](Statement& statement, int at, MemberId id) {
             statement.Bind(at, std::int64_t{ShardOf(id).value()}).Bind(at + 1, id.value());
           },
@@ -196,15 +171,34 @@ void ReadBatch::LoadMembers(std::span<const MemberId> ids) {
   }
 }
 
-Result<MemberDocumentRef> ReadBatch::ReadDocument(MemberId id) {
+Result<ReadBatch::Found> ReadBatch::ReadDocument(MemberId id) {
   Search search(*this);
-  MUSTER_ASSIGN(const HolderSource::Owner owner, search.ReadOwner(id));
-  return owner.document;
+  MUSTER_ASSIGN(HolderSource::Owner owner, search.ReadOwner(id));
+  return Found{.document = std::move(owner.document), .groups = search.groups()};
 }
 
-Result<MemberDocumentRef> ReadBatch::FindHolderOf(const IdentityKey& key) {
+Result<ReadBatch::Found> ReadBatch::FindHolderOf(const IdentityKey& key) {
   Search search(*this);
-  return FindHolder(key, search);
+  MUSTER_ASSIGN(MemberDocumentRef document, FindHolder(key, search));
+  return Found{.document = std::move(document), .groups = search.groups()};
+}
+
+void ReadBatch::ConfirmPrimaries() {
+  for (const auto& group : groups_) group->ConfirmPrimary();
+}
+
+Serving ReadBatch::ServingOf(const Groups& groups) const {
+  Serving serving;
+  for (std::size_t group = 0; group < groups_.size(); ++group) {
+    if (groups[group]) serving.Add(groups_[group]->serving());
+  }
+  return serving;
+}
+
+void ReadBatch::ExcludeThoseThatAnswered(const Groups& groups) {
+  for (std::size_t group = 0; group < groups_.size(); ++group) {
+    if (groups[group]) groups_[group]->ExcludeThoseThatAnswered();
+  }
 }
 
 std::uint64_t ReadBatch::TakeRowCount() { return std::exchange(rows_, 0); }

@@ -13,6 +13,10 @@ namespace {
 
 // Batches of one loop that may be with the pool: while one is read the next one gathers.
 constexpr std::size_t kBatchesUnderWayMax = 2;
+// Rounds of one batch: each asks servers that the ones before did not.
+constexpr int kReadRoundsMax = 4;
+// What is said of a copy of which nothing is known: it has been out of sight of its primary since this process began.
+constexpr Duration kAgeUnknown = std::chrono::hours(24);
 
 struct WaitingRead {
   bool is_resolve = false;
@@ -33,14 +37,36 @@ std::unexpected<Error> TooLate() {
   return Fail(Reason::kDeadlineExceeded, "the deadline passed before the store had answered; allow more time");
 }
 
-Result<MemberAnswer> AnswerOf(const Result<MemberDocumentRef>& found, const ReadOptions& options,
-                              CommitSequence as_of) {
-  if (!found) return std::unexpected(found.error());
-  if (*found && (*found)->version() < options.min_version) {
-    return Fail(Reason::kStale, "the member has version " + std::to_string((*found)->version().value()) +
-                                    ", below the version asked for; no source has a newer one");
+std::unexpected<Error> NobodyHas(Version asked, const MemberDocumentRef& found) {
+  if (!found) {
+    return Fail(Reason::kStale, "nobody that can be asked knows of version " + std::to_string(asked.value()) +
+                                    ", and something older is not answered; try again in a moment");
   }
-  return MemberAnswer{.member = *found, .source = Source::kPrimary, .age = Duration(0), .as_of = as_of};
+  return Fail(Reason::kStale, "the member has version " + std::to_string(found->version().value()) +
+                                  ", below the version asked for; no source has a newer one");
+}
+
+std::unexpected<Error> NotSureOfThePrimary() {
+  Error error{
+      Reason::kOverloaded,
+      "it cannot be made sure just now which server is the primary; try again in a moment, or without no-cache"};
+  error.retry_after_ms = 500;
+  return std::unexpected(std::move(error));
+}
+
+Duration AgeOf(const Serving& serving, Instant now) {
+  if (serving.has_all_before >= now) return Duration(0);
+  if (serving.has_all_before == Instant::min()) return kAgeUnknown;
+  return std::min(kAgeUnknown, now - serving.has_all_before);
+}
+
+Version LeastOf(const ReadOptions& options, bool is_exact) {
+  return is_exact ? options.min_version : std::max(options.min_version, options.floor);
+}
+
+ReadFrom SourceOf(const ReadOptions& options) {
+  if (options.no_cache) return ReadFrom::kPrimary;
+  return options.prefer_primary ? ReadFrom::kPrimaryFirst : ReadFrom::kNearest;
 }
 
 class PooledReader final : public MemberReader {
@@ -61,9 +87,13 @@ class PooledReader final : public MemberReader {
 
   RouteDescription Describe() const override {
     return {.name = "store(mariadb)",
-            .policy = "asks the primaries of the groups; reads of a turn share statements",
+            .policy =
+                "asks the copies of the groups in this center that are not behind, else the primaries; reads of a "
+                "turn share statements",
             .counters = {{"reads", reads_.load(std::memory_order_relaxed)},
                          {"turns", turns_.load(std::memory_order_relaxed)},
+                         {"from_copies", from_copies_.load(std::memory_order_relaxed)},
+                         {"asked_again", asked_again_.load(std::memory_order_relaxed)},
                          {"refused", refused_.load(std::memory_order_relaxed)}},
             .children = {}};
   }
@@ -117,28 +147,88 @@ class PooledReader final : public MemberReader {
   }
 
   // On a thread of the pool.
-  void ReadAll(Reads& reads, ReadBatch& batch, CommitSequence as_of) const {
+  void ReadAll(Reads& reads, ReadBatch& batch, CommitSequence as_of) {
+    for (const ReadFrom from : {ReadFrom::kNearest, ReadFrom::kPrimaryFirst, ReadFrom::kPrimary}) {
+      std::vector<WaitingRead*> open;
+      for (WaitingRead& read : reads) {
+        if (SourceOf(read.options) == from) open.push_back(&read);
+      }
+      batch.BeginAnew();
+      for (int round = 0; round < kReadRoundsMax && !open.empty(); ++round) {
+        if (round > 0) asked_again_.fetch_add(open.size(), std::memory_order_relaxed);
+        open = ReadRound(from, open, batch, as_of);
+      }
+    }
+    metrics_.rows.Add(batch.TakeRowCount());
+  }
+
+  // Answers those that are to be read again, from others; what they are answered if nobody else has more is in place.
+  std::vector<WaitingRead*> ReadRound(ReadFrom from, std::vector<WaitingRead*> reads, ReadBatch& batch,
+                                      CommitSequence as_of) {
+    std::erase_if(reads, [this](WaitingRead* read) {
+      if (!read->options.deadline.Passed(clock_)) return false;
+      read->answer = TooLate();
+      return true;
+    });
     std::vector<MemberId> ids;
     std::vector<IdentityKey> keys;
-    for (WaitingRead& read : reads) {
-      if (read.options.deadline.Passed(clock_)) {
-        read.answer = TooLate();
-      } else if (read.is_resolve) {
-        keys.push_back(read.key);
+    for (const WaitingRead* read : reads) {
+      if (read->is_resolve) {
+        keys.push_back(read->key);
       } else {
-        ids.push_back(read.id);
+        ids.push_back(read->id);
       }
     }
     std::ranges::sort(keys);
     keys.erase(std::ranges::unique(keys).begin(), keys.end());
-    batch.Begin(ids, keys);
-    for (WaitingRead& read : reads) {
-      if (!read.answer) continue;
-      read.answer =
-          AnswerOf(read.is_resolve ? batch.FindHolderOf(read.key) : batch.ReadDocument(read.id), read.options, as_of);
-      if (read.options.deadline.Passed(clock_)) read.answer = TooLate();
+    batch.Begin(from, ids, keys);
+    std::vector<Result<ReadBatch::Found>> found;
+    found.reserve(reads.size());
+    for (const WaitingRead* read : reads) {
+      found.push_back(read->is_resolve ? batch.FindHolderOf(read->key) : batch.ReadDocument(read->id));
     }
-    metrics_.rows.Add(batch.TakeRowCount());
+    batch.ConfirmPrimaries();
+    std::vector<WaitingRead*> again;
+    ReadBatch::Groups below;
+    for (std::size_t i = 0; i < reads.size(); ++i) {
+      if (!found[i]) {
+        // What the round before has left says more.
+        if (reads[i]->answer) reads[i]->answer = std::unexpected(std::move(found[i]).error());
+      } else if (!Answer(from, *reads[i], *found[i], batch.ServingOf(found[i]->groups), as_of)) {
+        again.push_back(reads[i]);
+        below |= found[i]->groups;
+      }
+    }
+    batch.ExcludeThoseThatAnswered(below);
+    return again;
+  }
+
+  // False: others may have more. The answer is what is left if they have not.
+  bool Answer(ReadFrom from, WaitingRead& read, const ReadBatch::Found& found, const Serving& serving,
+              CommitSequence as_of) {
+    if (serving.is_doubtful) {
+      read.answer = NotSureOfThePrimary();
+      return false;
+    }
+    const Duration age = AgeOf(serving, clock_.Monotonic());
+    const bool is_exact = serving.is_primary && age == Duration(0);
+    if (from == ReadFrom::kPrimary && !is_exact) {
+      read.answer = NotSureOfThePrimary();
+    } else if (const Version least = LeastOf(read.options, is_exact);
+               (found.document ? found.document->version() : Version(0)) < least) {
+      read.answer = NobodyHas(least, found.document);
+      if (!is_exact) return false;
+    } else if (read.options.deadline.Passed(clock_)) {
+      read.answer = TooLate();
+    } else {
+      if (!is_exact) from_copies_.fetch_add(1, std::memory_order_relaxed);
+      read.answer = MemberAnswer{.member = found.document,
+                                 .source = is_exact ? Source::kPrimary : Source::kReplica,
+                                 .age = age,
+                                 .as_of = is_exact ? as_of : CommitSequence(0),
+                                 .may_be_kept = serving.is_durable};
+    }
+    return true;
   }
 
   void Reply(Reads& reads) {
@@ -158,15 +248,17 @@ class PooledReader final : public MemberReader {
   std::atomic<std::uint64_t> reads_{0};
   std::atomic<std::uint64_t> turns_{0};
   std::atomic<std::uint64_t> refused_{0};
+  std::atomic<std::uint64_t> from_copies_{0};
+  std::atomic<std::uint64_t> asked_again_{0};
 };
 
 }  // namespace
 
-ReaderPool::ReaderPool(std::size_t threads, const std::vector<SessionSettings>& groups, const ShardMap& shards,
-                       const Keyring& keyring, Random& random) {
+ReaderPool::ReaderPool(std::size_t threads, const std::vector<SessionSettings>& groups, const ReadTimes& times,
+                       const ShardMap& shards, const Keyring& keyring, Random& random, const Clock& clock) {
   for (std::size_t i = 0; i < threads; ++i) {
-    ReadBatch& batch =
-        *batches_.emplace_back(std::make_unique<ReadBatch>(groups, shards, MemberCodec(keyring, random)));
+    ReadBatch& batch = *batches_.emplace_back(
+        std::make_unique<ReadBatch>(groups, times, shards, MemberCodec(keyring, random), clock, watch_));
     threads_.emplace_back([this, &batch] {
       for (std::vector<Job> some; some = jobs_.PopSome(1), !some.empty();) some[0](batch);
     });

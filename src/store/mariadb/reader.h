@@ -18,13 +18,13 @@
 
 namespace muster::mariadb {
 
-// Threads that read for all loops, each with a connection a group.
+// Threads that read for all loops, each with a connection to each server that it asks.
 class ReaderPool {
  public:
   using Job = std::move_only_function<void(ReadBatch&)>;
 
-  ReaderPool(std::size_t threads, const std::vector<SessionSettings>& groups, const ShardMap& shards,
-             const Keyring& keyring, Random& random);
+  ReaderPool(std::size_t threads, const std::vector<SessionSettings>& groups, const ReadTimes& times,
+             const ShardMap& shards, const Keyring& keyring, Random& random, const Clock& clock);
   ~ReaderPool();  // Close() must have been called
   ReaderPool(const ReaderPool&) = delete;
 
@@ -37,6 +37,7 @@ class ReaderPool {
   static constexpr std::size_t kJobsMax = 1024;
 
   BoundedQueue<Job> jobs_{kJobsMax};
+  ServerWatch watch_;
   std::vector<std::unique_ptr<ReadBatch>> batches_;
   std::vector<std::thread> threads_;
 };
@@ -49,7 +50,14 @@ struct PooledReaderDependencies {
 };
 
 // The leaf of a route tree: gathers the reads of a turn, and those that come while as many batches as may be are under
-// way, into one batch for the pool.
+// way, into one batch for the pool. Reads are answered by
+//
+//   (plain)         a copy that is behind by `lag_max` at most, else the primary, else any copy;
+//   prefer_primary  the primary, else any copy;
+//   no_cache        the primary that is sure to be it, or OVERLOADED.
+//
+// An answer says which it was and how old it may be. One below `min_version` is not given: the next server is asked,
+// and when the primary, or nobody else, is below it: STALE. What answers of copies mean is said at ReadBatch.
 std::unique_ptr<MemberReader> MakePooledReader(ReaderPool& pool, const PooledReaderDependencies& dependencies);
 
 }  // namespace muster::mariadb

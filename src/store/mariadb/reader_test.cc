@@ -117,7 +117,7 @@ TEST(MariadbArchive, AWalkOverManyLookupsByRangesIsTheSameAsBySorting) {
   std::vector<SessionSettings> sessions;
   for (const auto& group : harness.options.groups) {
     SessionSettings& session = sessions.emplace_back();
-    session.endpoint = *Endpoint::Parse(group.primary);
+    session.place = GroupPlace::Fixed(*Endpoint::Parse(group.primary));
     session.account.user = "root";
     session.database = group.database;
   }

@@ -143,6 +143,12 @@ void ChangeRelay::Follow() {
     renew_at_ = now + std::min(wakes_.any() ? poll_ : kRelayLookAgain, place->lease_left);
     return;
   }
+  // Only who may write can lead; it is in another center.
+  if (!sources_.front()->lane->HoldsLease()) {
+    is_failing_ = false;
+    renew_at_ = now + (wakes_.any() ? poll_ : kRelayLookAgain);
+    return;
+  }
   auto term = RunInFirst<std::optional<RelayTerm>>(
       [this](Transaction& transaction) { return TakeRelay(transaction, holder_); });
   if (!term) return NoteFailure(term.error());

@@ -159,12 +159,13 @@ TEST(MariadbRelay, ALostTermIsNoticedAndTakenAgain) {
 TEST(MariadbRelay, ASessionThatStandsStillIsEndedByItsServer) {
   MariadbHarness harness(1);
   harness.MustOpen();
-  const auto still = mariadb::Session::Open({.endpoint = *mariadb::Endpoint::Parse(harness.server.address()),
-                                             .account = {.user = "root", .password = {}},
-                                             .database = harness.Database(0),
-                                             .timeouts = {},
-                                             .idle_transaction = std::chrono::seconds(1)},
-                                            "muster.session.still");
+  const auto still =
+      mariadb::Session::Open({.place = mariadb::GroupPlace::Fixed(*mariadb::Endpoint::Parse(harness.server.address())),
+                              .account = {.user = "root", .password = {}},
+                              .database = harness.Database(0),
+                              .timeouts = {},
+                              .idle_transaction = std::chrono::seconds(1)},
+                             "muster.session.still");
   ASSERT_TRUE(still) << still.error().message;
   ASSERT_TRUE((*still)->connection->Query("SELECT term FROM relay FOR UPDATE"));
   ASSERT_TRUE(Write(*harness.store, 1, 1));

@@ -21,7 +21,7 @@ namespace {
 constexpr Duration kClockOffsetMax = std::chrono::seconds(2);
 
 // When a rule is looked at.
-enum class When : std::uint8_t { kAlways, kBinlog, kReplicated };
+enum class When : std::uint8_t { kAlways, kBinlog, kReplicated, kByHand };
 
 // A variable that must have one value.
 struct Rule {
@@ -45,26 +45,28 @@ constexpr auto kRules = std::to_array<Rule>({
     {"log_bin", "ON", When::kReplicated, true, "without a binlog nothing is replicated"},
     {"log_slave_updates", "ON", When::kReplicated, true,
      "a replica that takes over cannot feed the others with what it got before"},
-    {"rpl_semi_sync_master_enabled", "ON", When::kReplicated, true,
+    {"rpl_semi_sync_master_enabled", "ON", When::kByHand, true,
      "a write is acknowledged before any replica has it otherwise"},
-    {"rpl_semi_sync_master_wait_point", "AFTER_SYNC", When::kReplicated, true,
+    {"rpl_semi_sync_master_wait_point", "AFTER_SYNC", When::kByHand, true,
      "others see a write before a replica has it, and a failover takes it back"},
-    {"rpl_semi_sync_master_timeout", "4294967295", When::kReplicated, true,
+    {"rpl_semi_sync_master_timeout", "4294967295", When::kByHand, true,
      "after this many milliseconds the server goes on without replicas, silently"},
-    {"rpl_semi_sync_master_wait_no_slave", "ON", When::kReplicated, true,
+    {"rpl_semi_sync_master_wait_no_slave", "ON", When::kByHand, true,
      "without a connected replica writes are acknowledged alone"},
     {"character_set_server", "utf8mb4", When::kAlways, false,
      "other tables made here would not hold every name (those of muster say it themselves)"},
 });
 
-bool Looks(const Rule& rule, bool has_binlog, bool replicated) {
+bool Looks(const Rule& rule, bool has_binlog, Replication replication) {
   switch (rule.when) {
     case When::kAlways:
       return true;
     case When::kBinlog:
       return has_binlog;
     case When::kReplicated:
-      return replicated;
+      return replication != Replication::kNone;
+    case When::kByHand:
+      return replication == Replication::kByHand;
   }
   return true;
 }
@@ -153,13 +155,13 @@ Result<ServerSettings> ReadServerSettings(Connection& connection, const Clock& c
   return settings;
 }
 
-std::vector<SettingFinding> CheckServerSettings(const ServerSettings& settings, bool replicated) {
+std::vector<SettingFinding> CheckServerSettings(const ServerSettings& settings, Replication replication) {
   std::vector<SettingFinding> findings;
   const auto log_bin = settings.variables.find("log_bin");
   const bool has_binlog = log_bin != settings.variables.end() && log_bin->second == "ON";
   for (const Rule& rule : kRules) {
     const auto variable = settings.variables.find(std::string(rule.variable));
-    if (variable == settings.variables.end() || !Looks(rule, has_binlog, replicated)) continue;
+    if (variable == settings.variables.end() || !Looks(rule, has_binlog, replication)) continue;
     if (Upper(variable->second) == Upper(rule.needed)) continue;
     findings.push_back({.variable = std::string(rule.variable),
                         .value = variable->second,
@@ -168,7 +170,7 @@ std::vector<SettingFinding> CheckServerSettings(const ServerSettings& settings, 
                         .fix = std::string(rule.variable) + " = " + std::string(rule.needed) + " under [mysqld]",
                         .is_unsafe = rule.is_unsafe});
   }
-  if (replicated) CheckReadOnlyAtStart(settings, findings);
+  if (replication != Replication::kNone) CheckReadOnlyAtStart(settings, findings);
   CheckGrants(settings, findings);
   CheckClock(settings, findings);
   CheckSqlMode(settings, findings);

@@ -36,9 +36,16 @@ struct ServerSettings {
 // Needs no privilege beyond those that the store needs.
 Result<ServerSettings> ReadServerSettings(Connection& connection, const Clock& clock);
 
-// All that is unsafe or advised against, unsafe ones first. `replicated`: the group has replicas, one of which takes
-// over when the primary is lost. What a server does not have (MySQL lacks some) is not found.
-std::vector<SettingFinding> CheckServerSettings(const ServerSettings& settings, bool replicated);
+// Whether a group has replicas, one of which takes over when the primary is lost.
+enum class Replication : std::uint8_t {
+  kNone,
+  kByHand,
+  kGoverned,  // the failover controller sets what commits wait for, as the topology says: that is not looked at
+};
+
+// All that is unsafe or advised against, unsafe ones first. What a server does not have (MySQL lacks some) is not
+// found.
+std::vector<SettingFinding> CheckServerSettings(const ServerSettings& settings, Replication replication);
 
 }  // namespace mariadb
 }  // namespace muster

@@ -50,8 +50,8 @@ std::vector<std::string> NamesIn(const std::vector<SettingFinding>& findings, bo
 }
 
 TEST(ServerSettings, WhatIsRecommendedIsSafe) {
-  EXPECT_THAT(CheckServerSettings(Safe(), true), IsEmpty());
-  EXPECT_THAT(CheckServerSettings(Safe(), false), IsEmpty());
+  EXPECT_THAT(CheckServerSettings(Safe(), Replication::kByHand), IsEmpty());
+  EXPECT_THAT(CheckServerSettings(Safe(), Replication::kNone), IsEmpty());
 }
 
 TEST(ServerSettings, EachUnsafeOneIsNamedWithItsFix) {
@@ -69,7 +69,7 @@ TEST(ServerSettings, EachUnsafeOneIsNamedWithItsFix) {
   for (const auto& [variable, value] : unsafe) {
     ServerSettings settings = Safe();
     settings.variables[variable] = value;
-    const auto findings = CheckServerSettings(settings, true);
+    const auto findings = CheckServerSettings(settings, Replication::kByHand);
     ASSERT_THAT(NamesIn(findings), ElementsAre(variable));
     EXPECT_EQ(findings[0].value, value);
     EXPECT_THAT(findings[0].fix, HasSubstr(std::string(variable) + " = "));
@@ -83,8 +83,8 @@ TEST(ServerSettings, WhatOnlyReplicasNeedIsAskedOfThoseThatHaveSome) {
   settings.variables["sync_binlog"] = "0";
   settings.variables["rpl_semi_sync_master_enabled"] = "OFF";
   settings.read_only_origin = "COMPILE-TIME";
-  EXPECT_THAT(CheckServerSettings(settings, false), IsEmpty());
-  EXPECT_THAT(NamesIn(CheckServerSettings(settings, true)),
+  EXPECT_THAT(CheckServerSettings(settings, Replication::kNone), IsEmpty());
+  EXPECT_THAT(NamesIn(CheckServerSettings(settings, Replication::kByHand)),
               ElementsAre("log_bin", "rpl_semi_sync_master_enabled", "read_only"));
 }
 
@@ -94,7 +94,8 @@ TEST(ServerSettings, AnAccountThatWritesToReadOnlyServersIsUnsafe) {
         "GRANT READ ONLY ADMIN ON *.* TO `muster`@`%`"}) {
     ServerSettings settings = Safe();
     settings.grants.emplace_back(grant);
-    EXPECT_THAT(NamesIn(CheckServerSettings(settings, false)), ElementsAre("the account's grants")) << grant;
+    EXPECT_THAT(NamesIn(CheckServerSettings(settings, Replication::kNone)), ElementsAre("the account's grants"))
+        << grant;
   }
 }
 
@@ -103,7 +104,7 @@ TEST(ServerSettings, AClockThatIsWrongIsUnsafeAndALooseModeIsAdvice) {
   settings.clock_offset = -std::chrono::seconds(3);
   settings.variables["sql_mode"] = "";
   settings.variables["character_set_server"] = "latin1";
-  const auto findings = CheckServerSettings(settings, false);
+  const auto findings = CheckServerSettings(settings, Replication::kNone);
   EXPECT_THAT(NamesIn(findings), ElementsAre("the clock"));
   EXPECT_THAT(NamesIn(findings, false), ElementsAre("the clock", "character_set_server", "sql_mode"));
 }
@@ -117,7 +118,7 @@ TEST(ServerSettings, ARealServerIsRead) {
   EXPECT_EQ(settings->read_only_origin, "COMPILE-TIME");
   EXPECT_LT(std::chrono::abs(settings->clock_offset), std::chrono::seconds(1));
   // Debian's defaults for a primary with replicas, and root.
-  const auto names = NamesIn(CheckServerSettings(*settings, true));
+  const auto names = NamesIn(CheckServerSettings(*settings, Replication::kByHand));
   EXPECT_THAT(names, IsSupersetOf({"innodb_flush_log_at_trx_commit", "log_bin", "rpl_semi_sync_master_enabled",
                                    "read_only", "the account's grants"}));
   EXPECT_THAT(names, Not(Contains("wsrep_on")));

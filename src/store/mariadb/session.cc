@@ -11,11 +11,35 @@ std::int64_t WholeSeconds(Duration duration) {
 
 }  // namespace
 
+Result<std::unique_ptr<Connection>> OpenServer(const SessionSettings& settings, const Endpoint& endpoint, Use use,
+                                               const Timeouts& timeouts) {
+  MUSTER_ASSIGN(std::unique_ptr<Connection> connection,
+                Connection::Open(endpoint, settings.account, settings.database, timeouts, use));
+  if (settings.installation_id.empty()) return connection;
+  MUSTER_ASSIGN(
+      const std::int64_t agreed,
+      connection->ReadInteger("SELECT COUNT(*) FROM meta WHERE (name = 'installation_id' AND value = " +
+                              connection->Quote(settings.installation_id) + ") OR (name = 'group_index' AND value = " +
+                              connection->Quote(std::to_string(settings.index)) + ")"));
+  if (agreed == 2) return connection;
+  return Fail(Reason::kInternal, connection->where() +
+                                     " does not hold the rows of this group, and the topology names it as one that "
+                                     "does: correct its address there");
+}
+
+Result<std::unique_ptr<Connection>> OpenPrimary(const SessionSettings& settings, Use use) {
+  MUSTER_ASSIGN(const Endpoint endpoint, settings.place.Primary(use));
+  MUSTER_ASSIGN(std::unique_ptr<Connection> connection, OpenServer(settings, endpoint, use, settings.timeouts));
+  if (settings.place.moves()) {
+    connection->GiveUpWhen([place = settings.place, endpoint] { return !place.IsPrimary(endpoint); });
+  }
+  return connection;
+}
+
 Result<std::unique_ptr<Session>> Session::Open(const SessionSettings& settings, const std::string& name) {
   auto session = std::make_unique<Session>();
   session->name = name;
-  MUSTER_ASSIGN(session->connection, Connection::Open(settings.endpoint, settings.account, settings.database,
-                                                      settings.timeouts, Use::kWrite));
+  MUSTER_ASSIGN(session->connection, OpenPrimary(settings, Use::kWrite));
   Connection& connection = *session->connection;
   const std::int64_t lock_wait = WholeSeconds(settings.lock_wait);
   MUSTER_TRY(connection.Execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));

@@ -31,7 +31,7 @@ class Steps : public ::testing::Test {
   struct Lane {
     Lane(MariadbHarness& harness, std::uint32_t index)
         : group({.index = index,
-                 .session = {.endpoint = *mariadb::Endpoint::Parse(harness.server.address()),
+                 .session = {.place = mariadb::GroupPlace::Fixed(*mariadb::Endpoint::Parse(harness.server.address())),
                              .account = {.user = "root", .password = {}},
                              .database = harness.Database(index),
                              .timeouts = {}},

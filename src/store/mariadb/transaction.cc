@@ -114,6 +114,7 @@ Result<std::optional<Member>> Transaction::ReadMember(MemberId id) {
   MUSTER_ASSIGN(const Statement* const row, Read(NameOf(id)));
   if (row == nullptr) return std::optional<Member>();
   MUSTER_ASSIGN(Member member, codec_.Decode(id, Version(row->Integer(0)), row->Blob(1)));
+  to_announce_.AddIfRecent(member, context_.now);
   return std::optional(std::move(member));
 }
 
@@ -139,7 +140,10 @@ Result<void> Transaction::MarkMember(const Member& member) {
 
 // Keeps what the sweeper finds marked members by. With the commit of a taker the giver's row says something else too.
 Result<void> Transaction::NoteMark(const Member& member) {
-  if (member.move && member.move->role == MoveMark::Role::kTakes) touched_members_.push_back(member.move->other);
+  if (member.move && member.move->role == MoveMark::Role::kTakes) {
+    touched_members_.push_back(member.move->other);
+    to_announce_.AddMember(member.move->other, member.move->other_version);
+  }
   const RowName row = NameOf(RecordTable::Kind::kMarked, Number(ShardOf(member.id)), RecordTable::KeyOfMark(member.id));
   if (!member.move) return DeleteRecord(row);
   return PutRecord(row, RecordTable::EncodeMark(member.move->operation_id));
@@ -150,8 +154,12 @@ Result<void> Transaction::WriteMember(const Member& member, const Change& change
   MUSTER_TRY(codec_.EncodeDetail(change, detail_));
   MUSTER_TRY(PutMember(member));
   touched_members_.push_back(member.id);
+  to_announce_.AddMember(member.id, member.version);
   // Who holds these changes with this commit, also when their lookup rows were written before, in another group.
-  for (const Change::IdentityRef& identity : change.identities) touched_keys_.push_back(identity.key);
+  for (const Change::IdentityRef& identity : change.identities) {
+    touched_keys_.push_back(identity.key);
+    to_announce_.AddKey(identity.key);
+  }
   // Only these changes take a mark away.
   if (member.move || change.type == ChangeType::kMerged || change.type == ChangeType::kUnmerged) {
     MUSTER_TRY(NoteMark(member));
@@ -187,6 +195,7 @@ Result<void> Transaction::WriteLookup(const IdentityKey& key, const std::optiona
   MUSTER_TRY(Ready());
   wrote_ = true;
   touched_keys_.push_back(key);
+  to_announce_.AddKey(key);
   const RowName name = NameOf(key);
   if (!row) {
     if (WasAbsent(name)) return {};
@@ -252,6 +261,9 @@ Result<std::optional<KeptAnswer>> Transaction::ReadAnswer(const RequestHash& key
                 Read(NameOf(RecordTable::Kind::kAnswer, kNoShard, std::string(AsBytes(key.bytes)))));
   if (row == nullptr) return std::optional<KeptAnswer>();
   MUSTER_ASSIGN(KeptAnswer answer, RecordTable::DecodeAnswer(row->Blob(0), codec_));
+  // Whoever wrote it may have died before anybody heard of it.
+  to_announce_.AddSeen(answer.member);
+  MUSTER_TRY(to_announce_.AddFrom(RecordTable::RecordOfAnswer(row->Blob(0))));
   return std::optional(std::move(answer));
 }
 
@@ -261,7 +273,9 @@ Result<void> Transaction::WriteAnswer(const RequestHash& key, const KeptAnswer& 
     return Fail(Reason::kOverloaded,
                 "too many answers are kept for Idempotency-Keys already; send fewer requests with one a day");
   }
-  MUSTER_ASSIGN(const std::string value, RecordTable::EncodeAnswer(answer, codec_));
+  MUSTER_ASSIGN(std::string value, RecordTable::EncodeAnswer(answer, codec_));
+  // Everything that this transaction changes has been written: an answer comes last.
+  TouchedRows::AppendTo(value, to_announce_.Take());
   MUSTER_TRY(PutRecord(NameOf(RecordTable::Kind::kAnswer, kNoShard, std::string(AsBytes(key.bytes))), value));
   context_.answers.fetch_add(1, std::memory_order_relaxed);
   return {};

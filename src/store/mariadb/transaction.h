@@ -12,6 +12,7 @@
 #include "domain/ports/shard_store.h"
 #include "store/mariadb/session.h"
 #include "store/mariadb/shard_map.h"
+#include "store/mariadb/touched_rows.h"
 #include "store/member_codec.h"
 #include "store/record_table.h"
 
@@ -74,6 +75,8 @@ class Transaction final : public ShardTransaction, public WriteRecords {
   const std::optional<Error>& failure() const { return failure_; }
   Fault fault() const { return fault_; }
 
+  // What the caches of all centers have to hear of before this is acknowledged.
+  TouchedEntries ToAnnounce() const { return to_announce_.Take(); }
   // What was written, with repetitions.
   const std::vector<MemberId>& touched_members() const { return touched_members_; }
   const std::vector<IdentityKey>& touched_keys() const { return touched_keys_; }
@@ -115,6 +118,7 @@ class Transaction final : public ShardTransaction, public WriteRecords {
   Fault fault_ = Fault::kNone;
   std::vector<MemberId> touched_members_;
   std::vector<IdentityKey> touched_keys_;
+  TouchedRows to_announce_;
   std::string record_;
   std::string detail_;
 };

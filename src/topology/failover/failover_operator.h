@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "topology/failover/failover_plan.h"
 #include "topology/failover/loss_detector.h"
+#include "topology/failover/replica_lag.h"
 #include "topology/failover/sight.h"
 #include "topology/topology.h"
 
@@ -23,6 +24,9 @@ struct FailoverStatus {
   std::vector<std::string> attention = {};
   std::map<std::string, DatabaseSight, std::less<>> databases = {};
   Instant now{};
+  // What a store's placement is made of.
+  Instant document_at = Instant::min();  // when the read was sent that last confirmed it
+  ReplicaLag::Times has_all_before = {};
 };
 
 // What operators ask of a server about failover. Thread-safe.

@@ -227,8 +227,10 @@ void FailoverRunner::Turn() {
   const Sight sight = SightNow();
   StartWorkers(*sight.document);
   ControllerTurn turn = controller_.Decide(sight);
+  lag_.Note(sight);
   {
     std::lock_guard lock(mutex_);
+    status_.has_all_before = lag_.has_all_before();
     status_.leads = turn.leads && options_.controls;
     status_.controller = ControllerOf(sight, options_.times);
     status_.verdict = turn.verdict;
@@ -324,6 +326,7 @@ FailoverStatus FailoverRunner::Status() const {
   FailoverStatus status = status_;
   status.document = sight_.document;
   status.databases = sight_.databases;
+  status.document_at = sight_.document_at;
   status.now = dependencies_.clock->Monotonic();
   return status;
 }

@@ -20,6 +20,7 @@
 #include "topology/failover/failover_plan.h"
 #include "topology/failover/observer_board.h"
 #include "topology/failover/replica_control.h"
+#include "topology/failover/replica_lag.h"
 #include "topology/topology.h"
 
 namespace muster::failover {
@@ -94,6 +95,7 @@ class FailoverRunner final : public FailoverOperator {
   const FailoverRunnerOptions options_;
   const Dependencies dependencies_;
   FailoverController controller_;  // of the thread of turns
+  ReplicaLag lag_;                 // likewise
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

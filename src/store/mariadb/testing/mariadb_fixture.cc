@@ -253,7 +253,8 @@ MariadbDependencies MariadbHarness::Dependencies() {
           .floor = &floor,
           .cache = nullptr,
           .catalog = &catalog,
-          .lease = lease};
+          .lease = lease,
+          .listener = listener};
 }
 
 Result<void> MariadbHarness::Open() {

@@ -120,6 +120,7 @@ class MariadbHarness {
   CommitFloor floor;
   Logger* logger = &NullLogger();
   WriterLeaseSource lease;
+  CommitListener* listener = nullptr;
   bool gives_back = true;  // false: the test did to the tables what emptying them does not undo
   std::unique_ptr<MariadbStore> store;
 };

@@ -34,6 +34,10 @@ MariadbGroup::MariadbGroup() {
   }
   primary.Execute("CREATE DATABASE muster");
   primary.Execute("CREATE TABLE muster.written (number BIGINT PRIMARY KEY) ENGINE = InnoDB");
+  // Of a store, which may not write to a server that is read-only.
+  primary.Execute("CREATE DATABASE members");
+  primary.Execute("CREATE USER app@'%' IDENTIFIED BY ''");
+  primary.Execute("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON members.* TO app@'%'");
   const auto order = [](const Result<void>& done) { EXPECT_TRUE(done) << done.error().message; };
   for (const std::string name : {"e2", "w1", "w2"}) {
     order(MakeControl(name)->Follow(1, SourceOf("e1"), CenterOf(name) == "west", Deadline()));

@@ -12,7 +12,8 @@
 namespace muster::testing {
 
 // A group of real servers: the primary "e1" with a replica "e2" beside it in center "east", and the ackers "w1" and
-// "w2" in "west". Its database muster has a table `written` of numbers.
+// "w2" in "west". Its database muster has a table `written` of numbers; another one, members, is empty, and for the
+// account app.
 class MariadbGroup {
  public:
   MariadbGroup();

@@ -1,0 +1,160 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/testing/api_fixture.h"
+
+namespace muster {
+namespace {
+
+using ::testing::AllOf;
+using testing::BlamesField;
+using ::testing::HasSubstr;
+using testing::IsProblem;
+using ::testing::Not;
+using testing::Response;
+using enum HttpMethod;
+
+class FakeOperator final : public failover::FailoverOperator {
+ public:
+  failover::FailoverStatus Status() const override { return status; }
+  failover::FailoverPlan Plan(const failover::FailoverRequest& request) const override { return PlanOf(request); }
+  Result<failover::FailoverPlan> Act(const failover::FailoverRequest& request) override {
+    acted.push_back(request);
+    failover::FailoverPlan plan = PlanOf(request);
+    if (!plan.is_possible()) return Fail(plan.AsError());
+    return plan;
+  }
+  Result<void> AcceptLoss() override {
+    ++losses_accepted;
+    return {};
+  }
+
+  failover::FailoverStatus status;
+  std::vector<failover::RefusalText> refusals;
+  std::vector<failover::FailoverRequest> acted;
+  int losses_accepted = 0;
+
+ private:
+  failover::FailoverPlan PlanOf(const failover::FailoverRequest& request) const {
+    return {.kind = request.kind,
+            .from = "A",
+            .to = "B",
+            .steps = {"first", "then"},
+            .refusals = refusals,
+            .losses = {"a write"}};
+  }
+};
+
+class AdminTopologyTest : public testing::ApiTest {
+ protected:
+  AdminTopologyTest() {
+    TopologyDocument document{.revision = 12, .epoch = Epoch(4), .centers = {"A", "B"}, .writer = "A"};
+    document.groups = {{.name = "g1",
+                        .databases = {{.name = "a1", .center = "A", .address = "a1:3306"},
+                                      {.name = "b1", .center = "B", .address = "b1:3306"}},
+                        .primary = "a1",
+                        .ackers = {{.name = "b1", .state = AckerState::kIn}},
+                        .durability = Durability::kBothCenters}};
+    document.caches = {{.center = "A", .epoch = Epoch(2), .mode = CacheMode::kWarming}};
+    document.failovers = {{.by_operator = true, .from = "B", .to = "A", .cause = "a drill", .undone = true}};
+    Set(std::move(document));
+    operator_.status.now = Instant(std::chrono::seconds(100));
+    operator_.status.databases["a1"] = {.state = {.is_writable = true},
+                                        .looked_at = Instant(std::chrono::seconds(100))};
+    operator_.status.databases["b1"] = {.state = {.following = "a1:3306"},
+                                        .looked_at = Instant(std::chrono::seconds(9))};
+    operator_.status.controller = "A-1";
+    operator_.status.attention = {"b1 is silent"};
+    admin_ = MakeAdminApi(loop_, Dependencies(), {.ranges = &ranges_, .routes = {}, .failover = &operator_});
+  }
+
+  void Set(TopologyDocument document) {
+    operator_.status.document = std::make_shared<const TopologyDocument>(std::move(document));
+  }
+  Response Post(const std::string& verb, const std::string& body, const std::string& caller = "admin") {
+    return SendAdmin({.method = kPost, .target = "/admin/v1/topology:" + verb, .body = body, .caller = caller});
+  }
+
+  FakeOperator operator_;
+};
+
+TEST_F(AdminTopologyTest, TellsOfCentersDatabasesAndCaches) {
+  const Response response = SendAdmin({.target = "/admin/v1/topology", .caller = "admin"});
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(
+      response.body,
+      R"({"revision":"12","epoch":"4","centers":["A","B"],"writer":"A","groups":[{"name":"g1","durability":"both-centers",)"
+      R"("databases":[{"name":"a1","center":"A","address":"a1:3306","role":"primary","acker":"","isUp":true,"state":"writing"},)"
+      R"({"name":"b1","center":"B","address":"b1:3306","role":"replica","acker":"in","isUp":false,"state":"stopped"}]}],)"
+      R"("caches":[{"center":"A","mode":"warming","epoch":"2"}],)"
+      R"("failovers":[{"kind":"failover","from":"B","to":"A","cause":"a drill","byOperator":true,)"
+      R"("beginTime":"1970-01-01T00:00:00Z","undone":true,"endTime":"1970-01-01T00:00:00Z","steps":[]}],)"
+      R"("controller":"A-1","health":"well","cause":"","attention":["b1 is silent"]})");
+  EXPECT_THAT(SendAdmin({.target = "/admin/v1/topology", .caller = "importer"}), IsProblem(Reason::kPermissionDenied));
+}
+
+TEST_F(AdminTopologyTest, TellsHowFarAFailoverIs) {
+  TopologyDocument document = *operator_.status.document;
+  document.writer.clear();
+  document.failover = FailoverJournal{
+      .from = "A", .to = "B", .cause = "lost", .groups = {{.group = "g1", .step = GroupStep::kChosen, .chosen = "b1"}}};
+  Set(document);
+  EXPECT_THAT(SendAdmin({.target = "/admin/v1/topology", .caller = "admin"}).body,
+              HasSubstr(R"("failover":{"kind":"failover","from":"A","to":"B","cause":"lost","byOperator":false,)"
+                        R"("beginTime":"1970-01-01T00:00:00Z","undone":false,"steps":["g1: chosen b1"]})"));
+}
+
+TEST_F(AdminTopologyTest, ADryRunSaysWhatWouldBeDoneAndDoesNothing) {
+  operator_.refusals = {{failover::Refusal::kLagging, "b1 is behind"}};
+  const Response response = Post("failover", R"({"dryRun":true,"to":"B"})");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, R"({"kind":"failover","from":"A","to":"B","steps":["first","then"],)"
+                           R"("refusals":[{"code":"lagging","detail":"b1 is behind"}],"losses":["a write"]})");
+  EXPECT_TRUE(operator_.acted.empty());
+}
+
+TEST_F(AdminTopologyTest, MovesTheWriterAsItIsAsked) {
+  EXPECT_EQ(Post("failover", R"({"to":"B","acceptLoss":true,"cause":"a drill"})").status, 200);
+  EXPECT_EQ(Post("switchover", "").status, 200);
+  ASSERT_EQ(operator_.acted.size(), 2U);
+  const failover::FailoverRequest& loss = operator_.acted[0];
+  EXPECT_EQ(loss.kind, FailoverKind::kLoss);
+  EXPECT_EQ(loss.to, "B");
+  EXPECT_EQ(loss.cause, "a drill");
+  EXPECT_TRUE(loss.by_operator && loss.accepts_loss);
+  EXPECT_EQ(operator_.acted[1].kind, FailoverKind::kPlanned);
+  operator_.refusals = {{failover::Refusal::kUnderWay, "wait"}};
+  const Response refused = Post("switchover", "{}");
+  EXPECT_THAT(refused, IsProblem(Reason::kStateConflict));
+  EXPECT_THAT(refused.body, HasSubstr("under-way: wait"));
+}
+
+TEST_F(AdminTopologyTest, OneThatWaitsForDatabasesGoesOnWithoutThem) {
+  TopologyDocument document = *operator_.status.document;
+  document.writer.clear();
+  document.failover = FailoverJournal{.from = "A", .to = "B"};
+  Set(document);
+  EXPECT_THAT(Post("failover", R"({"acceptLoss":true})").body, HasSubstr(R"("from":"A","to":"B")"));
+  EXPECT_EQ(operator_.losses_accepted, 1);
+  EXPECT_TRUE(operator_.acted.empty());
+}
+
+TEST_F(AdminTopologyTest, RefusesWhatItDoesNotKnow) {
+  EXPECT_THAT(Post("failover", R"({"To":"B"})"), BlamesField("To"));
+  EXPECT_THAT(Post("switchover", R"({"acceptLoss":true})"), BlamesField("acceptLoss"));
+  EXPECT_THAT(Post("failover", R"({"cause":")" + std::string(257, 'x') + R"("})"), BlamesField("cause"));
+  EXPECT_THAT(Post("failover", "{}", "importer"), IsProblem(Reason::kPermissionDenied));
+  EXPECT_TRUE(operator_.acted.empty());
+}
+
+TEST_F(AdminTopologyTest, AServerThatIsAloneSaysSo) {
+  admin_ = MakeAdminApi(loop_, Dependencies(), {.ranges = &ranges_, .routes = {}});
+  for (const Response& response :
+       {SendAdmin({.target = "/admin/v1/topology", .caller = "admin"}), Post("failover", "")}) {
+    EXPECT_THAT(response, IsProblem(Reason::kStateConflict));
+    EXPECT_THAT(response.body, HasSubstr("no centers"));
+  }
+}
+
+}  // namespace
+}  // namespace muster

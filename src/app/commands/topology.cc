@@ -1,0 +1,223 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "app/cli/messages.h"
+#include "app/client/client_flags.h"
+#include "app/client/http_client.h"
+#include "app/client/problem.h"
+#include "app/commands/commands.h"
+#include "app/commands/server_flags.h"
+#include "app/files.h"
+#include "app/output/topology_tables.h"
+#include "app/server/member_data.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "domain/json_writer.h"
+#include "topology/topology_codec.h"
+
+namespace muster {
+namespace {
+
+constexpr const char* kPath = "/admin/v1/topology";
+constexpr std::size_t kLayoutBytesMax = std::size_t{1} << 20;
+// How often whoever waits for the end of a move looks.
+constexpr std::chrono::milliseconds kLookPeriod(100);
+
+struct MoveFlags {
+  std::shared_ptr<ClientFlags> client;
+  std::string to;
+  std::string center;
+  std::string cause;
+  bool accept_loss = false;
+  bool dry_run = false;
+  bool yes = false;
+  bool no_wait = false;
+};
+
+Outcome<TopologyFacts> ReadFacts(HttpClient& client) {
+  MUSTER_ASSIGN(const HttpReply reply, client.Send({.path = kPath}));
+  if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
+  return ReadTopologyFacts(reply.body);
+}
+
+// Only where somebody can answer.
+bool IsWanted(const MoveFlags& flags, const std::string& question) {
+  if (flags.yes || flags.dry_run || isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1) return true;
+  std::cerr << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "yes";
+}
+
+// Until the right to write is with somebody again, or the time is over.
+Outcome<ExitCode> AwaitEnd(HttpClient& client, const MoveFlags& flags, const HttpClientOptions& target) {
+  const auto until = std::chrono::steady_clock::now() + target.timeout;
+  TopologyFacts facts;
+  while (true) {
+    MUSTER_ASSIGN(facts, ReadFacts(client));
+    if (!facts.writer.empty()) break;
+    if (std::chrono::steady_clock::now() >= until) {
+      return Fails(ExitCode::kUnavailable,
+                   "it has begun and not ended yet; `muster topology show` tells what it waits for");
+    }
+    std::this_thread::sleep_for(kLookPeriod);
+  }
+  if (facts.last_was_undone) {
+    return Fails(ExitCode::kRefused,
+                 "it was undone, and " + facts.writer + " writes; `muster topology show` tells why");
+  }
+  PrintNote("center " + facts.writer + " writes");
+  return flags.to.empty() || flags.to == facts.writer ? ExitCode::kOk : ExitCode::kRefused;
+}
+
+Outcome<ExitCode> Move(const MoveFlags& flags, const std::string& verb, const std::string& to) {
+  std::string body;
+  JsonWriter json(body);
+  json.BeginObject();
+  if (!to.empty()) json.Key("to").String(to);
+  if (flags.dry_run) json.Key("dryRun").Bool(true);
+  if (flags.accept_loss) json.Key("acceptLoss").Bool(true);
+  if (!flags.cause.empty()) json.Key("cause").String(flags.cause);
+  json.EndObject();
+  MUSTER_ASSIGN(const HttpClientOptions target, flags.client->ResolveAdmin());
+  HttpClient client(target);
+  MUSTER_ASSIGN(const ExitCode sent,
+                SendAndPrint(client, {.method = "POST", .path = kPath + (":" + verb), .body = body},
+                             flags.client->format(), [](std::string_view answer) {
+                               return RenderFailoverPlan(DescribeTerminal(STDOUT_FILENO), answer);
+                             }));
+  if (sent != ExitCode::kOk || flags.dry_run || flags.no_wait) return sent;
+  return AwaitEnd(client, flags, target);
+}
+
+Outcome<ExitCode> FailOver(const MoveFlags& flags) {
+  if (!IsWanted(flags, "Move the right to write because its center is lost?")) return ExitCode::kRefused;
+  return Move(flags, "failover", flags.to);
+}
+
+Outcome<ExitCode> FailBack(const MoveFlags& flags) {
+  MUSTER_ASSIGN(const HttpClientOptions target, flags.client->ResolveAdmin());
+  HttpClient client(target);
+  MUSTER_ASSIGN(const TopologyFacts facts, ReadFacts(client));
+  if (facts.writer.empty()) return Fails(ExitCode::kRefused, "a failover is under way: wait for its end");
+  const std::string& to = facts.last_from;
+  if (to.empty()) {
+    PrintNote("center " + facts.writer + " writes, and there is no failover to take back");
+    return ExitCode::kOk;
+  }
+  if (!IsWanted(flags, "Let center " + to + " write again?")) return ExitCode::kRefused;
+  MoveFlags move = flags;
+  move.cause = std::string(kFailbackCause) + (flags.cause.empty() ? "" : ": " + flags.cause);
+  return Move(move, "switchover", to);
+}
+
+Outcome<ExitCode> Drain(const MoveFlags& flags) {
+  MUSTER_ASSIGN(const HttpClientOptions target, flags.client->ResolveAdmin());
+  HttpClient client(target);
+  MUSTER_ASSIGN(const TopologyFacts facts, ReadFacts(client));
+  if (std::ranges::count(facts.centers, flags.center) == 0) {
+    return Fails(ExitCode::kUsage, "the topology has no center " + flags.center);
+  }
+  if (!facts.writer.empty() && facts.writer != flags.center) {
+    PrintNote("center " + flags.center + " does not write; take its servers out of your load balancer, and stop them");
+    return ExitCode::kOk;
+  }
+  if (!IsWanted(flags, "Take the right to write from center " + flags.center + "?")) return ExitCode::kRefused;
+  return Move(flags, "switchover", flags.to);
+}
+
+struct InitFlags {
+  ServerFlags server;
+  std::string file;
+};
+
+Outcome<ExitCode> Init(const InitFlags& flags) {
+  MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags.server));
+  if (!options.center.is_etcd()) {
+    return Fails(ExitCode::kUsage, "topology.kind is file: a server that is alone makes its own topology.json");
+  }
+  MUSTER_ASSIGN(const std::string text, ReadSmallFile(flags.file, kLayoutBytesMax));
+  const auto layout = ParseTopology(flags.file, text);
+  if (!layout) return Fails(layout.error());
+  if (layout->centers.empty() || layout->writer.empty() || layout->groups.empty()) {
+    return Fails(ExitCode::kUsage, flags.file + " has to name centers, the writer among them, and groups of databases");
+  }
+  if (layout->failover || !layout->failovers.empty() || !layout->callers.empty() || !layout->caches.empty()) {
+    return Fails(ExitCode::kUsage, flags.file + " is the beginning: leave out callers, caches and failovers");
+  }
+  const SystemClock clock;
+  SystemRandom random;
+  MUSTER_ASSIGN(const auto store, OpenTopologyStore(options, clock, random));
+  const auto stored = store->Update([&](TopologyDocument& document) -> Result<void> {
+    if (!document.centers.empty()) {
+      return Fail(Reason::kStateConflict, "the topology in etcd names centers already (revision " +
+                                              std::to_string(document.revision) + "): nothing was changed");
+    }
+    document.centers = layout->centers;
+    document.writer = layout->writer;
+    document.groups = layout->groups;
+    document.lease_ms = layout->lease_ms;
+    document.epoch = Epoch(document.epoch.value() + 1);
+    return {};
+  });
+  if (!stored) return Fails(stored.error());
+  PrintNote("the topology has " + std::to_string(layout->centers.size()) + " centers and " +
+            std::to_string(layout->groups.size()) + " groups; center " + layout->writer + " writes");
+  return ExitCode::kOk;
+}
+
+CLI::App* AddMove(CLI::App& topology, MoveFlags& flags, const std::string& name, const char* description) {
+  CLI::App* command = topology.add_subcommand(name, description);
+  command->add_option("--cause", flags.cause, "Why, for whoever reads it later")->type_name("TEXT");
+  command->add_flag("--dry-run", flags.dry_run, "Only print what would be done, and what is in its way");
+  command->add_flag("-y,--yes", flags.yes, "Do not ask, on a terminal either");
+  command->add_flag("--no-wait", flags.no_wait, "Return once it has begun");
+  flags.client = AddClientFlags(*command, "30s");
+  AddFormatFlag(*command, flags.client->format_text);
+  return command;
+}
+
+CLI::Option* AddTarget(CLI::App& command, MoveFlags& flags) {
+  return command.add_option("--to", flags.to, "The center that is to write [the other one]")->type_name("CENTER");
+}
+
+}  // namespace
+
+void AddTopologyCommands(CLI::App& root, CommandContext& context) {
+  CLI::App* topology = AddCommandGroup(root, "topology", "Centers, their databases, and which of them writes");
+  PrintsAdminAnswer(*topology->add_subcommand("show", "Print the centers, databases and caches, and what is under way"),
+                    context, kPath, &RenderTopologyStatus);
+
+  auto failover = std::make_shared<MoveFlags>();
+  CLI::App* command = AddMove(*topology, *failover, "failover", "Let another center write: the one that does is lost");
+  AddTarget(*command, *failover);
+  command->add_flag("--accept-loss", failover->accept_loss,
+                    "Do not wait for databases that do not answer; what they alone hold is lost");
+  command->callback([&context, failover] { context.action = [failover] { return FailOver(*failover); }; });
+
+  auto failback = std::make_shared<MoveFlags>();
+  command = AddMove(*topology, *failback, "failback", "Let the center write again that did before the last failover");
+  command->callback([&context, failback] { context.action = [failback] { return FailBack(*failback); }; });
+
+  auto drain = std::make_shared<MoveFlags>();
+  command = AddMove(*topology, *drain, "drain", "Take the right to write from a center, as planned");
+  command->add_option("CENTER", drain->center, "The center")->required();
+  AddTarget(*command, *drain);
+  command->callback([&context, drain] { context.action = [drain] { return Drain(*drain); }; });
+
+  auto init = std::make_shared<InitFlags>();
+  command = topology->add_subcommand("init", "Write the first topology of several centers into etcd");
+  AddServerFlags(*command, init->server);
+  command->add_option("FILE", init->file, "Centers, the writer and groups, as topology.json has them")->required();
+  command->callback([&context, init] { context.action = [init] { return Init(*init); }; });
+  topology->group(kOperateGroup);
+}
+
+}  // namespace muster

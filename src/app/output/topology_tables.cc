@@ -1,0 +1,122 @@
+#include "app/output/topology_tables.h"
+
+#include <simdjson.h>
+
+#include "app/output/table.h"
+
+namespace muster {
+namespace {
+
+using simdjson::dom::element;
+
+std::string Text(const element& parent, const char* key) {
+  std::string_view text;
+  return parent[key].get(text) == simdjson::SUCCESS ? std::string(text) : "";
+}
+
+bool Flag(const element& parent, const char* key) {
+  bool flag = false;
+  return parent[key].get(flag) == simdjson::SUCCESS && flag;
+}
+
+std::vector<element> Elements(const element& parent, const char* key) {
+  simdjson::dom::array array;
+  if (parent[key].get(array) != simdjson::SUCCESS) return {};
+  return {array.begin(), array.end()};
+}
+
+std::vector<std::string> Texts(const element& parent, const char* key) {
+  std::vector<std::string> texts;
+  for (const element& each : Elements(parent, key)) {
+    if (std::string_view text; each.get(text) == simdjson::SUCCESS) texts.emplace_back(text);
+  }
+  return texts;
+}
+
+std::string Lines(const std::vector<std::string>& texts) {
+  std::string lines;
+  for (const std::string& text : texts) lines += (lines.empty() ? "" : "\n") + text;
+  return lines;
+}
+
+Outcome<element> Parse(simdjson::dom::parser& parser, std::string_view json) {
+  element root;
+  if (parser.parse(simdjson::padded_string(json)).get(root) == simdjson::SUCCESS && root.is_object()) return root;
+  return Fails(ExitCode::kFailure, "the server's answer is not a JSON object; is it a muster server?");
+}
+
+std::string DescribeMove(const element& move) {
+  std::string text = Text(move, "kind") + " from " + Text(move, "from") + " to " + Text(move, "to") + ", begun " +
+                     Text(move, "beginTime");
+  if (const std::string end = Text(move, "endTime"); !end.empty()) text += ", ended " + end;
+  if (Flag(move, "undone")) text += ", undone";
+  if (Flag(move, "byOperator")) text += ", asked for";
+  if (const std::string cause = Text(move, "cause"); !cause.empty()) text += ": " + cause;
+  for (const std::string& step : Texts(move, "steps")) text += "\n" + step;
+  return text;
+}
+
+}  // namespace
+
+Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_view json) {
+  simdjson::dom::parser parser;
+  MUSTER_ASSIGN(const element root, Parse(parser, json));
+  std::string caches;
+  for (const element& cache : Elements(root, "caches")) {
+    caches += (caches.empty() ? "" : "\n") + Text(cache, "center") + ": " + Text(cache, "mode") + ", epoch " +
+              Text(cache, "epoch");
+  }
+  std::string failover;
+  if (element move; root["failover"].get(move) == simdjson::SUCCESS) failover = DescribeMove(move);
+  std::string last;
+  if (const auto ended = Elements(root, "failovers"); !ended.empty()) last = DescribeMove(ended.back());
+  const std::string writer = Text(root, "writer");
+  const std::string cause = Text(root, "cause");
+  std::string out = RenderFields(terminal, {{"writes", writer.empty() ? "nobody: a failover is under way" : writer},
+                                            {"health", Text(root, "health") + (cause.empty() ? "" : ": " + cause)},
+                                            {"epoch", Text(root, "epoch")},
+                                            {"revision", Text(root, "revision")},
+                                            {"controller", Text(root, "controller")},
+                                            {"caches", caches},
+                                            {"under way", failover},
+                                            {"last", last},
+                                            {"attention", Lines(Texts(root, "attention"))}});
+  Table table(
+      {{"GROUP"}, {"DURABILITY"}, {"DATABASE"}, {"CENTER"}, {"ROLE"}, {"ACKER"}, {"UP"}, {"STATE"}, {"ADDRESS"}});
+  for (const element& group : Elements(root, "groups")) {
+    for (const element& database : Elements(group, "databases")) {
+      table.AddRow({Text(group, "name"), Text(group, "durability"), Text(database, "name"), Text(database, "center"),
+                    Text(database, "role"), Text(database, "acker"), Flag(database, "isUp") ? "yes" : "no",
+                    Text(database, "state"), Text(database, "address")});
+    }
+  }
+  return out + "\n" + table.Render(terminal);
+}
+
+Outcome<std::string> RenderFailoverPlan(const Terminal& terminal, std::string_view json) {
+  simdjson::dom::parser parser;
+  MUSTER_ASSIGN(const element root, Parse(parser, json));
+  std::string refusals;
+  for (const element& refusal : Elements(root, "refusals")) {
+    refusals += (refusals.empty() ? "" : "\n") + Text(refusal, "code") + ": " + Text(refusal, "detail");
+  }
+  return RenderFields(terminal, {{Text(root, "kind"), "from " + Text(root, "from") + " to " + Text(root, "to")},
+                                 {"steps", Lines(Texts(root, "steps"))},
+                                 {"in its way", refusals},
+                                 {"would lose", Lines(Texts(root, "losses"))}});
+}
+
+Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json) {
+  simdjson::dom::parser parser;
+  MUSTER_ASSIGN(const element root, Parse(parser, json));
+  TopologyFacts facts{.writer = Text(root, "writer"), .centers = Texts(root, "centers"), .last_from = ""};
+  // Of those to the center that writes the last one counts.
+  for (const element& ended : Elements(root, "failovers")) {
+    facts.last_was_undone = Flag(ended, "undone");
+    if (facts.last_was_undone || Text(ended, "to") != facts.writer) continue;
+    facts.last_from = Text(ended, "cause").starts_with(kFailbackCause) ? "" : Text(ended, "from");
+  }
+  return facts;
+}
+
+}  // namespace muster

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/cli/exit_code.h"
+#include "app/cli/terminal.h"
+
+namespace muster {
+
+// Answers of /admin/v1/topology as a person reads them.
+Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_view json);
+Outcome<std::string> RenderFailoverPlan(const Terminal& terminal, std::string_view json);
+
+// How the cause of a failback begins, so that it is not taken back by the next one.
+inline constexpr std::string_view kFailbackCause = "failback";
+
+// What `muster topology failback`, `drain` and whoever waits for an end go by.
+struct TopologyFacts {
+  std::string writer;  // empty: a failover is under way
+  std::vector<std::string> centers;
+  // The center from which the one that writes took over, unless that was a failback; empty: there is none.
+  std::string last_from;
+  bool last_was_undone = false;
+};
+Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json);
+
+}  // namespace muster

@@ -1,0 +1,126 @@
+#include "app/server/centers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "app/files.h"
+#include "base/pii.h"
+#include "store/mariadb/replication.h"
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kPasswordBytesMax = 4096;
+
+Outcome<Pii<std::string>> ReadPassword(const std::string& path) {
+  if (path.empty()) return Pii<std::string>();
+  MUSTER_ASSIGN(std::string text, ReadSmallFile(path, kPasswordBytesMax));
+  return Pii(text.substr(0, text.find('\n')));
+}
+
+}  // namespace
+
+Outcome<std::unique_ptr<Centers>> Centers::Open(const CenterOptions& options, const Surroundings& around) {
+  std::unique_ptr<Centers> centers(new Centers(options, around));
+  MUSTER_TRY(centers->Start());
+  return centers;
+}
+
+Centers::Centers(const CenterOptions& options, const Surroundings& around)
+    : options_(options), around_(around), lease_(options.center, LeaseTerm::kTimed) {}
+
+Outcome<void> Centers::Start() {
+  auto store = OpenTopologyEtcd(options_.etcd, {.clock = &around_.clock, .random = &around_.random});
+  if (!store) return Fails(store.error());
+  store_ = *std::move(store);
+  watcher_ = std::make_unique<TopologyWatcher>(TopologyWatcher::Dependencies{.store = store_.get(),
+                                                                             .signal = store_->MakeSignal(),
+                                                                             .clock = &around_.clock,
+                                                                             .logger = &around_.logger,
+                                                                             .lease = &lease_});
+  if (const auto started = watcher_->Start(); !started) return Fails(started.error());
+  MUSTER_TRY(CheckDocument());
+  MUSTER_TRY(StartFailover());
+  if (options_.caches.empty()) return {};
+  auto caches = CenterCaches::Start(options_, {.topology = *store_,
+                                               .watcher = *watcher_,
+                                               .keyring = around_.keyring,
+                                               .clock = around_.clock,
+                                               .random = around_.random,
+                                               .logger = around_.logger,
+                                               .metrics = around_.metrics});
+  if (!caches) return Fails(caches.error());
+  caches_ = *std::move(caches);
+  return {};
+}
+
+Outcome<void> Centers::CheckDocument() const {
+  const auto document = watcher_->snapshot();
+  const std::string at = "the topology in etcd (revision " + std::to_string(document->revision) + ") ";
+  if (document->centers.empty() || document->groups.empty()) {
+    return Fails(ExitCode::kFailure,
+                 at + "names no centers or no groups of databases: write the first one with `muster topology init`");
+  }
+  for (const std::string& center : document->centers) {
+    if (center == options_.center) continue;
+    const bool is_cached =
+        options_.caches.empty() || std::ranges::count(options_.caches, center, &CenterOptions::CacheRow::center) > 0;
+    if (is_cached) continue;
+    return Fails(ExitCode::kFailure, "cache.redis.centers has no table for center " + center +
+                                         " of the topology: what is written here would not be told to its cache");
+  }
+  if (std::ranges::count(document->centers, options_.center) > 0) return {};
+  return Fails(ExitCode::kFailure, at + "has no center \"" + options_.center + "\": correct center.name");
+}
+
+Outcome<void> Centers::StartFailover() {
+  MUSTER_ASSIGN(const Pii<std::string> control, ReadPassword(options_.control_password_file));
+  MUSTER_ASSIGN(const Pii<std::string> replica, ReadPassword(options_.replica_password_file));
+  MUSTER_TRY(MakePrivateDirectory(around_.saved_directory));
+  // Names that are not addresses are refused before a thread needs one.
+  for (const GroupRecord& group : watcher_->snapshot()->groups) {
+    for (const DatabaseRecord& database : group.databases) {
+      if (auto parsed = mariadb::Endpoint::Parse(database.AddressFrom(options_.center)); !parsed) {
+        return Fails(ExitCode::kFailure, "database " + database.name + " of the topology: " + parsed.error().message);
+      }
+    }
+  }
+  board_ = store_->MakeBoard();
+  const auto make_control = [this, control, replica](const GroupRecord& group, const DatabaseRecord& database) {
+    mariadb::ReplicationOptions options{.name = database.name,
+                                        .control = {options_.control_user, control},
+                                        .replica_user_prefix = options_.replica_user_prefix,
+                                        .replica_password = replica,
+                                        .saved_directory = around_.saved_directory};
+    if (auto endpoint = mariadb::Endpoint::Parse(database.AddressFrom(options_.center))) {
+      options.endpoint = *std::move(endpoint);
+    } else {
+      around_.logger.Error("a database of the topology has no address", {{"database", database.name}});
+    }
+    for (const DatabaseRecord& other : group.databases) {
+      if (other.name != database.name) options.peers.push_back(other.name);
+    }
+    return mariadb::MakeReplicaControl(std::move(options), around_.clock);
+  };
+  failover_ = std::make_unique<failover::FailoverRunner>(
+      failover::FailoverRunnerOptions{
+          .name = around_.observer, .center = options_.center, .controls = options_.controls},
+      failover::FailoverRunner::Dependencies{.store = store_.get(),
+                                             .board = board_.get(),
+                                             .make_control = make_control,
+                                             .clock = &around_.clock,
+                                             .random = &around_.random,
+                                             .logger = &around_.logger});
+  if (const auto started = failover_->Start(); !started) return Fails(started.error());
+  placement_ = std::make_unique<mariadb::TopologyPlacement>([this] { return failover_->Status(); }, options_.center,
+                                                            around_.clock);
+  return {};
+}
+
+Centers::~Centers() {
+  caches_.reset();
+  if (failover_) failover_->Stop();
+  if (watcher_) watcher_->Stop();
+}
+
+}  // namespace muster

@@ -1,0 +1,118 @@
+#include "store/mariadb/group_reader.h"
+
+#include <utility>
+
+namespace muster::mariadb {
+namespace {
+
+// When whoever is refused may ask again.
+constexpr std::int64_t kAskAgainMs = 500;
+
+// A call that took so much of its time was not answered; one that failed sooner was.
+bool IsMostOf(Duration spent, Duration patience) { return spent * 5 >= patience * 4; }
+
+}  // namespace
+
+GroupReader::GroupReader(SessionSettings settings, const ReadTimes& times, const Clock& clock, ServerWatch& watch)
+    : settings_(std::move(settings)), times_(times), clock_(clock), watch_(watch) {}
+
+void GroupReader::BeginRound(ReadFrom from) {
+  placement_ = settings_.place.Now();
+  candidates_.clear();
+  next_ = 0;
+  answered_.clear();
+  serving_ = {};
+  primary_that_answered_.reset();
+  const Instant now = clock_.Monotonic();
+  const auto add = [&](const GroupPlacement::Copy& copy) {
+    const bool is_there =
+        std::ranges::any_of(candidates_, [&](const Candidate& each) { return each.copy.endpoint == copy.endpoint; });
+    if (is_there || std::ranges::count(excluded_, copy.endpoint) > 0) return;
+    candidates_.push_back({.copy = copy, .is_primary = placement_->primary == copy.endpoint});
+  };
+  if (from == ReadFrom::kNearest) {
+    for (const GroupPlacement::Copy& copy : placement_->copies) {
+      const bool is_known = copy.has_all_before != Instant::min();
+      if (copy.is_durable && is_known && copy.has_all_before >= now - times_.lag_max) add(copy);
+    }
+  }
+  if (placement_->primary) add({.endpoint = *placement_->primary, .has_all_before = placement_->sole_until});
+  if (from != ReadFrom::kPrimary) {
+    for (const GroupPlacement::Copy& copy : placement_->copies) add(copy);
+  }
+  if (!candidates_.empty()) candidates_.back().is_last = true;
+  // Connections to what is no longer named.
+  std::erase_if(servers_, [&](const auto& server) {
+    return placement_->primary != server->endpoint && std::ranges::none_of(placement_->copies, [&](const auto& copy) {
+             return copy.endpoint == server->endpoint;
+           });
+  });
+}
+
+void GroupReader::ExcludeThoseThatAnswered() {
+  excluded_.insert(excluded_.end(), answered_.begin(), answered_.end());
+  answered_.clear();
+}
+
+GroupReader::Server& GroupReader::ServerOf(const Endpoint& endpoint) {
+  const auto found = std::ranges::find_if(servers_, [&](const auto& server) { return server->endpoint == endpoint; });
+  if (found != servers_.end()) return **found;
+  return *servers_.emplace_back(std::make_unique<Server>(endpoint));
+}
+
+Duration GroupReader::PatienceWith(const Candidate& candidate) const {
+  return candidate.is_last ? times_.last_patience : times_.patience;
+}
+
+Result<void> GroupReader::Connect(Server& server, const Candidate& candidate) const {
+  const Duration patience = PatienceWith(candidate);
+  if (!server.connection) {
+    Timeouts timeouts = settings_.timeouts;
+    timeouts.call = patience;
+    MUSTER_ASSIGN(server.connection, OpenServer(settings_, server.endpoint, Use::kRead, timeouts));
+  }
+  server.connection->SetCallTimeout(patience);
+  return {};
+}
+
+bool GroupReader::WasSilent(const Candidate& candidate, Instant begun) const {
+  return IsMostOf(clock_.Monotonic() - begun, PatienceWith(candidate));
+}
+
+void GroupReader::NoteFailure(Server& server, const Candidate& candidate, Instant begun) {
+  if (WasSilent(candidate, begun)) watch_.NoteSilent(server.endpoint.Name(), clock_.Monotonic());
+  if (server.connection && server.connection->is_lost()) server.Disconnect();
+}
+
+void GroupReader::NoteAnswer(const Candidate& candidate) {
+  watch_.NoteAnswer(candidate.copy.endpoint.Name());
+  if (std::ranges::count(answered_, candidate.copy.endpoint) > 0) return;
+  answered_.push_back(candidate.copy.endpoint);
+  if (candidate.is_primary) primary_that_answered_ = candidate.copy.endpoint;
+  serving_.Add({.is_primary = candidate.is_primary,
+                .is_doubtful = false,
+                .is_durable = candidate.copy.is_durable,
+                .has_all_before = candidate.copy.has_all_before});
+}
+
+// A switchover has made it read-only before another one takes writes: one that is not, now that all has been read, was
+// the primary then.
+void GroupReader::ConfirmPrimary() {
+  if (!primary_that_answered_ || !settings_.place.moves()) return;
+  Server& server = ServerOf(*primary_that_answered_);
+  const auto read_only = server.connection ? server.connection->ReadInteger("SELECT @@GLOBAL.read_only")
+                                           : Result<std::int64_t>(std::unexpected(NobodyToAsk()));
+  if (read_only && *read_only == 0) return;
+  if (server.connection && server.connection->is_lost()) server.Disconnect();
+  serving_.is_doubtful = true;
+}
+
+Error GroupReader::NobodyToAsk() const {
+  Error error{Reason::kOverloaded, "group " + (placement_ ? placement_->name : std::string()) +
+                                       ": none of the servers that could answer is in reach just now; try again in a "
+                                       "moment, and if that lasts see whether they run and answer"};
+  error.retry_after_ms = kAskAgainMs;
+  return error;
+}
+
+}  // namespace muster::mariadb

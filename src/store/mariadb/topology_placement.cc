@@ -1,0 +1,90 @@
+#include "store/mariadb/topology_placement.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace muster::mariadb {
+namespace {
+
+// Where a process in `center` finds the server. A topology may hold what is none: then nobody can connect there.
+std::optional<Endpoint> EndpointFor(const DatabaseRecord& database, std::string_view center) {
+  auto endpoint = Endpoint::Parse(database.AddressFrom(center));
+  return endpoint ? std::optional(*std::move(endpoint)) : std::nullopt;
+}
+
+GroupPlacement PlacementOf(const TopologyDocument& document, Instant document_at, const GroupRecord& group,
+                           std::string_view center, const failover::ReplicaLag::Times& has_all_before) {
+  GroupPlacement placement{.name = group.name,
+                           .primary = std::nullopt,
+                           .sole_until = failover::SoleUntil(document, document_at),
+                           .copies = {}};
+  const bool moves = document.failover.has_value() || (!document.centers.empty() && document.writer.empty());
+  for (const DatabaseRecord& database : group.databases) {
+    std::optional<Endpoint> endpoint = EndpointFor(database, center);
+    if (!endpoint) continue;
+    const bool is_primary = database.name == group.primary;
+    if (is_primary && !moves) placement.primary = endpoint;
+    if (!document.centers.empty() && database.center != center) continue;
+    GroupPlacement::Copy copy{.endpoint = *std::move(endpoint)};
+    if (is_primary) {
+      // The last one, while it moves, has what was acknowledged before anybody else may write: the next one writes only
+      // under a later topology than this.
+      copy.has_all_before = moves ? document_at : placement.sole_until;
+      copy.is_durable = !moves;
+    } else {
+      const auto known = has_all_before.find(database.name);
+      if (known != has_all_before.end()) copy.has_all_before = known->second;
+      copy.is_durable = group.FindAcker(database.name) != nullptr;
+      // What it holds, and may have to give back, is not even known to be of this history.
+      if (!copy.is_durable && copy.has_all_before == Instant::min()) continue;
+    }
+    placement.copies.push_back(std::move(copy));
+  }
+  std::ranges::sort(placement.copies, [](const GroupPlacement::Copy& one, const GroupPlacement::Copy& other) {
+    if (one.is_durable != other.is_durable) return one.is_durable;
+    if (one.has_all_before != other.has_all_before) return one.has_all_before > other.has_all_before;
+    return one.endpoint.Name() < other.endpoint.Name();
+  });
+  return placement;
+}
+
+}  // namespace
+
+std::vector<GroupPlacement> PlacementOf(const TopologyDocument& document, Instant document_at, std::string_view center,
+                                        const failover::ReplicaLag::Times& has_all_before) {
+  std::vector<GroupPlacement> placements;
+  placements.reserve(document.groups.size());
+  for (const GroupRecord& group : document.groups) {
+    placements.push_back(PlacementOf(document, document_at, group, center, has_all_before));
+  }
+  return placements;
+}
+
+TopologyPlacement::TopologyPlacement(StatusSource status, std::string center, const Clock& clock)
+    : status_(std::move(status)),
+      center_(std::move(center)),
+      clock_(clock),
+      now_(std::make_shared<std::vector<GroupPlacement>>()) {
+  Look();
+}
+
+void TopologyPlacement::Look() {
+  const Instant now = clock_.Monotonic();
+  if (looked_at_ != Instant::min() && now - looked_at_ < kFreshFor) return;
+  looked_at_ = now;
+  const failover::FailoverStatus status = status_();
+  if (!status.document) return;
+  auto placement = std::make_shared<const std::vector<GroupPlacement>>(
+      PlacementOf(*status.document, status.document_at, center_, status.has_all_before));
+  std::lock_guard lock(mutex_);
+  now_ = std::move(placement);
+}
+
+std::shared_ptr<const std::vector<GroupPlacement>> TopologyPlacement::Now() {
+  if (const std::unique_lock looking(looking_, std::try_to_lock); looking) Look();
+  std::lock_guard lock(mutex_);
+  return now_;
+}
+
+}  // namespace muster::mariadb
