@@ -53,7 +53,7 @@ class CenterRoute final : public MemberReader {
 
   // `name` is the cache's word in the route expression. Everything outlives the route.
   CenterRoute(std::string name, CenterCache& cache, const Clock& clock, std::unique_ptr<MemberReader> child,
-              RoutePauses pauses = {});
+              RoutePauses pauses = RoutePauses());
 
   void Get(MemberId id, const ReadOptions& options, MemberReply reply) override;
   void Resolve(const IdentityKey& key, const ReadOptions& options, MemberReply reply) override;

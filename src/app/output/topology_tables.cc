@@ -9,7 +9,7 @@ namespace {
 
 using simdjson::dom::element;
 
-std::string Text(const element& parent, const char* key) {
+std::string FieldOf(const element& parent, const char* key) {
   std::string_view text;
   return parent[key].get(text) == simdjson::SUCCESS ? std::string(text) : "";
 }
@@ -39,19 +39,19 @@ std::string Lines(const std::vector<std::string>& texts) {
   return lines;
 }
 
-Outcome<element> Parse(simdjson::dom::parser& parser, std::string_view json) {
+Outcome<element> ParseTopologyAnswer(simdjson::dom::parser& parser, std::string_view json) {
   element root;
   if (parser.parse(simdjson::padded_string(json)).get(root) == simdjson::SUCCESS && root.is_object()) return root;
   return Fails(ExitCode::kFailure, "the server's answer is not a JSON object; is it a muster server?");
 }
 
 std::string DescribeMove(const element& move) {
-  std::string text = Text(move, "kind") + " from " + Text(move, "from") + " to " + Text(move, "to") + ", begun " +
-                     Text(move, "beginTime");
-  if (const std::string end = Text(move, "endTime"); !end.empty()) text += ", ended " + end;
+  std::string text = FieldOf(move, "kind") + " from " + FieldOf(move, "from") + " to " + FieldOf(move, "to") +
+                     ", begun " + FieldOf(move, "beginTime");
+  if (const std::string end = FieldOf(move, "endTime"); !end.empty()) text += ", ended " + end;
   if (Flag(move, "undone")) text += ", undone";
   if (Flag(move, "byOperator")) text += ", asked for";
-  if (const std::string cause = Text(move, "cause"); !cause.empty()) text += ": " + cause;
+  if (const std::string cause = FieldOf(move, "cause"); !cause.empty()) text += ": " + cause;
   for (const std::string& step : Texts(move, "steps")) text += "\n" + step;
   return text;
 }
@@ -60,23 +60,23 @@ std::string DescribeMove(const element& move) {
 
 Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_view json) {
   simdjson::dom::parser parser;
-  MUSTER_ASSIGN(const element root, Parse(parser, json));
+  MUSTER_ASSIGN(const element root, ParseTopologyAnswer(parser, json));
   std::string caches;
   for (const element& cache : Elements(root, "caches")) {
-    caches += (caches.empty() ? "" : "\n") + Text(cache, "center") + ": " + Text(cache, "mode") + ", epoch " +
-              Text(cache, "epoch");
+    caches += (caches.empty() ? "" : "\n") + FieldOf(cache, "center") + ": " + FieldOf(cache, "mode") + ", epoch " +
+              FieldOf(cache, "epoch");
   }
   std::string failover;
   if (element move; root["failover"].get(move) == simdjson::SUCCESS) failover = DescribeMove(move);
   std::string last;
   if (const auto ended = Elements(root, "failovers"); !ended.empty()) last = DescribeMove(ended.back());
-  const std::string writer = Text(root, "writer");
-  const std::string cause = Text(root, "cause");
+  const std::string writer = FieldOf(root, "writer");
+  const std::string cause = FieldOf(root, "cause");
   std::string out = RenderFields(terminal, {{"writes", writer.empty() ? "nobody: a failover is under way" : writer},
-                                            {"health", Text(root, "health") + (cause.empty() ? "" : ": " + cause)},
-                                            {"epoch", Text(root, "epoch")},
-                                            {"revision", Text(root, "revision")},
-                                            {"controller", Text(root, "controller")},
+                                            {"health", FieldOf(root, "health") + (cause.empty() ? "" : ": " + cause)},
+                                            {"epoch", FieldOf(root, "epoch")},
+                                            {"revision", FieldOf(root, "revision")},
+                                            {"controller", FieldOf(root, "controller")},
                                             {"caches", caches},
                                             {"under way", failover},
                                             {"last", last},
@@ -85,9 +85,9 @@ Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_
       {{"GROUP"}, {"DURABILITY"}, {"DATABASE"}, {"CENTER"}, {"ROLE"}, {"ACKER"}, {"UP"}, {"STATE"}, {"ADDRESS"}});
   for (const element& group : Elements(root, "groups")) {
     for (const element& database : Elements(group, "databases")) {
-      table.AddRow({Text(group, "name"), Text(group, "durability"), Text(database, "name"), Text(database, "center"),
-                    Text(database, "role"), Text(database, "acker"), Flag(database, "isUp") ? "yes" : "no",
-                    Text(database, "state"), Text(database, "address")});
+      table.AddRow({FieldOf(group, "name"), FieldOf(group, "durability"), FieldOf(database, "name"),
+                    FieldOf(database, "center"), FieldOf(database, "role"), FieldOf(database, "acker"),
+                    Flag(database, "isUp") ? "yes" : "no", FieldOf(database, "state"), FieldOf(database, "address")});
     }
   }
   return out + "\n" + table.Render(terminal);
@@ -95,26 +95,27 @@ Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_
 
 Outcome<std::string> RenderFailoverPlan(const Terminal& terminal, std::string_view json) {
   simdjson::dom::parser parser;
-  MUSTER_ASSIGN(const element root, Parse(parser, json));
+  MUSTER_ASSIGN(const element root, ParseTopologyAnswer(parser, json));
   std::string refusals;
   for (const element& refusal : Elements(root, "refusals")) {
-    refusals += (refusals.empty() ? "" : "\n") + Text(refusal, "code") + ": " + Text(refusal, "detail");
+    refusals += (refusals.empty() ? "" : "\n") + FieldOf(refusal, "code") + ": " + FieldOf(refusal, "detail");
   }
-  return RenderFields(terminal, {{Text(root, "kind"), "from " + Text(root, "from") + " to " + Text(root, "to")},
-                                 {"steps", Lines(Texts(root, "steps"))},
-                                 {"in its way", refusals},
-                                 {"would lose", Lines(Texts(root, "losses"))}});
+  return RenderFields(terminal,
+                      {{FieldOf(root, "kind"), "from " + FieldOf(root, "from") + " to " + FieldOf(root, "to")},
+                       {"steps", Lines(Texts(root, "steps"))},
+                       {"in its way", refusals},
+                       {"would lose", Lines(Texts(root, "losses"))}});
 }
 
 Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json) {
   simdjson::dom::parser parser;
-  MUSTER_ASSIGN(const element root, Parse(parser, json));
-  TopologyFacts facts{.writer = Text(root, "writer"), .centers = Texts(root, "centers"), .last_from = ""};
+  MUSTER_ASSIGN(const element root, ParseTopologyAnswer(parser, json));
+  TopologyFacts facts{.writer = FieldOf(root, "writer"), .centers = Texts(root, "centers"), .last_from = ""};
   // Of those to the center that writes the last one counts.
   for (const element& ended : Elements(root, "failovers")) {
     facts.last_was_undone = Flag(ended, "undone");
-    if (facts.last_was_undone || Text(ended, "to") != facts.writer) continue;
-    facts.last_from = Text(ended, "cause").starts_with(kFailbackCause) ? "" : Text(ended, "from");
+    if (facts.last_was_undone || FieldOf(ended, "to") != facts.writer) continue;
+    facts.last_from = FieldOf(ended, "cause").starts_with(kFailbackCause) ? "" : FieldOf(ended, "from");
   }
   return facts;
 }

@@ -87,11 +87,13 @@ Outcome<void> Centers::StartFailover() {
   }
   board_ = store_->MakeBoard();
   const auto make_control = [this, control, replica](const GroupRecord& group, const DatabaseRecord& database) {
-    mariadb::ReplicationOptions options{.name = database.name,
-                                        .control = {options_.control_user, control},
-                                        .replica_user_prefix = options_.replica_user_prefix,
-                                        .replica_password = replica,
-                                        .saved_directory = around_.saved_directory};
+    mariadb::ReplicationOptions options;
+    options.name = database.name;
+    options.control = {options_.control_user, control};
+    options.replica_user_prefix = options_.replica_user_prefix;
+    options.replica_password = replica;
+    options.saved_directory = around_.saved_directory;
+    options.database = around_.database;
     if (auto endpoint = mariadb::Endpoint::Parse(database.AddressFrom(options_.center))) {
       options.endpoint = *std::move(endpoint);
     } else {

@@ -30,6 +30,7 @@ class Centers {
     Logger& logger;
     MetricRegistry& metrics;
     std::string observer;         // this server's name among all
+    std::string database;         // on all servers, that holds the members
     std::string saved_directory;  // where a rebuild keeps what a diverged database has more
   };
   // Reads the topology once, and fails with that; then it goes on by itself: also the databases, which may not have a

@@ -79,6 +79,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                         .floor = &floor_,
                         .center_caches = centers_ ? centers_->caches() : nullptr,
                         .clock = &clock_,
+                        .timer = timer_.get(),
                         .loops = static_cast<std::size_t>(options.http.threads + options.grpc.threads)});
   ExposeCacheMetrics(*near_cache_, metrics_);
   ExposeLogMetrics(logger, metrics_);
@@ -111,6 +112,7 @@ Outcome<void> MemberDirectory::OpenCenters(const ServerOptions& options, Logger&
                                                .logger = logger,
                                                .metrics = metrics_,
                                                .observer = options.center.center + "-" + node.substr(0, kNameDigits),
+                                               .database = options.mariadb.database,
                                                .saved_directory = options.data_directory + "/saved"}));
   return {};
 }

@@ -84,8 +84,12 @@ class OwningTree final : public MemberReader {
 
 Result<std::unique_ptr<MemberReader>> RouteTrees::Grow(SocketLoop& loop) {
   std::optional<Error> refused;
-  RouteParts parts{
-      .sources = {}, .caches = {{"near", parts_.near_cache}}, .floor = parts_.floor, .clock = parts_.clock};
+  RouteParts parts{.sources = {},
+                   .caches = {{"near", parts_.near_cache}},
+                   .floor = parts_.floor,
+                   .clock = parts_.clock,
+                   .loop = &loop,
+                   .timer = parts_.timer};
   CenterCaches::Readers readers;
   if (parts_.center_caches != nullptr) {
     MUSTER_ASSIGN(readers, parts_.center_caches->MakeReaders(loop, parts_.loops));

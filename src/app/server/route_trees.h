@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/socket_loop.h"
+#include "base/timer.h"
 #include "domain/commit_floor.h"
 #include "domain/ports/member_cache.h"
 #include "domain/ports/member_reader.h"
@@ -25,6 +26,7 @@ class RouteTrees {
     const CommitFloor* floor = nullptr;
     CenterCaches* center_caches = nullptr;  // null: there are none
     const Clock* clock = nullptr;
+    Timer* timer = nullptr;
     std::size_t loops = 1;  // that will have a tree, of which each gets its part of the memory
   };
   RouteTrees(std::string expression, Parts parts) : expression_(std::move(expression)), parts_(parts) {}
