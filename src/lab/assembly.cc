@@ -100,7 +100,14 @@ Result<void> Assembly::StartServers() {
   }
   parts_.tell("starting the other muster servers");
   MUSTER_TRY(parts_.fleet->Start({servers.begin() + 1, servers.end()}, true));
-  return Await(servers);
+  MUSTER_TRY(Await(servers));
+  parts_.tell("waiting until the muster servers read and write");
+  const Result<void> ready =
+      AwaitEach(servers, [](const ComponentStatus& status) { return status.answer.role == kReadyRole; });
+  if (ready || ready.error().reason != Reason::kDeadlineExceeded) return ready;
+  // What there is to find out about that can be asked of the servers, which live.
+  parts_.tell("not all muster servers read and write; `muster lab status` says which");
+  return {};
 }
 
 Result<void> Assembly::Await(const Fleet::Chosen& chosen) {

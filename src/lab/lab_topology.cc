@@ -75,7 +75,8 @@ GroupRecord LabTopology::RecordOf(int group) const {
   for (const Component* const database : databases) {
     record.databases.push_back({.name = database->name,
                                 .center = std::string(NameOf(database->center)),
-                                .address = Layout::Address(database->port)});
+                                .address = Layout::Address(database->port),
+                                .remote_address = Layout::Address(database->remote_port)});
     if (database->center != databases.front()->center) {
       record.ackers.push_back({.name = database->name, .state = AckerState::kIn});
     }

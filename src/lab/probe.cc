@@ -81,7 +81,7 @@ Answer AskMuster(const Component& server) {
     return IsOk(Exchange(server.admin_port, HttpRequest("GET", path, ""), "\r\n", kProbePatience));
   };
   if (!answers("/livez")) return {};
-  return {.is_up = true, .role = answers("/readyz") ? "ready" : "alive"};
+  return {.is_up = true, .role = std::string(answers("/readyz") ? kReadyRole : "alive")};
 }
 
 }  // namespace

@@ -2,11 +2,14 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "lab/layout.h"
 
 namespace muster::lab {
+
+inline constexpr std::string_view kReadyRole = "ready";
 
 // What a component answers when it is asked, directly, past the proxy.
 struct Answer {
