@@ -98,6 +98,15 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
   sweeper_ = std::make_unique<Sweeper>(store().shards(), store().shard_upkeep(), options.sweeper, logger, metrics_,
                                        &store().change_keeper());
   sweeper_->Start();
+  if (centers_ && centers_->caches() != nullptr) {
+    repeater_ =
+        std::make_unique<ChangeRepeater>(ChangeRepeater::Dependencies{.feed = &store().change_feed(),
+                                                                      .archive = &store().archive(),
+                                                                      .listener = &centers_->caches()->listener(),
+                                                                      .logger = &logger,
+                                                                      .metrics = &metrics_});
+    repeater_->Start();
+  }
   return {};
 }
 
@@ -147,6 +156,7 @@ void MemberDirectory::MakeIds(Logger& logger) {
 }
 
 MemberDirectory::~MemberDirectory() {
+  repeater_.reset();
   if (sweeper_) sweeper_->Stop();
   sweeper_.reset();
   changes_.reset();

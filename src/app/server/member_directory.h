@@ -21,6 +21,7 @@
 #include "domain/ports/member_merger.h"
 #include "domain/ports/member_writer.h"
 #include "search/search_index.h"
+#include "store/change_repeater.h"
 #include "store/member_store.h"
 #include "store/sweeper.h"
 #include "topology/topology.h"
@@ -89,6 +90,7 @@ class MemberDirectory {
   std::unique_ptr<SearchIndex> search_;
   std::unique_ptr<ChangeHub> changes_;
   std::unique_ptr<Sweeper> sweeper_;
+  std::unique_ptr<ChangeRepeater> repeater_;  // null: there are no caches of centers
 };
 
 }  // namespace muster

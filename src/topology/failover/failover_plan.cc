@@ -225,22 +225,32 @@ FailoverPlan PlanFailover(const Sight& sight, const FailoverRequest& request, co
   return plan;
 }
 
+namespace {
+
+void Bypass(CacheRecord& cache) {
+  cache = {.center = cache.center, .epoch = Epoch(cache.epoch.value() + 1), .mode = CacheMode::kBypass};
+}
+
+}  // namespace
+
 TopologyDocument BeginFailover(const Sight& sight, const FailoverPlan& plan, const FailoverRequest& request,
                                const FailoverOptions& options) {
+  const bool accepts_loss = request.by_operator && request.accepts_loss && !plan.losses.empty();
   TopologyDocument document = *sight.document;
   document.epoch = Epoch(document.epoch.value() + 1);
   document.writer.clear();
   FailoverJournal journal{.kind = plan.kind,
                           .by_operator = request.by_operator,
-                          .accepts_loss = request.by_operator && request.accepts_loss && !plan.losses.empty(),
+                          .accepts_loss = accepts_loss,
                           .from = plan.from,
                           .to = plan.to,
                           .cause = request.cause,
                           .begin_time = sight.wall,
                           .begin_revision = document.revision + 1};
-  // With the leases of its writers those of its readers are waited out, too: nobody has to bypass it later.
-  if (CacheRecord* const cache = document.FindCache(plan.from); cache != nullptr && plan.kind == FailoverKind::kLoss) {
-    *cache = {.center = cache->center, .epoch = Epoch(cache->epoch.value() + 1), .mode = CacheMode::kBypass};
+  // With the leases of its writers those of its readers are waited out, too: nobody has to bypass it later. What is
+  // given up may be in any cache.
+  for (CacheRecord& cache : document.caches) {
+    if (plan.kind == FailoverKind::kLoss && (cache.center == plan.from || accepts_loss)) Bypass(cache);
   }
   for (GroupRecord& group : document.groups) {
     journal.groups.push_back({.group = group.name});
@@ -259,6 +269,7 @@ Result<TopologyDocument> AcceptLossOf(const Sight& sight, const FailoverOptions&
   }
   journal.by_operator = true;
   journal.accepts_loss = true;
+  for (CacheRecord& cache : document.caches) Bypass(cache);
   for (const GroupProgress& progress : journal.groups) {
     if (progress.step != GroupStep::kFenced) continue;
     GroupRecord& group = *document.FindGroup(progress.group);
