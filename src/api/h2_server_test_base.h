@@ -25,7 +25,7 @@ namespace muster {
 // releases it, /error fails with NOT_FOUND, /size answers as many bytes as the message says, /stream echoes every
 // message, as /open does, which is for whoever comes, /keyed is /echo for who has a key, /flood writes until nobody
 // takes more, /crowded answers whether the server holds as much as it may.
-class H2ServerTest : public testing::Test {
+class H2ServerTest : public ::testing::Test {
  protected:
   static constexpr auto kPatience = std::chrono::seconds(20);
 

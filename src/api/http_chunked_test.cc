@@ -84,8 +84,8 @@ TEST(HttpChunkedTest, RefusesWhatIsMalformed) {
   for (const std::string& input : inputs) {
     for (const std::size_t piece : {std::size_t{1}, input.size()}) {
       const Decoded decoded = Decode(input, {}, piece);
-      EXPECT_EQ(decoded.parse, HttpParse::kRejected) << testing::PrintToString(input);
-      EXPECT_EQ(decoded.status, 400) << testing::PrintToString(input);
+      EXPECT_EQ(decoded.parse, HttpParse::kRejected) << ::testing::PrintToString(input);
+      EXPECT_EQ(decoded.status, 400) << ::testing::PrintToString(input);
     }
   }
 }

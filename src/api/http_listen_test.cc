@@ -10,11 +10,11 @@
 namespace muster {
 namespace {
 
-using testing::AllOf;
-using testing::HasSubstr;
-using testing::StartsWith;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
-class HttpListenTest : public testing::Test {
+class HttpListenTest : public ::testing::Test {
  protected:
   ~HttpListenTest() override {
     for (const int socket : open_) close(socket);
@@ -31,7 +31,7 @@ TEST_F(HttpListenTest, PicksAFreePortForAllItsSockets) {
   const auto listeners = Listen("127.0.0.1:0", 4);
   ASSERT_TRUE(listeners.has_value());
   EXPECT_EQ(listeners->sockets.size(), 4U);
-  EXPECT_THAT(listeners->address, AllOf(StartsWith("127.0.0.1:"), testing::Not(HasSubstr(":0"))));
+  EXPECT_THAT(listeners->address, AllOf(StartsWith("127.0.0.1:"), ::testing::Not(HasSubstr(":0"))));
 }
 
 TEST_F(HttpListenTest, TakesNamesAndVersion6) {

@@ -129,7 +129,7 @@ TEST(HttpParserTest, RefusesMalformedRequestLines) {
       {"\rGET / HTTP/1.1\r\n", 400},
       {std::string(33, 'A'), 400},  // no method is that long
   };
-  for (const auto& [line, status] : lines) EXPECT_EQ(RejectionOf(line), status) << testing::PrintToString(line);
+  for (const auto& [line, status] : lines) EXPECT_EQ(RejectionOf(line), status) << ::testing::PrintToString(line);
 }
 
 TEST(HttpParserTest, RefusesMalformedHeaderLines) {
@@ -147,7 +147,7 @@ TEST(HttpParserTest, RefusesMalformedHeaderLines) {
       "\xc3\xa9: b\r\n",
   };
   for (const std::string& line : lines) {
-    EXPECT_EQ(RejectionOf("GET / HTTP/1.1\r\n" + line + "Host: a\r\n\r\n"), 400) << testing::PrintToString(line);
+    EXPECT_EQ(RejectionOf("GET / HTTP/1.1\r\n" + line + "Host: a\r\n\r\n"), 400) << ::testing::PrintToString(line);
   }
   EXPECT_EQ(RejectionOf("GET / HTTP/1.1\r\nHost: a\r\nA: caf\xc3\xa9\tau lait\r\n\r\n"), 0);
 }
@@ -198,7 +198,7 @@ TEST(HttpParserTest, RefusesWhatCouldSmuggleARequest) {
   };
   for (const Case& one : cases) {
     EXPECT_EQ(RejectionOf("POST / HTTP/1.1\r\nHost: a\r\n" + one.fields + "\r\n"), one.status)
-        << testing::PrintToString(one.fields);
+        << ::testing::PrintToString(one.fields);
   }
   EXPECT_EQ(RejectionOf("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), 400);
 }
