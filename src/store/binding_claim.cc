@@ -100,8 +100,9 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
     MUSTER_TRY(CheckDeadline(context));
     MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
     if (answer) {
+      // Not rolled back: what is answered again is a success, of which a store may have to tell others.
       claimed = {Claimed::Verdict::kReplayed, std::move(answer), {}};
-      return RollBack();
+      return {};
     }
     std::vector<IdentityKey> free;
     for (const IdentityKey& key : keys) {
@@ -140,7 +141,7 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
   // A verdict counts only if the store says that the transaction ended with it: one that was reached beside other
   // transactions that could not be committed may rest on what they wrote.
   const bool is_final =
-      claimed.verdict == Claimed::Verdict::kCommitted
+      claimed.verdict == Claimed::Verdict::kCommitted || claimed.verdict == Claimed::Verdict::kReplayed
           ? result.has_value()
           : claimed.verdict != Claimed::Verdict::kNone && !result && result.error() == RollBack().error();
   if (!is_final) co_return Fail(std::move(result).error());
@@ -381,7 +382,7 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
     MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
     if (answer) {
       claimed = {Claimed::Verdict::kReplayed, std::move(answer), {}};
-      return RollBack();
+      return {};
     }
     MUSTER_ASSIGN(const bool may_commit, MayCommit(rows, shards_, operation));
     bool still_held = true;
@@ -406,8 +407,7 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
     return {};
   };
   Result<void> result = co_await InDatabase(shards_, home, std::move(transaction));
-  const bool is_refusal = claimed.verdict == Claimed::Verdict::kAgain || claimed.verdict == Claimed::Verdict::kReplayed;
-  if (!result && !is_refusal) co_return Fail(std::move(result).error());
+  if (!result && claimed.verdict != Claimed::Verdict::kAgain) co_return Fail(std::move(result).error());
   co_return claimed;
 }
 
