@@ -191,23 +191,23 @@ Result<void> CheckStore(const ServerOptions& options, const OptionRegistry& regi
                   "store.mariadb.groups are named and store.kind is sqlite: set store.kind = \"mariadb\", or take "
                   "the groups away");
   }
-  if (options.center.is_etcd()) {
-    if (options.mariadb.groups.empty()) return {};
+  if (options.center.is_etcd() && !options.mariadb.groups.empty()) {
     return refuse("store.mariadb.groups",
                   "store.mariadb.groups are named and topology.kind is etcd: the topology names them; take the tables "
                   "away");
   }
-  if (options.mariadb.groups.empty()) {
+  if (options.mariadb.groups.empty() && !options.center.is_etcd()) {
     return refuse("store.kind",
                   "store.kind is mariadb and there are no groups: name each in a table [[store.mariadb.groups]] with "
                   "its primary");
   }
-  if (auto checked = CheckMariadbOptions(options.mariadb); !checked) {
+  const GroupsNamed named = options.center.is_etcd() ? GroupsNamed::kByTopology : GroupsNamed::kByOptions;
+  if (auto checked = CheckMariadbOptions(options.mariadb, named); !checked) {
     const std::string& message = checked.error().message;
     const std::string option = message.substr(0, message.find_first_not_of("abcdefghijklmnopqrstuvwxyz._"));
     return Fail(At(registry, option, std::move(checked).error()));
   }
-  if (options.read_route() == "store") return {};
+  if (options.center.is_etcd() || options.read_route() == "store") return {};
   return refuse("routes.read", "routes.read is \"" + options.routes_read +
                                    "\", and store.kind is mariadb: leave it out, or say \"store\"; what other "
                                    "processes write is not heard of in time to keep members or share reads");

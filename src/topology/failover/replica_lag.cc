@@ -8,7 +8,9 @@ namespace muster::failover {
 namespace {
 
 // Whether a replica that says that it follows `address` follows this database.
-bool IsAt(const DatabaseRecord& database, const std::string& address) { return database.address == address; }
+bool IsAt(const DatabaseRecord& database, const std::string& address) {
+  return address == database.address || (!address.empty() && address == database.remote_address);
+}
 
 }  // namespace
 
