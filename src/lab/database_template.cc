@@ -55,7 +55,7 @@ Result<std::string> AccountsSql(const Layout& layout) {
   sql += create("muster_control", control_password);
   sql +=
       "GRANT REPLICATION SLAVE, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, BINLOG ADMIN, BINLOG MONITOR, SLAVE "
-      "MONITOR, READ ONLY ADMIN, CONNECTION ADMIN, CREATE USER, PROCESS ON *.* TO 'muster_control'" +
+      "MONITOR, READ ONLY ADMIN, CONNECTION ADMIN, CREATE USER, PROCESS, RELOAD ON *.* TO 'muster_control'" +
       here + ";\n";
   for (const char* const what : {"SELECT ON mysql.*", "ALL ON muster_control.*", "ALL ON muster.*"}) {
     sql += std::string("GRANT ") + what + " TO 'muster_control'" + here + ";\n";
