@@ -1,4 +1,4 @@
-"""`muster lab` with its engines alone: what it starts, what can be done to it, and that nothing of it remains."""
+"""`muster lab`: what it starts, what can be done to it, a center that is failed over, and that nothing of it remains."""
 import json
 import os
 import pathlib
@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from member_client import Client
 from muster_process import Scratch, binary, environment, run, wait_for
 
 ENGINES = {"etcd": "etcd-server", "mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "redis-server": "redis-server"}
@@ -326,3 +327,27 @@ def test_in_the_foreground_it_ends_with_its_command(scratch):
     process.kill()  # not even asked
     process.wait()
     wait_for(lambda: not any(alive(pid) for pid in pids), "the lab ended with its command")
+
+
+def test_a_lost_center_is_failed_over(scratch):
+    """With muster servers: members written in both centers are read in the one that is left, which takes writes soon."""
+    require_engines()
+    lab = Lab(scratch / "lab")
+    try:
+        lab("up")
+        assert all(component["up"] for component in lab.components().values())
+        key = pathlib.Path(lab.status()["keyFile"]).read_text().strip()
+
+        def client(name):
+            return Client(lab.components()[name]["address"], key)
+        with client("muster-a1") as a, client("muster-b1") as b:
+            ids = [connection.register(displayName="Li Lei").json["id"] for connection in (a, b)]
+        lab("kill", "center:A")
+        with client("muster-b1") as b:
+            wait_for(lambda: b.register(displayName="Han Meimei").status == 201, "center B takes writes")
+            assert [b.get(one).status for one in ids] == [200, 200]
+        assert lab.components()["mariadb-b1"]["role"] == "primary" or lab.components()["mariadb-b2"]["role"] == "primary"
+        lab("start", "center:A")
+        wait_for(lambda: all(lab.is_replicating(name) for name in ("mariadb-a1", "mariadb-a2")), "what was lost follows")
+    finally:
+        lab("down")
