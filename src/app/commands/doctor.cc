@@ -151,9 +151,8 @@ Outcome<std::vector<MariadbOptions::GroupRow>> ServersOf(const ServerOptions& op
   std::vector<MariadbOptions::GroupRow> servers;
   for (const GroupRecord& group : (*document)->groups) {
     for (const DatabaseRecord& database : group.databases) {
-      MariadbOptions::GroupRow row{.primary = database.AddressFrom(options.center.center),
-                                   .replicas = {},
-                                   .database = options.mariadb.database};
+      MariadbOptions::GroupRow row{
+          .primary = database.AddressFrom(options.center.center), .replicas = {}, .database = options.mariadb.database};
       for (const DatabaseRecord& other : group.databases) {
         if (other.name != database.name) row.replicas.push_back(other.AddressFrom(options.center.center));
       }

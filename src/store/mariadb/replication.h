@@ -16,7 +16,8 @@ struct ReplicationOptions {
   std::string name;   // of the database, as the topology names it
   Endpoint endpoint;  // by host and port
   // Commands the server. Needs REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, BINLOG ADMIN, BINLOG MONITOR, SLAVE
-  // MONITOR, READ ONLY ADMIN, CONNECTION ADMIN, CREATE USER, RELOAD, SELECT on mysql.*, and everything on muster_control.*.
+  // MONITOR, READ ONLY ADMIN, CONNECTION ADMIN, CREATE USER, RELOAD, SELECT on mysql.*, and everything on
+  // muster_control.*.
   Account control;
   // Each replica receives under an account of its own, so that a primary can shut out one alone: this and its name.
   // They have REPLICATION SLAVE and one password.
