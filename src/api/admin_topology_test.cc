@@ -88,7 +88,7 @@ TEST_F(AdminTopologyTest, TellsOfCentersDatabasesAndCaches) {
       R"({"name":"b1","center":"B","address":"b1:3306","role":"replica","acker":"in","isUp":false,"state":"stopped"}]}],)"
       R"("caches":[{"center":"A","mode":"warming","epoch":"2"}],)"
       R"("failovers":[{"kind":"failover","from":"B","to":"A","cause":"a drill","byOperator":true,)"
-      R"("beginTime":"1970-01-01T00:00:00Z","undone":true,"endTime":"1970-01-01T00:00:00Z","steps":[]}],)"
+      R"("beginTime":"1970-01-01T00:00:00Z","endTime":"1970-01-01T00:00:00Z","undone":true,"steps":[]}],)"
       R"("controller":"A-1","health":"well","cause":"","attention":["b1 is silent"]})");
   EXPECT_THAT(SendAdmin({.target = "/admin/v1/topology", .caller = "importer"}), IsProblem(Reason::kPermissionDenied));
 }
