@@ -23,7 +23,7 @@ TEST(LabView, ATableHasALineAComponentAndTheLinksThatAreNotWell) {
   EXPECT_THAT(*text, AllOf(HasSubstr("mariadb-a1"), HasSubstr("primary"), HasSubstr("127.0.0.1:2")));
   EXPECT_THAT(*text, HasSubstr("signal 9"));
   EXPECT_THAT(*text, HasSubstr("disk is full, clock -1500ms"));
-  EXPECT_THAT(*text, HasSubstr("A to B: nothing arrives, 2ms late, at most 64KiB a second\n"));
+  EXPECT_THAT(*text, HasSubstr("A to B: nothing arrives, 2ms late, at most 64 KiB a second\n"));
 }
 
 TEST(LabView, TheBannerHasLinesToPaste) {
