@@ -78,10 +78,10 @@ Result<void> EnsureDatabaseTemplate(const Layout& layout, const Programs& progra
   const bool has_ended = keeper.WaitForEnd(kTemplateProcess, kTemplatePatience);
   if (!has_ended) MUSTER_TRY(keeper.Kill({kTemplateProcess}));
   if (!has_ended || !keeper.LookAt(kTemplateProcess).succeeded) {
-    constexpr std::size_t kTailBytes = 1000;
+    constexpr std::size_t kShownBytes = 1000;
     return Fail(Reason::kInternal, "mariadb-install-db did not make a data directory (" +
                                        keeper.LookAt(kTemplateProcess).end + "); " + spec.log + " ends with:\n" +
-                                       ReadLabTail(spec.log, kTailBytes).value_or(""));
+                                       ReadLabTail(spec.log, kShownBytes).value_or(""));
   }
   std::filesystem::rename(making, TemplateOf(layout), error);
   if (error) return CannotCopy(TemplateOf(layout), error);
