@@ -114,6 +114,7 @@ Outcome<ExitCode> FailBack(const MoveFlags& flags) {
   }
   if (!IsWanted(flags, "Let center " + to + " write again?")) return ExitCode::kRefused;
   MoveFlags move = flags;
+  move.to = to;
   move.cause = std::string(kFailbackCause) + (flags.cause.empty() ? "" : ": " + flags.cause);
   return Move(move, "switchover", to);
 }
