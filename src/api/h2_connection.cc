@@ -75,7 +75,7 @@ void H2Connection::Read() {
 
 // Only calls that have not come in one piece: who makes those is asked once, when they are handled.
 void H2Connection::CheckUnfinished() {
-  if (in_block_ && streams_ != nullptr) streams_->Recount();  // a head counts while it comes, too
+  if (session_.in_block() && streams_ != nullptr) streams_->Recount();  // a head counts while it comes, too
   const std::int32_t from = std::exchange(unfinished_from_, kNoStream);
   H2Stream* stream = streams_;
   if (stream == nullptr || stream->id() < from) return;
@@ -83,10 +83,7 @@ void H2Connection::CheckUnfinished() {
   for (; stream != nullptr; stream = stream->previous_) stream->CheckWaiting();
 }
 
-void H2Connection::OnBlockBegin() {
-  in_block_ = true;
-  block_bytes_ = 0;
-}
+void H2Connection::OnBlockBegin() { block_bytes_ = 0; }
 
 void H2Connection::OnField(H2Stream* stream, bool is_request, std::string_view name, std::string_view value) {
   block_bytes_ += name.size() + value.size();

@@ -57,9 +57,7 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
 
   // For its session.
   void OnBlockBegin();
-  bool in_block() const { return in_block_; }  // of a head: no other frame may come within it
   void OnField(H2Stream* stream, bool is_request, std::string_view name, std::string_view value);
-  void OnBlockEnd() { in_block_ = false; }
   H2Stream& OnStreamBegin(std::int32_t id);
   void OnStreamEnd(H2Stream& stream, bool is_well);
   void OnGreeted() { is_greeted_ = true; }
@@ -123,7 +121,6 @@ class H2Connection final : public SocketWatcher, public TimerWheel::Timer {
   bool blocked_ = false;       // the socket takes no more
   bool failed_ = false;        // the session has
   bool is_cut_short_ = false;  // a stream had no time for all that it has received
-  bool in_block_ = false;
   bool is_greeted_ = false;
   bool is_announced_ = false;  // the first GOAWAY has been submitted
   bool is_end_heard_ = false;

@@ -58,7 +58,7 @@ H2Connection::Wait H2Connection::NextWait() const {
   if (lingering_) return Wait::kLinger;
   if (blocked_) return Wait::kWrite;
   if (!is_greeted_) return Wait::kGreeting;
-  if (in_block_) return Wait::kBlock;
+  if (session_.in_block()) return Wait::kBlock;
   if (is_announced_ && !is_leaving_) return Wait::kLeave;
   for (const H2Stream* stream = streams_; stream != nullptr; stream = stream->next_) {
     if (stream->unsent_bytes() > 0 || stream->AwaitsClient()) return Wait::kStreams;
@@ -118,7 +118,7 @@ void H2Connection::ScanStreams() {
 
 std::int64_t H2Connection::StalledBytes(Instant since) const {
   if (lingering_) return 0;
-  if (blocked_ || in_block_) return moved_at_ <= since ? accounted_bytes_ : 0;
+  if (blocked_ || session_.in_block()) return moved_at_ <= since ? accounted_bytes_ : 0;
   // Whatever else it sends, a PING say, makes no stream move.
   std::int64_t bytes = 0;
   for (const H2Stream* stream = streams_; stream != nullptr; stream = stream->next_) {

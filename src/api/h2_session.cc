@@ -10,6 +10,7 @@
 
 #include "api/h2_connection.h"
 #include "api/h2_stream.h"
+#include "api/http_text.h"
 #include "base/check.h"
 
 namespace muster {
@@ -52,6 +53,8 @@ std::uint32_t NumberOf(std::string_view bytes) {
 std::size_t FrameLengthOf(std::string_view head) { return NumberOf(head.substr(0, 3)); }
 
 bool IsReset(std::string_view head) { return head[3] == NGHTTP2_RST_STREAM && FrameLengthOf(head) == kResetBytes; }
+
+bool IsOfBlock(std::string_view head) { return head[3] == NGHTTP2_HEADERS || head[3] == NGHTTP2_CONTINUATION; }
 
 std::int32_t StreamIdOf(std::string_view head) {
   return static_cast<std::int32_t>(NumberOf(head.substr(5)) & INT32_MAX);
@@ -100,7 +103,7 @@ struct H2Callbacks {
                       void* user_data) {
     H2Stream* const stream = StreamOf(session, frame->hd.stream_id);
     ConnectionOf(user_data).OnField(stream, frame->headers.cat == NGHTTP2_HCAT_REQUEST, TextOf(name, name_size),
-                                    TextOf(value, value_size));
+                                    TrimWhiteSpace(TextOf(value, value_size)));
     return 0;
   }
 
@@ -109,7 +112,6 @@ struct H2Callbacks {
     const bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
-        connection.OnBlockEnd();
         if (H2Stream* const stream = StreamOf(session, frame->hd.stream_id); stream != nullptr) {
           if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
             stream->EndHead(is_last);
@@ -227,6 +229,8 @@ struct H2Callbacks {
       nghttp2_option* made = nullptr;
       MUSTER_CHECK(nghttp2_option_new(&made) == 0);
       nghttp2_option_set_no_closed_streams(made, 1);
+      // Clients on gRPC's C core send metadata as it was given to them.
+      nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(made, 1);
       nghttp2_option_set_max_settings(made, kSettingsMax);
       nghttp2_option_set_max_continuations(made, kContinuationsMax);
       // H2FloodGate counts resets: it knows of a client that works, too, and says ENHANCE_YOUR_CALM.
@@ -261,19 +265,27 @@ std::size_t H2Session::SizeToPass(std::string_view bytes) {
     if (bytes.size() - size < kFrameHeadBytes) return size;
     const std::string_view head = bytes.substr(size, kFrameHeadBytes);
     if (IsReset(head)) return size;
+    NoteBlock(head);
     passing_ = kFrameHeadBytes + FrameLengthOf(head);
   }
+}
+
+void H2Session::NoteBlock(std::string_view head) {
+  is_in_block_frame_ = IsOfBlock(head);
+  // Another frame within a block is an error of the connection.
+  is_block_open_ = is_in_block_frame_ && (head[4] & NGHTTP2_FLAG_END_HEADERS) == 0;
 }
 
 bool H2Session::TakeHeld() {
   const std::string_view head(held_.data(), std::exchange(held_size_, 0));
   const std::int32_t id = StreamIdOf(head);
   const bool is_unopened = id % 2 == 1 && id > nghttp2_session_get_last_proc_stream_id(session_);
-  if (IsReset(head) && is_unopened && !connection_.in_block()) {
+  if (IsReset(head) && is_unopened && !in_block()) {
     dropping_ = kResetBytes;
     connection_.OnIdleFrame();
     return true;
   }
+  NoteBlock(head);
   passing_ = FrameLengthOf(head);
   return Pass(head);
 }

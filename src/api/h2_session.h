@@ -48,6 +48,9 @@ class H2Session {
   [[nodiscard]] bool Receive(std::string_view bytes);
   // The next frames to be sent; valid until the next call of anything. Empty: none. `failed`: the session is over.
   std::string_view Gather(bool& failed);
+  // A head, or trailers, have begun to come and are not whole: no other frame may come within them. Whatever nghttp2
+  // makes of them: one that it refuses, with its stream, ends as well.
+  bool in_block() const { return is_block_open_ || (is_in_block_frame_ && passing_ > 0); }
   bool is_over() const;  // wants neither to read nor to send
 
   // `is_only`: without messages, the end of the stream.
@@ -73,12 +76,16 @@ class H2Session {
   bool Pass(std::string_view bytes);
   // How much of `bytes` nghttp2 may have before a frame's head is to be looked at alone.
   std::size_t SizeToPass(std::string_view bytes);
+  // Of each frame but those that are dropped.
+  void NoteBlock(std::string_view head);
   // The head in `held_` is whole: passes it on, or has its frame dropped.
   bool TakeHeld();
 
   H2Connection& connection_;
   nghttp2_session* session_ = nullptr;
   std::size_t passing_ = kPrefaceBytes;  // of the frame that is being received, still to be passed on
+  bool is_in_block_frame_ = false;       // HEADERS or CONTINUATION
+  bool is_block_open_ = false;           // its last one said that another follows
   std::size_t dropping_ = 0;             // likewise, and dropped
   std::array<char, kFrameHeadBytes> held_{};
   std::size_t held_size_ = 0;

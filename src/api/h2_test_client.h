@@ -74,6 +74,8 @@ class H2TestClient {
   }
   // A whole unary call, sent at once; answers its stream.
   std::uint32_t Call(std::string_view path, std::string_view message, const Fields& more = {});
+  // The number of a call whose frames the test makes itself.
+  std::uint32_t TakeStream() { return std::exchange(next_stream_, next_stream_ + 2); }
   // Its head only.
   std::uint32_t Open(std::string_view path, const Fields& more = {}, std::uint8_t flags = kEndHeaders);
 

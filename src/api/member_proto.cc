@@ -200,14 +200,17 @@ Result<WriteRequest> MemberProto::ReadUpdate(std::string_view message) {
   Result<WriteRequest> request(std::in_place);
   std::vector<std::string> mask;
   std::string_view mask_bytes;
+  bool found = false;
   JsonFaults faults;
   ProtoReader reader(message);
   while (reader.Next()) {
     if (reader.Is(1, WireType::kVarint)) ReadId(reader.number(), request->id);
+    if (reader.Is(2, WireType::kBytes)) found = true;
     if (reader.Is(3, WireType::kBytes)) mask_bytes = reader.bytes();
     if (reader.Is(4, WireType::kVarint)) ReadExpectedVersion(reader.number(), request->expected_version, faults);
   }
   if (!reader.malformed()) CheckId(request->id, faults);
+  if (!found && !reader.malformed()) faults.Add(kRoot.Field("member"), "is required");
   MUSTER_TRY(Settle(reader, faults));
   MUSTER_ASSIGN(mask, ReadMask(mask_bytes));
 

@@ -129,6 +129,10 @@ TEST_F(MemberProtoTest, AListThatIsTooLongIsOneFault) {
                                               "identities has more than 64 elements", "birthDate contains a NUL"));
   EXPECT_THAT(faults_of(readers_.proto.ReadUpdate(update.SerializeAsString())),
               ::testing::ElementsAre("tags has more than 64 elements"));
+  v1::UpdateMemberRequest nothing;
+  nothing.set_id(1);
+  EXPECT_THAT(faults_of(readers_.proto.ReadUpdate(nothing.SerializeAsString())),
+              ::testing::ElementsAre("member is required"));
   v1::BatchGetMembersRequest ids;
   v1::BatchResolveMembersRequest identities;
   for (int i = 0; i < 2000; ++i) {

@@ -114,7 +114,7 @@ BenchResult BenchRun::Finish() {
   result.is_interrupted = stopping_.load();
   result.measured_seconds = std::chrono::duration<double>(measured).count();
   result.verdict = Judge(result.measurement, options_.rate > 0);
-  result.stalls = FindStalls(silences, result.measurement.Service().Percentile(50));
+  result.stalls = FindStalls(silences, result.measurement.answered.Percentile(50));
   std::lock_guard lock(mutex_);
   // A stop may end threads in different seconds.
   while (!open_.empty()) CloseFirst();

@@ -131,6 +131,24 @@ TEST_F(BenchRunTest, AStallOfTheServerIsNamed) {
   EXPECT_THAT(svg, HasSubstr("<rect class=\"band\""));
 }
 
+// The clearest standstill: most of what was sent was never answered.
+TEST_F(BenchRunTest, AStallInWhichRequestsTimeOutIsNamed) {
+  std::vector<std::unique_ptr<LoadTransport>> transports;
+  transports.push_back(std::make_unique<SimulatedTransport>(SimulatedTransport::Options{
+      .connections = 100, .fate = [](std::uint64_t n, BenchTime sent) {
+        if (n < 150)
+          return SimulatedTransport::Fate{.at = sent + milliseconds(2)};  // the first half second after the warm-up
+        return SimulatedTransport::Fate{
+            .at = sent + seconds(1), .kind = LoadAnswer::Kind::kTimedOut, .is_success = false, .code = "timeout"};
+      }}));
+  BenchRun run(Options(100), population_, std::move(transports));
+  run.Start();
+  const BenchResult result = run.Finish();
+  ASSERT_EQ(result.stalls.size(), 1U);
+  EXPECT_NEAR(std::chrono::duration<double>(result.stalls[0].from).count(), 0.5, 0.05);
+  EXPECT_GT(result.stalls[0].length, seconds(2));
+}
+
 TEST_F(BenchRunTest, PlotsAreDrawn) {
   BenchRun run(Options(1000), population_, Transports(1));
   run.Start();

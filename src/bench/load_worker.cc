@@ -183,6 +183,7 @@ void LoadWorker::OnAnswer(const LoadAnswer& answer) {
   Measurement::OfVerb& verb = measurement_.of(request.verb);
   ++(answer.is_success ? verb.succeeded : verb.failed);
   if (!answer.is_success) measurement_.failures.Add(answer.code);
+  if (answer.kind == LoadAnswer::Kind::kAnswered) measurement_.answered.Record(answer.at - request.sent);
   if (is_timed) {
     verb.latency.Record(answer.at - request.due);
     verb.service.Record(answer.at - request.sent);

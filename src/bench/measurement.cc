@@ -27,6 +27,7 @@ void Measurement::Merge(const Measurement& other) {
   sent += other.sent;
   unsent += other.unsent;
   unanswered += other.unanswered;
+  answered.Merge(other.answered);
   delay.Merge(other.delay);
   own_lag.Merge(other.own_lag);
   usage.running += other.usage.running;

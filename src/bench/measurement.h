@@ -51,10 +51,11 @@ struct Measurement {
   std::uint64_t sent = 0;
   std::uint64_t unsent = 0;      // due, and never sent: no connection was free until the end
   std::uint64_t unanswered = 0;  // sent, and not answered when the run ended
-  LatencyHistogram delay;        // from due to sent, for whatever reason
-  LatencyHistogram own_lag;      // the generator's own part of it (LoadWorker)
-  ThreadUsage usage;             // summed over threads
-  double busiest = 0;            // of the threads: the share of its time that it was running or waiting to
+  LatencyHistogram answered;  // from sent to an answer, whatever it was: what a server that stands still does not give
+  LatencyHistogram delay;     // from due to sent, for whatever reason
+  LatencyHistogram own_lag;   // the generator's own part of it (LoadWorker)
+  ThreadUsage usage;          // summed over threads
+  double busiest = 0;         // of the threads: the share of its time that it was running or waiting to
 
   void Merge(const Measurement& other);
   OfVerb& of(LoadVerb verb) { return verbs[static_cast<std::size_t>(verb)]; }

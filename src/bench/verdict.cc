@@ -31,6 +31,8 @@ LoadVerdict Judge(const Measurement& measurement, bool is_open_loop) {
                                   "time; give it more --threads or a machine of its own",
                                   measurement.busiest * 100)};
   }
+  if (!is_open_loop && measurement.answered.count() == 0)
+    return {.limit = LoadLimit::kServer, .reason = "nothing was answered"};
   if (!is_open_loop)
     return {.limit = LoadLimit::kServer, .reason = "the generator had time left: this is what the server does"};
   if (!is_late) return {};

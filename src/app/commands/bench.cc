@@ -103,13 +103,16 @@ Outcome<void> PrintBench(const BenchFlags& flags, const BenchFacts& facts, const
 }
 
 // Nothing that was measured is about a server that works.
-Outcome<ExitCode> JudgeSuccess(const BenchResult& result) {
+Outcome<ExitCode> JudgeSuccess(const std::string& target, const BenchResult& result) {
   const Measurement& measurement = result.measurement;
   if (measurement.succeeded() > 0) return ExitCode::kOk;
-  if (measurement.failed() == 0) {
+  if (measurement.failed() == 0 && result.is_interrupted) {
     PrintNote("nothing was measured: it ended before the first answer behind the warm-up");
     return ExitCode::kOk;
   }
+  if (measurement.failed() == 0)
+    return Fails(ExitCode::kUnavailable,
+                 "nothing was answered: no server listens at " + target + ", or it stands still");
   std::string seen;
   bool was_refused = false;
   for (const auto& [name, times] : measurement.failures.names()) {
@@ -132,7 +135,7 @@ Outcome<ExitCode> Bench(const BenchFlags& flags) {
     result = WatchBench(run, signals);
   }
   MUSTER_TRY(PrintBench(flags, plan.facts, *result));
-  return JudgeSuccess(*result);
+  return JudgeSuccess(plan.facts.target, *result);
 }
 
 void AddLoadFlags(CLI::App& command, BenchFlags& flags) {
