@@ -10,7 +10,6 @@
 
 #include "api/h2_connection.h"
 #include "api/h2_stream.h"
-#include "api/http_text.h"
 #include "base/check.h"
 
 namespace muster {
@@ -103,7 +102,7 @@ struct H2Callbacks {
                       void* user_data) {
     H2Stream* const stream = StreamOf(session, frame->hd.stream_id);
     ConnectionOf(user_data).OnField(stream, frame->headers.cat == NGHTTP2_HCAT_REQUEST, TextOf(name, name_size),
-                                    TrimWhiteSpace(TextOf(value, value_size)));
+                                    TextOf(value, value_size));
     return 0;
   }
 

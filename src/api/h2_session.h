@@ -84,9 +84,9 @@ class H2Session {
   H2Connection& connection_;
   nghttp2_session* session_ = nullptr;
   std::size_t passing_ = kPrefaceBytes;  // of the frame that is being received, still to be passed on
-  bool is_in_block_frame_ = false;       // HEADERS or CONTINUATION
-  bool is_block_open_ = false;           // its last one said that another follows
   std::size_t dropping_ = 0;             // likewise, and dropped
+  bool is_in_block_frame_ = false;       // that frame is HEADERS or CONTINUATION
+  bool is_block_open_ = false;           // and says that another one follows
   std::array<char, kFrameHeadBytes> held_{};
   std::size_t held_size_ = 0;
 };

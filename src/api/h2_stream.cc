@@ -9,6 +9,7 @@
 #include "api/h2_connection.h"
 #include "api/h2_loop.h"
 #include "api/h2_session.h"
+#include "api/http_text.h"
 #include "base/check.h"
 
 namespace muster {
@@ -113,6 +114,7 @@ void H2Stream::TakeField(std::string_view name, std::string_view value) {
   if (field < 0 || is_too_large_) return;
   Place& place = fields_[static_cast<std::size_t>(field)];
   if (place.count++ != 0) return;  // the first one counts
+  value = TrimWhiteSpace(value);
   place.begin = static_cast<std::uint32_t>(head_.size());
   place.size = static_cast<std::uint32_t>(value.size());
   head_.append(value);

@@ -31,10 +31,12 @@ LoadVerdict Judge(const Measurement& measurement, bool is_open_loop) {
                                   "time; give it more --threads or a machine of its own",
                                   measurement.busiest * 100)};
   }
-  if (!is_open_loop && measurement.answered.count() == 0)
-    return {.limit = LoadLimit::kServer, .reason = "nothing was answered"};
-  if (!is_open_loop)
-    return {.limit = LoadLimit::kServer, .reason = "the generator had time left: this is what the server does"};
+  if (!is_open_loop) {
+    const bool is_answered = measurement.answered.count() > 0;
+    return {.limit = LoadLimit::kServer,
+            .reason = is_answered ? "the generator had time left: this is what the server does"
+                                  : "nothing was answered; look whether the server runs, and is the one that is named"};
+  }
   if (!is_late) return {};
   return {.limit = LoadLimit::kServer,
           .reason =

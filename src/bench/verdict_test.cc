@@ -39,7 +39,11 @@ TEST(VerdictTest, BehindTheRateItIsTheServerUnlessTheGeneratorHadNoTime) {
 }
 
 TEST(VerdictTest, WithoutARateSomebodyIsTheLimit) {
-  EXPECT_EQ(Judge(Measured({}, {}, 0.6), false).limit, LoadLimit::kServer);
+  Measurement measurement = Measured({}, {}, 0.6);
+  EXPECT_THAT(Judge(measurement, false).reason, HasSubstr("nothing was answered"));
+  measurement.answered.Record(milliseconds(1), 1);
+  EXPECT_EQ(Judge(measurement, false).limit, LoadLimit::kServer);
+  EXPECT_THAT(Judge(measurement, false).reason, HasSubstr("had time left"));
   const LoadVerdict verdict = Judge(Measured({}, {}, 0.98), false);
   EXPECT_EQ(verdict.limit, LoadLimit::kGenerator);
   EXPECT_THAT(verdict.reason, HasSubstr("98 %"));

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import time
 import xml.etree.ElementTree as xml
@@ -312,6 +313,16 @@ def test_nobody_to_ask_for(scratch):
         with server.client() as client:
             client.register(displayName="without identities")
         assert "--mix" in bench(server, "--rps", 1, *QUICK, code=6).stderr
+
+
+def test_nobody_there_is_no_success(filled, scratch):
+    assert run("export", scratch / "some.jsonl", data=filled.data).returncode == 0
+    with socket.socket() as reserved:  # bound, and nobody listens
+        reserved.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{reserved.getsockname()[1]}"
+        for load in (["--max"], ["--rps", 20]):
+            done = bench(filled, "--server", f"http://{address}", *load, *QUICK, "--population", scratch / "some.jsonl", code=4)
+            assert "succeeded" in done.stderr or f"nothing was answered at http://{address}: start the server" in done.stderr
 
 
 def test_a_key_that_may_not_export_is_told_what_to_do(filled, scratch):

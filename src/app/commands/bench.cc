@@ -110,9 +110,11 @@ Outcome<ExitCode> JudgeSuccess(const std::string& target, const BenchResult& res
     PrintNote("nothing was measured: it ended before the first answer behind the warm-up");
     return ExitCode::kOk;
   }
-  if (measurement.failed() == 0)
-    return Fails(ExitCode::kUnavailable,
-                 "nothing was answered: no server listens at " + target + ", or it stands still");
+  if (measurement.failed() == 0) {
+    return Fails(ExitCode::kUnavailable, "nothing was answered at " + target +
+                                             ": start the server there, or name another; if it runs, it stands still, "
+                                             "or takes longer than --duration");
+  }
   std::string seen;
   bool was_refused = false;
   for (const auto& [name, times] : measurement.failures.names()) {
