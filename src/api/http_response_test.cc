@@ -7,18 +7,18 @@
 namespace muster {
 namespace {
 
-std::string Response(const HttpExchange::Reply& reply, const HttpResponseFrame& frame = {}) {
+std::string TextOf(const HttpExchange::Reply& reply, const HttpResponseFrame& frame = {}) {
   std::string output;
   AppendHttpResponse(output, reply, frame);
   return output;
 }
 
 TEST(HttpResponseTest, HasStatusFieldsAndBody) {
-  EXPECT_EQ(Response({.status = 201,
-                      .content_type = "application/json",
-                      .extra_headers = "Location: /v1/members/1\r\nETag: \"1\"\r\n",
-                      .body = "{}"},
-                     {.date_line = "Date: x\r\n"}),
+  EXPECT_EQ(TextOf({.status = 201,
+                    .content_type = "application/json",
+                    .extra_headers = "Location: /v1/members/1\r\nETag: \"1\"\r\n",
+                    .body = "{}"},
+                   {.date_line = "Date: x\r\n"}),
             "HTTP/1.1 201 Created\r\nDate: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
             "Location: /v1/members/1\r\nETag: \"1\"\r\n\r\n{}");
 }
@@ -32,36 +32,36 @@ TEST(HttpResponseTest, AppendsToWhatIsThere) {
 
 TEST(HttpResponseTest, SaysWhatBecomesOfTheConnection) {
   const HttpExchange::Reply reply{.status = 200};
-  EXPECT_EQ(Response(reply, {.says_close = true}), "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_EQ(Response(reply, {.says_keep_alive = true}),
+  EXPECT_EQ(TextOf(reply, {.says_close = true}), "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(TextOf(reply, {.says_keep_alive = true}),
             "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_EQ(Response(reply, {.says_close = true, .says_keep_alive = true}),
+  EXPECT_EQ(TextOf(reply, {.says_close = true, .says_keep_alive = true}),
             "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
 }
 
 TEST(HttpResponseTest, ToHeadHasTheLengthAlone) {
-  EXPECT_EQ(Response({.status = 200, .content_type = "text/plain", .body = "hello"}, {.head = true}),
+  EXPECT_EQ(TextOf({.status = 200, .content_type = "text/plain", .body = "hello"}, {.head = true}),
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n");
 }
 
 TEST(HttpResponseTest, WithoutContentHasNoLength) {
   for (const int status : {204, 304}) {
     EXPECT_EQ(
-        Response({.status = status, .content_type = {}, .extra_headers = "ETag: \"1\"\r\n", .body = "dropped"}),
+        TextOf({.status = status, .content_type = {}, .extra_headers = "ETag: \"1\"\r\n", .body = "dropped"}),
         "HTTP/1.1 " + std::to_string(status) + " " + std::string(HttpReasonPhrase(status)) + "\r\nETag: \"1\"\r\n\r\n");
   }
 }
 
 TEST(HttpResponseTest, AnUnknownStatusHasNoPhrase) {
   EXPECT_EQ(HttpReasonPhrase(299), "");
-  EXPECT_EQ(Response({.status = 299}), "HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(TextOf({.status = 299}), "HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n");
 }
 
 TEST(HttpResponseTest, TakesLargeParts) {
   const std::string type(10'000, 't');
   const std::string extra = "X: " + std::string(100'000, 'x') + "\r\n";
   const std::string body(1'000'000, 'b');
-  EXPECT_EQ(Response({.status = 200, .content_type = type, .extra_headers = extra, .body = body}),
+  EXPECT_EQ(TextOf({.status = 200, .content_type = type, .extra_headers = extra, .body = body}),
             "HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nContent-Length: 1000000\r\n" + extra + "\r\n" + body);
 }
 
