@@ -30,7 +30,7 @@ void AdminHandler::Handle(const HttpRequest& request, HttpExchange exchange) {
   if (PercentDecode(request.path, path_)) route = RouteAdminPath(request.method, path_);
   Call* call = calls_.Begin(route.rpc, headers, std::move(exchange));
   if (call == nullptr) return;
-  if (route.rpc == Rpc::kNone) return calls_.Fail(*call, RefusalOf(route), route.allow);
+  if (route.rpc == Rpc::kNone) return calls_.FailUnrouted(*call, RefusalOf(route), route.allow);
   if (Probes::Serves(route.rpc)) return probes_.Answer(calls_, *call, request.query);
   if (request.crowded) return calls_.FailCrowded(*call);
   if (route.rpc == Rpc::kGetOpenApi) return AnswerOpenApi(calls_, *call, headers, AdminOpenApi());

@@ -91,16 +91,25 @@ void Calls::Answer(Call& call, int status, std::string_view content_type, std::s
   End(call, status, reason);
 }
 
-void Calls::Fail(Call& call, const Error& error, std::string_view allow) {
+void Calls::Fail(Call& call, const Error& error) {
+  StartHead(call);
+  FailWithHead(call, error);
+}
+
+void Calls::FailWithHead(Call& call, const Error& error) {
   const int status = DescribeReason(error.reason).http_status;
-  std::string& head = StartHead(call);
-  AppendProblemHeaders(head, error);
-  if (!allow.empty()) AppendLine(head, "Allow", allow);
+  AppendProblemHeaders(head_, error);
   std::string& body = StartBody();
   AppendProblem(body, error, call.request_id);
-  call.exchange->Send({status, kProblemContentType, head, body});
+  call.exchange->Send({status, kProblemContentType, head_, body});
   if (status == 500) ledger_.LogFailure(call, error.message);
   End(call, status, error.reason);
+}
+
+void Calls::FailUnrouted(Call& call, const Error& error, std::string_view allow) {
+  StartHead(call);
+  if (!allow.empty()) AppendLine(head_, "Allow", allow);
+  FailWithHead(call, error);
 }
 
 void Calls::Stream(Call& call, std::string_view content_type, std::unique_ptr<HttpSource> source) {

@@ -53,7 +53,11 @@ class Calls {
   // A large answer (kLargeAnswerBytes) to a read becomes a problem when there is no room for it.
   void Answer(Call& call, int status, std::string_view content_type, std::string_view body,
               std::optional<Reason> reason = std::nullopt);
-  void Fail(Call& call, const Error& error, std::string_view allow = {});
+  void Fail(Call& call, const Error& error);
+  // Likewise, with the lines that the head was given since StartHead.
+  void FailWithHead(Call& call, const Error& error);
+  // A path that is none, or the methods that it would `allow`.
+  void FailUnrouted(Call& call, const Error& error, std::string_view allow);
   // Begins an answer that `source` writes; the call goes on until End, which `source` calls as its last act.
   void Stream(Call& call, std::string_view content_type, std::unique_ptr<HttpSource> source);
   void End(Call& call, int status, std::optional<Reason> reason);

@@ -46,6 +46,24 @@ TEST_F(MemberGrpcTest, GetAnswersTheMember) {
   EXPECT_EQ(grpc_reader_->asked.at(0).options.deadline.at(), clock_.Monotonic() + kDeadlineDefault);
 }
 
+TEST_F(MemberGrpcTest, ThatThereIsNobodyHasAnAgeToo) {
+  grpc_reader_->source = Source::kReplica;
+  grpc_reader_->age = std::chrono::seconds(3);
+  const auto outcome = Call({"GetMember", GetOf(8)});
+  EXPECT_EQ(outcome.status, 5);
+  EXPECT_EQ(outcome.source, "replica");
+  EXPECT_EQ(outcome.age_ms, 3000);
+}
+
+TEST_F(MemberGrpcTest, ABatchIsAsOldAsTheOldestOfItsAnswers) {
+  grpc_reader_->origins[8] = {Source::kReplica, std::chrono::milliseconds(40)};
+  v1::BatchGetMembersRequest request;
+  for (const int id : {7, 8, 7}) request.add_ids(id);
+  const auto outcome = Call({"BatchGetMembers", request.SerializeAsString()});
+  EXPECT_EQ(outcome.source, "replica");
+  EXPECT_EQ(outcome.age_ms, 40);
+}
+
 TEST_F(MemberGrpcTest, PersonalValuesAreMaskedWithoutTheScope) {
   const v1::Member member = MemberOf(Call({"GetMember", GetOf(7), "reader"}));
   EXPECT_EQ(member.real_name(), "L***");

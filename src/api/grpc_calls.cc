@@ -65,8 +65,10 @@ void GrpcCalls::Answer(GrpcCall& call, std::string_view message, const GrpcOrigi
   End(call, 200, std::nullopt);
 }
 
-void GrpcCalls::Fail(GrpcCall& call, const Error& error) {
-  const GrpcReply reply = MakeFailure(call, error);
+void GrpcCalls::Fail(GrpcCall& call, const Error& error, const GrpcOrigin& origin) {
+  GrpcReply reply = MakeFailure(call, error);
+  reply.source = origin.source;
+  reply.age_ms = origin.age_ms;
   call.exchange->Send(reply);
   if (reply.http_status == 500) ledger_.LogFailure(call, error.message);
   End(call, reply.http_status, error.reason);

@@ -18,7 +18,7 @@ struct GrpcCall : CallFacts {
   std::optional<GrpcExchange> exchange;
 };
 
-// What a success says of where it came from.
+// What an answer says of where it came from.
 struct GrpcOrigin {
   std::string_view source = {};
   std::int64_t age_ms = 0;
@@ -42,7 +42,7 @@ class GrpcCalls {
   // Each ends the call: `call` is gone afterwards. A large answer (kLargeAnswerBytes) to a read becomes an error when
   // there is no room for it.
   void Answer(GrpcCall& call, std::string_view message, const GrpcOrigin& origin = {});
-  void Fail(GrpcCall& call, const Error& error);
+  void Fail(GrpcCall& call, const Error& error, const GrpcOrigin& origin = {});
 
   // For calls with streams, which have facts of their own: `ledger` to begin and close them, and the reply that an
   // error makes, which holds until the next one is made.

@@ -46,6 +46,10 @@ void WriteItemError(ProtoWriter& proto, const Error& error) {
   }
 }
 
+GrpcOrigin OriginOf(const MemberAnswer& answer) {
+  return {.source = SourceName(answer.source), .age_ms = answer.age.count() / 1000};
+}
+
 }  // namespace
 
 Result<void> GrpcApi::Get(GrpcCall& call, const GrpcRequest& request) {
@@ -70,15 +74,11 @@ Result<void> GrpcApi::Resolve(GrpcCall& call, const GrpcRequest& request) {
 
 void GrpcApi::AnswerRead(GrpcCall& call, Result<MemberAnswer> answer, Reason missing) {
   if (!answer) return calls_.Fail(call, answer.error());
-  if (!answer->member) {
-    return calls_.Fail(call, missing == Reason::kMemberNotFound
-                                 ? Error{.reason = missing, .message = "no member has this id"}
-                                 : Error{.reason = missing, .message = "no member holds this identity"});
-  }
+  if (!answer->member) return calls_.Fail(call, MissingError(missing), OriginOf(*answer));
   call.member = answer->member->id();
   std::string& message = calls_.StartMessage();
   AppendMemberProtobuf(message, *answer->member, !SeesPersonal(call));
-  calls_.Answer(call, message, {.source = SourceName(answer->source), .age_ms = answer->age.count() / 1000});
+  calls_.Answer(call, message, OriginOf(*answer));
 }
 
 Result<void> GrpcApi::BatchGet(GrpcCall& call, const GrpcRequest& request) {
@@ -112,7 +112,7 @@ Result<void> GrpcApi::BatchResolve(GrpcCall& call, const GrpcRequest& request) {
 void GrpcApi::AnswerBatch(Batch& batch) {
   GrpcCall& call = *batch.call;
   if (batch.refusal) return calls_.Fail(call, *batch.refusal);
-  const Error missing = batch.Missing();
+  const Error missing = MissingError(batch.missing);
   std::string& message = calls_.StartMessage();
   ProtoWriter proto(message);
   for (const Result<MemberAnswer>& answer : batch.answers) {
@@ -127,7 +127,8 @@ void GrpcApi::AnswerBatch(Batch& batch) {
     proto.End(outcome);
     proto.End(result);
   }
-  calls_.Answer(call, message);
+  const MemberAnswer* const oldest = batch.Oldest();
+  calls_.Answer(call, message, oldest != nullptr ? OriginOf(*oldest) : GrpcOrigin());
 }
 
 Result<void> GrpcApi::Search(GrpcCall& call, const GrpcRequest& request) {

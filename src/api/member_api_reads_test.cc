@@ -80,6 +80,29 @@ TEST_F(MemberReadsTest, AnswersTheMember) {
   EXPECT_FALSE(reader_->asked.at(0).options.no_cache);
 }
 
+TEST_F(MemberReadsTest, ThatThereIsNobodyHasAnAgeToo) {
+  reader_->source = Source::kReplica;
+  reader_->age = std::chrono::seconds(3);
+  for (const char* target : {"/v1/members/8", "/v1/members:resolve?kind=phone&value=%2B8613800000009"}) {
+    const Response response = Get(target);
+    EXPECT_EQ(response.status, 404) << target;
+    EXPECT_EQ(response.Header("X-Muster-Source"), "replica") << target;
+    EXPECT_EQ(response.Header("X-Muster-Age-Ms"), "3000") << target;
+  }
+}
+
+TEST_F(MemberReadsTest, ABatchIsAsOldAsTheOldestOfItsAnswers) {
+  reader_->origins[8] = {Source::kReplica, std::chrono::milliseconds(40)};
+  const auto batch = [&](const char* ids) {
+    return Send({.method = kPost, .target = "/v1/members:batchGet", .body = ids, .caller = "reader"});
+  };
+  Response response = batch(R"({"ids":["7","8","7"]})");
+  EXPECT_EQ(response.Header("X-Muster-Source"), "replica");
+  EXPECT_EQ(response.Header("X-Muster-Age-Ms"), "40");
+  response = batch(R"({"ids":[]})");
+  EXPECT_EQ(response.Header("X-Muster-Source"), "");
+}
+
 TEST_F(MemberReadsTest, AnswersWhenTheSourceIsNotQuick) {
   reader_->later = &loop_;
   EXPECT_EQ(Get("/v1/members/7", {{"If-None-Match", "\"3\""}}).status, 304);

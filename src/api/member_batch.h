@@ -14,6 +14,12 @@
 
 namespace muster {
 
+// Of a key that nothing was found for. `reason` is MEMBER_NOT_FOUND or IDENTITY_NOT_FOUND.
+inline Error MissingError(Reason reason) {
+  return {.reason = reason,
+          .message = reason == Reason::kMemberNotFound ? "no member has this id" : "no member holds this identity"};
+}
+
 // How large the members in the answer to one batch may be together, as JSON.
 inline constexpr std::size_t kBatchAnswerBytesMax = std::size_t{16} << 20;
 
@@ -41,11 +47,13 @@ class MemberBatches {
         owner->FinishOne(*this);
       };
     }
-    // Of a key that nothing was found for.
-    Error Missing() const {
-      return {
-          .reason = missing,
-          .message = missing == Reason::kMemberNotFound ? "no member has this id" : "no member holds this identity"};
+    // The answer that may be the oldest; null when no key was answered.
+    const MemberAnswer* Oldest() const {
+      const MemberAnswer* oldest = nullptr;
+      for (const Result<MemberAnswer>& answer : answers) {
+        if (answer && (oldest == nullptr || answer->age > oldest->age)) oldest = &*answer;
+      }
+      return oldest;
     }
   };
 

@@ -41,7 +41,7 @@ Result<void> MemberHandler::BatchResolve(Call& call, const Input& input) {
 void MemberHandler::AnswerBatch(Batch& batch) {
   Call& call = *batch.call;
   if (batch.refusal) return calls_.Fail(call, *batch.refusal);
-  const Error missing = batch.Missing();
+  const Error missing = MissingError(batch.missing);
   std::string& body = calls_.StartBody();
   JsonWriter json(body);
   json.BeginObject();
@@ -60,7 +60,8 @@ void MemberHandler::AnswerBatch(Batch& batch) {
   }
   json.EndArray();
   json.EndObject();
-  calls_.StartHead(call);
+  std::string& head = calls_.StartHead(call);
+  if (const MemberAnswer* const oldest = batch.Oldest(); oldest != nullptr) AppendOrigin(head, *oldest);
   calls_.Answer(call, 200, "application/json", body);
 }
 

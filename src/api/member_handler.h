@@ -53,6 +53,7 @@ class MemberHandler final : public HttpHandler {
   Result<void> ListHistory(Call& call, const Input& input);
   Result<void> GetServer(Call& call, const Input& input);
   Result<ReadOptions> OptionsOf(const Call& call, const Input& input);
+  static void AppendOrigin(std::string& head, const MemberAnswer& answer);
   void AnswerRead(Call& call, Result<MemberAnswer> answer, Reason missing);
 
   Result<void> BatchGet(Call& call, const Input& input);

@@ -49,6 +49,12 @@ void WriteChange(JsonWriter& json, const Change& change) {
 
 }  // namespace
 
+void MemberHandler::AppendOrigin(std::string& head, const MemberAnswer& answer) {
+  head.append("X-Muster-Source: ").append(SourceName(answer.source)).append("\r\nX-Muster-Age-Ms: ");
+  AppendNumber(head, answer.age.count() / 1000);
+  head.append("\r\n");
+}
+
 // The parameters are parsed before.
 Result<ReadOptions> MemberHandler::OptionsOf(const Call& call, const Input& input) {
   ReadOptions options{.no_cache = input.headers.no_cache, .deadline = call.deadline};
@@ -87,22 +93,15 @@ Result<void> MemberHandler::Resolve(Call& call, const Input& input) {
 
 void MemberHandler::AnswerRead(Call& call, Result<MemberAnswer> answer, Reason missing) {
   if (!answer) return calls_.Fail(call, answer.error());
-  if (!answer->member) {
-    return calls_.Fail(call, missing == Reason::kMemberNotFound
-                                 ? Error{.reason = missing, .message = "no member has this id"}
-                                 : Error{.reason = missing, .message = "no member holds this identity"});
-  }
+  std::string& head = calls_.StartHead(call);
+  AppendOrigin(head, *answer);
+  if (!answer->member) return calls_.FailWithHead(call, MissingError(missing));
   const MemberDocument& document = *answer->member;
   call.member = document.id();
-  std::string& head = calls_.StartHead(call);
   head.append("ETag: \"");
   AppendNumber(head, document.version().value());
   // What is shown depends on the caller's scopes.
-  head.append("\"\r\nVary: Authorization\r\nX-Muster-Source: ")
-      .append(SourceName(answer->source))
-      .append("\r\nX-Muster-Age-Ms: ");
-  AppendNumber(head, answer->age.count() / 1000);
-  head.append("\r\n");
+  head.append("\"\r\nVary: Authorization\r\n");
   if (NamesVersion(call.if_none_match, document.version())) return calls_.Answer(call, 304, {}, {});
   if (call.caller->Has(Scope::kPersonalRead)) return calls_.Answer(call, 200, "application/json", document.json());
   std::string& body = calls_.StartBody();

@@ -167,9 +167,9 @@ def test_a_center_is_lost_and_nothing_that_was_acknowledged(lab, a, b):
     await_that(lambda: databases_agree(lab), "all databases have the same rows")
     await_that(lambda: a.get(member).status == 200, "a server of it reads")
 
-    # It is undone when it takes more than three seconds, which it may where everything waits for a processor.
-    await_that(lambda: b.ask_for("failback").returncode == 0, "the failback")
-    assert b.show()["writer"] == "A"
+    # It is undone when it takes more than three seconds, and followed by a failover when what writes then is silent for
+    # most of one, as it may be where everything waits for a processor.
+    await_that(lambda: b.ask_for("failback").returncode == 0 and b.show()["writer"] == "A", "the failback")
     await_that(lambda: is_exact(b), "the group is in both centers after the failback")
     assert b.register("after").status == 201
     await_that(lambda: databases_agree(lab), "all databases have the same rows")
@@ -189,6 +189,7 @@ def test_a_redis_that_is_lost_does_not_stop_writes(lab, a, b):
 
 
 def test_a_dry_run_says_what_would_be_done(b):
+    writer = b.show()["writer"]
     plan = json.loads(b.topology("failover", "--dry-run", "-o", "json"))
-    assert (plan["from"], plan["to"]) == ("A", "B") and plan["steps"]
-    assert b.show()["writer"] == "A"
+    assert {plan["from"], plan["to"]} == {"A", "B"} and plan["from"] == writer and plan["steps"]
+    assert b.show()["writer"] == writer

@@ -178,6 +178,8 @@ class Operations:
         names = ["Request-Id"]
         names += ["Retry-After"] if status in (429, 503) else []
         names += ["WWW-Authenticate"] if status == 401 else []
+        if {"MEMBER_NOT_FOUND", "IDENTITY_NOT_FOUND"} & set(codes):
+            names += ["X-Muster-Source", "X-Muster-Age-Ms"]  # of a read
         schema = {"allOf": [{"$ref": "#/components/schemas/Problem"},
                             {"properties": {"code": {"enum": codes}, "status": {"const": status}}}]}
         lines = [f"{code}: {self._rows[code]['title']}{' (may be repeated)' if self._rows[code]['retryable'] else ''}."

@@ -56,6 +56,10 @@ class StubReader final : public MemberReader {
     IdentityKey key;
     ReadOptions options;
   };
+  struct Origin {
+    Source source;
+    Duration age;
+  };
 
   void Put(const Member& member) {
     const MemberDocumentRef document = MakeMemberDocument(member);
@@ -65,12 +69,14 @@ class StubReader final : public MemberReader {
   void Get(MemberId id, const ReadOptions& options, MemberReply reply) override {
     asked.push_back({id, {}, options});
     const auto found = members.find(id.value());
-    Reply(found == members.end() ? MemberDocumentRef() : found->second, std::move(reply));
+    const auto origin = origins.find(id.value());
+    Reply(found == members.end() ? MemberDocumentRef() : found->second, std::move(reply),
+          origin == origins.end() ? Origin{source, age} : origin->second);
   }
   void Resolve(const IdentityKey& key, const ReadOptions& options, MemberReply reply) override {
     asked.push_back({{}, key, options});
     const auto found = holders.find(key);
-    Reply(found == holders.end() ? MemberDocumentRef() : found->second, std::move(reply));
+    Reply(found == holders.end() ? MemberDocumentRef() : found->second, std::move(reply), {source, age});
   }
   RouteDescription Describe() const override { return {}; }
 
@@ -80,11 +86,12 @@ class StubReader final : public MemberReader {
   std::optional<Error> failure;
   Source source = Source::kNear;
   Duration age{0};
+  std::map<std::int64_t, Origin> origins;  // of answers to Get that have another one, by id
   EventLoop* later = nullptr;  // where answers come from when they do not come at once
 
  private:
-  void Reply(const MemberDocumentRef& document, MemberReply reply) {
-    Result<MemberAnswer> answer = MemberAnswer{document, source, age, {}};
+  void Reply(const MemberDocumentRef& document, MemberReply reply, const Origin& origin) {
+    Result<MemberAnswer> answer = MemberAnswer{document, origin.source, origin.age, {}};
     if (failure) answer = std::unexpected(*failure);
     if (later == nullptr) return reply(std::move(answer));
     later->Post([reply = std::move(reply), answer = std::move(answer)]() mutable { reply(std::move(answer)); });
