@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::string_view kHeader = "Idempotency-Key";
 
-RequestHash Shorten(const std::array<std::uint8_t, 32>& digest) {
+using Digest = std::array<std::uint8_t, 32>;
+
+RequestHash Shorten(const Digest& digest) {
   RequestHash hash;
   std::memcpy(hash.bytes.data(), digest.data(), hash.bytes.size());
   return hash;
@@ -65,9 +67,13 @@ Result<std::string_view> ParseIdempotencyKey(std::size_t count, std::string_view
 Idempotency IdempotencyOf(KeyedHash& hash, std::string_view caller, std::string_view key,
                           std::span<const std::string_view> content) {
   const std::string_view name[] = {"muster.idempotency.key", caller, key};
+  const std::string_view owner[] = {"muster.idempotency.owner", caller};
   std::vector<std::string_view> parts = {"muster.idempotency.content"};
   parts.insert(parts.end(), content.begin(), content.end());
-  return {.key = Shorten(hash.Hash(name)), .fingerprint = Shorten(hash.Hash(parts))};
+  RequestHash of_key = Shorten(hash.Hash(name));
+  const Digest of_owner = hash.Hash(owner);
+  std::memcpy(of_key.bytes.data(), of_owner.data(), kAnswerOwnerBytes);
+  return {.key = of_key, .fingerprint = Shorten(hash.Hash(parts))};
 }
 
 Result<void> KeysUnderWay::Enter(const RequestHash& key) {

@@ -35,7 +35,8 @@ LoadVerdict Judge(const Measurement& measurement, bool is_open_loop) {
     const bool is_answered = measurement.answered.count() > 0;
     return {.limit = LoadLimit::kServer,
             .reason = is_answered ? "the generator had time left: this is what the server does"
-                                  : "nothing was answered; look whether the server runs, and is the one that is named"};
+                                  : "nothing that was sent after the warm-up was answered; look whether the server "
+                                    "runs, and is the one that is named"};
   }
   if (!is_late) return {};
   return {.limit = LoadLimit::kServer,

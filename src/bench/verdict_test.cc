@@ -40,7 +40,7 @@ TEST(VerdictTest, BehindTheRateItIsTheServerUnlessTheGeneratorHadNoTime) {
 
 TEST(VerdictTest, WithoutARateSomebodyIsTheLimit) {
   Measurement measurement = Measured({}, {}, 0.6);
-  EXPECT_THAT(Judge(measurement, false).reason, HasSubstr("nothing was answered"));
+  EXPECT_THAT(Judge(measurement, false).reason, HasSubstr("after the warm-up was answered"));
   measurement.answered.Record(milliseconds(1), 1);
   EXPECT_EQ(Judge(measurement, false).limit, LoadLimit::kServer);
   EXPECT_THAT(Judge(measurement, false).reason, HasSubstr("had time left"));

@@ -32,13 +32,15 @@ TopologyBypass::~TopologyBypass() {
 }
 
 void TopologyBypass::Bypass(const std::string& center, Epoch failed, Deadline deadline, Reply reply) {
+  bool is_taken = false;
   {
     std::lock_guard lock(mutex_);
-    if (!stopping_ && waiting_.size() < kWaitingMax) {
+    is_taken = !stopping_ && waiting_.size() < kWaitingMax;
+    if (is_taken) {
       waiting_.push_back({.center = center, .failed = failed, .deadline = deadline, .reply = std::move(reply)});
     }
   }
-  if (reply) return reply(Refused());
+  if (!is_taken) return reply(Refused());  // NOLINT(bugprone-use-after-move): taken, or untouched
   changed_.notify_all();
 }
 

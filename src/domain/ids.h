@@ -48,6 +48,15 @@ struct RequestHash {
   friend auto operator<=>(const RequestHash&, const RequestHash&) = default;
 };
 
+// Whose answers are counted together: the first bytes of the hash, which are those of the caller alone.
+using AnswerOwner = Strong<struct AnswerOwnerTag, std::uint32_t>;
+inline constexpr std::size_t kAnswerOwnerBytes = 4;
+inline AnswerOwner OwnerOf(const RequestHash& key) {
+  std::uint32_t owner = 0;
+  for (std::size_t i = 0; i < kAnswerOwnerBytes; ++i) owner = owner << 8 | key.bytes[i];
+  return AnswerOwner(owner);
+}
+
 // Never changes: the placement of every member and identity depends on it.
 inline ShardId ShardOf(MemberId id) {
   return ShardId(static_cast<std::uint16_t>(Mix64(static_cast<std::uint64_t>(id.value())) % kShardCount));

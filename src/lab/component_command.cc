@@ -166,11 +166,13 @@ ProcessSpec ProcessOf(const Layout& layout, const Programs& programs, const Comp
 
 std::string MusterConfiguration(const Layout& layout, const Component& server) {
   std::string endpoints;
-  for (const Component* const voter : layout.All(Kind::kEtcd)) {
-    const std::string url = Quoted("http://" + Layout::AddressFrom(server.center, *voter));
-    // Its own center's first: that one is asked first.
-    endpoints = voter->center == server.center ? url + (endpoints.empty() ? "" : ", ") + endpoints
-                                               : endpoints + (endpoints.empty() ? "" : ", ") + url;
+  // Its own center's first: that one is asked first.
+  for (const bool is_near : {true, false}) {
+    for (const Component* const voter : layout.All(Kind::kEtcd)) {
+      if ((voter->center == server.center) != is_near) continue;
+      if (!endpoints.empty()) endpoints += ", ";
+      endpoints += Quoted("http://" + Layout::AddressFrom(server.center, *voter));
+    }
   }
   std::string text = "# Written by `muster lab` at each start.\n";
   text += "[data]\nkeyring_file = " + Quoted(layout.SecretOf("keyring")) + "\n\n";

@@ -63,7 +63,7 @@ Result<std::string> AccountsSql(const Layout& layout) {
   for (const Component* const database : layout.All(Kind::kMariadb)) {
     const std::string user = "repl_" + database->name;
     sql += create(user, replica_password);
-    sql += "GRANT REPLICATION SLAVE ON *.* TO '" + user + "'" + here + ";\n";
+    sql.append("GRANT REPLICATION SLAVE ON *.* TO '").append(user).append("'").append(here).append(";\n");
   }
   return sql;
 }

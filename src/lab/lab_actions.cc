@@ -50,7 +50,7 @@ Result<Fleet::Chosen> LabActions::ActOnTarget(const ControlRequest& request) {
   MUSTER_ASSIGN(Fleet::Chosen chosen, layout_.Resolve(request.arguments[0]));
   const bool is_one = chosen.size() == 1;
   // Of a center what was never started, as muster servers with --engines-only, stays so.
-  const Fleet::Chosen known = fleet_.Known(chosen);
+  Fleet::Chosen known = fleet_.Known(chosen);
   if (known.empty()) {
     return Fail(Reason::kStateConflict, request.arguments[0] + " is not part of this lab, which has engines only");
   }
@@ -75,7 +75,7 @@ Result<Fleet::Chosen> LabActions::ActOnTarget(const ControlRequest& request) {
 Result<Fleet::Chosen> LabActions::ActOnComponent(const ControlRequest& request) {
   const bool is_clock = request.verb == "clock";
   MUSTER_TRY(Demand(request, is_clock ? 2 : 1, is_clock ? "a component's name and an offset" : "a component's name"));
-  MUSTER_ASSIGN(const Fleet::Chosen chosen, layout_.Resolve(request.arguments[0]));
+  MUSTER_ASSIGN(Fleet::Chosen chosen, layout_.Resolve(request.arguments[0]));
   if (chosen.size() != 1) return Fail(Reason::kInvalidArgument, request.verb + " takes one component by its name");
   const Component& component = *chosen.front();
   if (fleet_.Known(chosen).empty()) {

@@ -107,6 +107,7 @@ Result<std::vector<const Component*>> Layout::Resolve(std::string_view target) c
   }
   if (const Component* const one = Find(target)) return std::vector{one};
   std::vector<std::string> names;
+  names.reserve(components_.size());
   for (const Component& component : components_) names.push_back(component.name);
   const std::string nearest = NearestWord(target, names);
   return Fail(Reason::kNotFound,

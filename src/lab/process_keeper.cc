@@ -73,7 +73,7 @@ void LimitFiles(pid_t process, bool cannot_write) {
   if (::getppid() != prepared.parent) ::_exit(kCannotBegin);  // which died before that was said
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   for (const int number : {SIGPIPE, SIGTERM, SIGINT, SIGHUP}) ::signal(number, SIG_DFL);
   ::signal(SIGXFSZ, SIG_IGN);  // a file that cannot grow is an error of write, as a full disk is
   if (::dup2(prepared.input, STDIN_FILENO) < 0 || ::dup2(prepared.log, STDOUT_FILENO) < 0 ||

@@ -172,7 +172,8 @@ class LabSupervisor final : public Supervisor {
     if (!options_.engines_only) return;
     for (const Component* component : started) {
       if (component->kind != Kind::kMariadb) continue;
-      [[maybe_unused]] const bool is_queued = settles_.TryPush(std::move(component));
+      const Component* settled = component;
+      [[maybe_unused]] const bool is_queued = settles_.TryPush(std::move(settled));
     }
   }
 

@@ -27,13 +27,19 @@ std::int64_t NewestNumberOf(const Member& member) {
 }  // namespace
 
 FileTransaction::FileTransaction(Database database, MemberCodec codec, const Clock& clock, std::uint32_t file,
-                                 std::uint32_t file_count)
-    : database_(std::move(database)), codec_(std::move(codec)), clock_(clock), file_(file), file_count_(file_count) {}
+                                 std::uint32_t file_count, const AnswerOptions& answers)
+    : database_(std::move(database)),
+      codec_(std::move(codec)),
+      clock_(clock),
+      file_(file),
+      file_count_(file_count),
+      answers_(std::make_shared<AnswerShares>(answers)) {}
 
 Result<std::unique_ptr<FileTransaction>> FileTransaction::Open(Database database, MemberCodec codec, const Clock& clock,
-                                                               std::uint32_t file, std::uint32_t file_count) {
+                                                               std::uint32_t file, std::uint32_t file_count,
+                                                               const AnswerOptions& answers) {
   std::unique_ptr<FileTransaction> transaction(
-      new FileTransaction(std::move(database), std::move(codec), clock, file, file_count));
+      new FileTransaction(std::move(database), std::move(codec), clock, file, file_count, answers));
   MUSTER_TRY(transaction->Prepare());
   return transaction;
 }
@@ -102,7 +108,8 @@ Result<void> FileTransaction::ReadCounters() {
                                        "written under such a clock; run `muster doctor`, or restore all files from one "
                                        "backup");
   }
-  MUSTER_ASSIGN(committed_.answers, records_.CountAnswers(database_));
+  MUSTER_ASSIGN(AnswerShares::Counts answers, records_.CountAnswers(database_));
+  answers_->Set(std::move(answers));
   counters_ = committed_;
   return {};
 }
@@ -237,20 +244,17 @@ Result<std::optional<KeptAnswer>> FileTransaction::ReadAnswer(const RequestHash&
 
 Result<void> FileTransaction::WriteAnswer(const RequestHash& key, const KeptAnswer& answer) {
   MUSTER_CHECK(Owns(answer.member.id));
-  if (counters_.answers >= kAnswersMax) {
-    return Fail(Reason::kOverloaded,
-                "too many answers are kept for Idempotency-Keys already; send fewer requests with one a day");
-  }
+  MUSTER_TRY(answers_->Take(OwnerOf(key)));
+  answered_.push_back(OwnerOf(key));
   wrote_ = true;
-  ++counters_.answers;
   return Note(records_.WriteAnswer(key, answer, clock_.Now(), codec_));
 }
 
 Result<std::uint64_t> FileTransaction::ForgetAnswers(Timestamp before, std::int64_t limit) {
-  MUSTER_ASSIGN(const std::int64_t forgotten, Note(records_.ForgetAnswers(before, limit, database_)));
-  counters_.answers -= forgotten;
-  wrote_ = wrote_ || forgotten > 0;
-  return static_cast<std::uint64_t>(forgotten);
+  MUSTER_ASSIGN(const std::vector<AnswerOwner> forgotten, Note(records_.ForgetAnswers(before, limit)));
+  forgotten_.insert(forgotten_.end(), forgotten.begin(), forgotten.end());
+  wrote_ = wrote_ || !forgotten.empty();
+  return forgotten.size();
 }
 
 Result<std::optional<MergeRecord>> FileTransaction::ReadMerge(MemberId target, MemberId source) {
@@ -312,6 +316,8 @@ Result<void> FileTransaction::Begin() {
   StartRun();
   touched_members_.clear();
   touched_keys_.clear();
+  answered_.clear();
+  forgotten_.clear();
   MUSTER_TRY(begin_.Run());
   positions_->Begin(file_);
   return {};
@@ -321,6 +327,7 @@ Result<void> FileTransaction::Commit() {
   Result<void> done = flushes_ ? database_.CommitGathered(commit_) : commit_.Run();
   if (done) {
     committed_ = counters_;
+    for (const AnswerOwner owner : forgotten_) answers_->Return(owner);
     positions_->End(file_, committed_.position);
     return {};
   }
@@ -338,6 +345,7 @@ Result<void> FileTransaction::Commit() {
 
 void FileTransaction::Rollback() {
   counters_ = committed_;
+  for (const AnswerOwner owner : answered_) answers_->Return(owner);
   // Some failures roll back by themselves. A rollback in memory cannot fail in a way that leaves the transaction open.
   if (database_.InTransaction()) {
     const Result<void> rolled_back = rollback_.Run();

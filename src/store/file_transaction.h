@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "domain/ports/shard_store.h"
+#include "store/answer_shares.h"
 #include "store/change_positions.h"
 #include "store/change_retention.h"
 #include "store/member_codec.h"
@@ -16,9 +17,6 @@
 #include "store/sqlite_database.h"
 
 namespace muster {
-
-// Answers that one file keeps at most for requests that are sent again: some 600 MB.
-inline constexpr std::int64_t kAnswersMax = 1'000'000;
 
 // The one connection that writes a file, as the transaction of whoever's turn it is. Several callers' transactions
 // share one SQLite transaction; what they touched together is what the commit has to tell caches of.
@@ -30,7 +28,8 @@ class FileTransaction final : public ShardTransaction, public WriteRecords {
  public:
   // `file` of `file_count` says which rows may be touched: others belong to another file, and touching them aborts.
   static Result<std::unique_ptr<FileTransaction>> Open(Database database, MemberCodec codec, const Clock& clock,
-                                                       std::uint32_t file, std::uint32_t file_count);
+                                                       std::uint32_t file, std::uint32_t file_count,
+                                                       const AnswerOptions& answers = {});
   // Where changes get their positions from; before the first Begin. Those of all files of a store are one.
   void UsePositions(ChangePositions& positions) { positions_ = &positions; }
 
@@ -92,6 +91,8 @@ class FileTransaction final : public ShardTransaction, public WriteRecords {
   std::int64_t last_position() const { return committed_.position; }
   // No number of an operation that the file knows is above it; as of the last commit.
   std::int64_t newest_number() const { return committed_.number; }
+  // Of answers that are kept, with those that are not committed yet.
+  const std::shared_ptr<AnswerShares>& answers() const { return answers_; }
   // Pages in the write-ahead log after the last commit.
   std::int64_t wal_pages() const { return wal_pages_; }
   // False: not all could be moved, try again later.
@@ -102,11 +103,10 @@ class FileTransaction final : public ShardTransaction, public WriteRecords {
     std::int64_t position = 0;  // of the last change
     std::int64_t members = 0;
     std::int64_t number = 0;  // the newest of an operation
-    std::int64_t answers = 0;
   };
 
   FileTransaction(Database database, MemberCodec codec, const Clock& clock, std::uint32_t file,
-                  std::uint32_t file_count);
+                  std::uint32_t file_count, const AnswerOptions& answers);
   Result<void> Prepare();
   Result<void> ReadCounters();
   Result<void> NoteMark(const Member& member);
@@ -135,6 +135,8 @@ class FileTransaction final : public ShardTransaction, public WriteRecords {
   ChangePositions* positions_ = nullptr;
   Counters counters_;  // with what is not committed yet
   Counters committed_;
+  const std::shared_ptr<AnswerShares> answers_;
+  std::vector<AnswerOwner> answered_, forgotten_;  // since Begin, one for each answer
   std::int64_t wal_pages_ = 0;
   bool flushes_ = false;
   bool wrote_ = false;

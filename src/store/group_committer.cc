@@ -59,6 +59,9 @@ GroupCommitter::GroupCommitter(std::unique_ptr<FileTransaction> file, std::strin
   dependencies.metrics.AddGauge(
       "muster_store_members", "Members in the file.",
       [shared = shared_] { return static_cast<double>(shared->members.load(std::memory_order_relaxed)); }, labels);
+  dependencies.metrics.AddGauge(
+      "muster_store_answers_kept", "Answers that are kept for Idempotency-Keys (store.idempotency.answers_max).",
+      [answers = file_->answers()] { return static_cast<double>(answers->kept()); }, labels);
   answerer_ = std::thread([this] {
     for (std::vector<std::vector<Item>> some; some = answers_.PopSome(1), !some.empty();) Answer(std::move(some[0]));
   });

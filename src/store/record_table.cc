@@ -49,13 +49,19 @@ std::unexpected<Error> Unreadable(std::string_view what) {
 
 }  // namespace
 
+AnswerOwner RecordTable::OwnerOfKey(std::string_view key) {
+  RequestHash hash;
+  std::memcpy(hash.bytes.data(), key.data(), std::min(key.size(), kAnswerOwnerBytes));
+  return OwnerOf(hash);
+}
+
 Result<void> RecordTable::Prepare(Database& database) {
   MUSTER_ASSIGN(select_, database.Prepare("SELECT value FROM record WHERE kind = ?1 AND key = ?2"));
   MUSTER_ASSIGN(replace_, database.Prepare("INSERT INTO record(kind, key, time, value) VALUES(?1, ?2, ?3, ?4) "
                                            "ON CONFLICT(kind, key) DO UPDATE SET time = ?3, value = ?4"));
   MUSTER_ASSIGN(delete_, database.Prepare("DELETE FROM record WHERE kind = ?1 AND key = ?2"));
   MUSTER_ASSIGN(forget_, database.Prepare("DELETE FROM record WHERE kind = ?1 AND key IN (SELECT key FROM record "
-                                          "WHERE kind = ?1 AND time < ?2 ORDER BY time LIMIT ?3)"));
+                                          "WHERE kind = ?1 AND time < ?2 ORDER BY time LIMIT ?3) RETURNING key"));
   return {};
 }
 
@@ -143,14 +149,26 @@ Result<void> RecordTable::WriteAnswer(const RequestHash& key, const KeptAnswer& 
   return Write(Kind::kAnswer, AsBytes(key.bytes), value, now);
 }
 
-Result<std::int64_t> RecordTable::ForgetAnswers(Timestamp before, std::int64_t limit, const Database& database) {
-  MUSTER_TRY(forget_.Bind(1, static_cast<std::int64_t>(Kind::kAnswer)).Bind(2, Micros(before)).Bind(3, limit).Run());
-  return database.RowsChanged();
+Result<std::vector<AnswerOwner>> RecordTable::ForgetAnswers(Timestamp before, std::int64_t limit) {
+  std::vector<AnswerOwner> owners;
+  forget_.Bind(1, static_cast<std::int64_t>(Kind::kAnswer)).Bind(2, Micros(before)).Bind(3, limit);
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, forget_.Step());
+    if (!found) return owners;
+    owners.push_back(OwnerOfKey(forget_.Blob(0)));
+  }
 }
 
-Result<std::int64_t> RecordTable::CountAnswers(Database& database) {
-  return database.ReadInteger("SELECT count(*) FROM record WHERE kind = " +
-                              std::to_string(static_cast<int>(Kind::kAnswer)));
+Result<AnswerShares::Counts> RecordTable::CountAnswers(Database& database) {
+  MUSTER_ASSIGN(Statement count, database.Prepare("SELECT substr(key, 1, " + std::to_string(kAnswerOwnerBytes) +
+                                                  "), count(*) FROM record WHERE kind = " +
+                                                  std::to_string(static_cast<int>(Kind::kAnswer)) + " GROUP BY 1"));
+  AnswerShares::Counts counts;
+  for (;;) {
+    MUSTER_ASSIGN(const bool found, count.Step());
+    if (!found) return counts;
+    counts[OwnerOfKey(count.Blob(0))] += count.Integer(1);
+  }
 }
 
 Result<std::optional<MergeRecord>> RecordTable::ReadMerge(MemberId target, MemberId source) {

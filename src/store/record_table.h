@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "domain/ports/shard_store.h"
+#include "store/answer_shares.h"
 #include "store/member_codec.h"
 #include "store/sqlite_database.h"
 
@@ -23,9 +24,11 @@ class RecordTable {
 
   Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, MemberCodec& codec);
   Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer, Timestamp now, MemberCodec& codec);
-  // Of the answers deletes up to `limit` of those that were kept before `before`; answers how many.
-  Result<std::int64_t> ForgetAnswers(Timestamp before, std::int64_t limit, const Database& database);
-  Result<std::int64_t> CountAnswers(Database& database);
+  // Of the answers deletes up to `limit` of those that were kept before `before`; answers whose they were.
+  Result<std::vector<AnswerOwner>> ForgetAnswers(Timestamp before, std::int64_t limit);
+  static Result<AnswerShares::Counts> CountAnswers(Database& database);
+  // Whose answer has this key, or one that begins with it.
+  static AnswerOwner OwnerOfKey(std::string_view key);
 
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source);
   Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record, Timestamp now);

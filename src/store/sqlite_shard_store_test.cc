@@ -1,5 +1,6 @@
 // The contract of ShardStore on SQLite, with one file and with four.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -61,6 +62,43 @@ class SqliteFactory {
   ManualClock clock_;
   testing::StoreHarness harness_;
 };
+
+// A key of `owner`'s.
+RequestHash KeyOf(std::uint8_t owner, std::uint8_t number) { return {{0, 0, 0, owner, number}}; }
+
+// In one transaction that ends with `end`.
+Result<void> KeepAnswers(SqliteStore& store, std::uint8_t owner, std::uint8_t first, int count, Result<void> end = {}) {
+  const KeptAnswer answer{.fingerprint = RequestHash{{9}}, .member = contract::PlainMember(MemberId(7))};
+  return contract::RunAndWait(store.shards(), 0, [&](ShardTransaction& transaction) -> Result<void> {
+    for (int i = 0; i < count; ++i) {
+      MUSTER_TRY(transaction.records().WriteAnswer(KeyOf(owner, static_cast<std::uint8_t>(first + i)), answer));
+    }
+    return end;
+  });
+}
+
+TEST(SqliteAnswersTest, WhoKeepsManyLeavesRoomForOthers) {
+  ManualClock clock;
+  testing::StoreHarness harness({.answers = {.answers_max = 8}}, &clock);
+  ASSERT_TRUE(harness.Open());
+  // What is rolled back is not kept, whether the store refuses or the transaction.
+  EXPECT_EQ(KeepAnswers(*harness.store, 1, 0, 5).error().reason, Reason::kRateLimited);
+  EXPECT_FALSE(KeepAnswers(*harness.store, 1, 0, 4, Fail(Reason::kStateConflict, "no")));
+  clock.Advance(std::chrono::minutes(1));
+  EXPECT_TRUE(KeepAnswers(*harness.store, 1, 0, 4));
+  EXPECT_TRUE(KeepAnswers(*harness.store, 2, 0, 2));
+  EXPECT_TRUE(KeepAnswers(*harness.store, 3, 0, 1));
+  EXPECT_THAT(harness.metrics->Expose(), ::testing::HasSubstr("muster_store_answers_kept{file=\"muster-0.db\"} 7"));
+
+  ASSERT_TRUE(harness.Open());
+  EXPECT_EQ(KeepAnswers(*harness.store, 1, 4, 1).error().reason, Reason::kRateLimited);
+  EXPECT_TRUE(KeepAnswers(*harness.store, 4, 0, 1));
+  EXPECT_EQ(KeepAnswers(*harness.store, 5, 0, 1).error().reason, Reason::kOverloaded);
+
+  clock.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(contract::ForgetAnswersAndWait(harness.store->shard_upkeep(), 0, clock.Now()), 8U);
+  EXPECT_TRUE(KeepAnswers(*harness.store, 1, 4, 4));
+}
 
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteOneFile, ShardStoreContract, SqliteFactory<1>);
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteFourFiles, ShardStoreContract, SqliteFactory<4>);

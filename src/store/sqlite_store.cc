@@ -260,10 +260,11 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& direct
                 SqliteArchive::Open(paths, *dependencies.keyring, *dependencies.random));
   std::vector<std::unique_ptr<FileTransaction>> files;
   for (std::size_t index = 0; index < paths.size(); ++index) {
-    MUSTER_ASSIGN(files.emplace_back(),
-                  FileTransaction::Open(std::move(databases[index]),
-                                        MemberCodec(*dependencies.keyring, *dependencies.random), *dependencies.clock,
-                                        static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(paths.size())));
+    MUSTER_ASSIGN(
+        files.emplace_back(),
+        FileTransaction::Open(std::move(databases[index]), MemberCodec(*dependencies.keyring, *dependencies.random),
+                              *dependencies.clock, static_cast<std::uint32_t>(index),
+                              static_cast<std::uint32_t>(paths.size()), options.answers));
   }
   std::int64_t newest_number = 0;
   std::int64_t last_position = 0;

@@ -14,6 +14,7 @@
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
 #include "domain/ports/member_cache.h"
+#include "store/answer_shares.h"
 #include "store/member_store.h"
 
 namespace muster {
@@ -26,6 +27,7 @@ struct SqliteOptions {
   std::int64_t writer_cache_bytes = std::int64_t{16} << 20;
   std::int64_t mmap_bytes = std::int64_t{1} << 36;  // of each file, for readers
   bool durable = true;                              // synchronous=FULL; false only for tests and throw-away demos
+  AnswerOptions answers = {};                       // store.idempotency.answers_max: declared by whoever composes
 
   void Declare(OptionRegistry& options);  // store.sqlite.*
 };

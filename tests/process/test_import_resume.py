@@ -97,9 +97,9 @@ def test_a_backup_from_before_or_during_the_import_is_noticed(scratch):
     shutil.copytree(data, scratch / "before")
     with Server(data, extra_environment=slow) as server:
         interrupt(server, server.begin_import(given), 1)
-        copied = server.members()
     shutil.copytree(data, scratch / "during")
     with Server(data, extra_environment=slow) as server:
+        copied = server.members()  # with what was under way when the client ended
         client = server.begin_import(given)
         wait_for(lambda: client.poll() is not None or lines_told() > copied, "the client is told of more")
         client.kill()

@@ -111,7 +111,7 @@ Outcome<ExitCode> JudgeSuccess(const std::string& target, const BenchResult& res
     return ExitCode::kOk;
   }
   if (measurement.failed() == 0) {
-    return Fails(ExitCode::kUnavailable, "nothing was answered at " + target +
+    return Fails(ExitCode::kUnavailable, "nothing that was sent after the warm-up was answered at " + target +
                                              ": start the server there, or name another; if it runs, it stands still, "
                                              "or takes longer than --duration");
   }

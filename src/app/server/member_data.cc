@@ -45,7 +45,9 @@ Outcome<std::string> EnsureNode(const ServerOptions& options, Random& random) {
 namespace {
 
 Outcome<OpenedStore> OpenSqlite(const ServerOptions& options, const StoreSurroundings& around) {
-  auto store = SqliteStore::Open(options.data_directory, options.sqlite,
+  SqliteOptions sqlite = options.sqlite;
+  sqlite.answers = options.answers;
+  auto store = SqliteStore::Open(options.data_directory, sqlite,
                                  {.keyring = &around.keyring,
                                   .clock = &around.clock,
                                   .random = &around.random,
@@ -76,7 +78,9 @@ Outcome<OpenedStore> OpenMariadb(const ServerOptions& options, const StoreSurrou
     dependencies.placement = around.centers->placement();
     if (CenterCaches* const caches = around.centers->caches()) dependencies.listener = &caches->listener();
   }
-  auto store = MariadbStore::Open(options.mariadb, dependencies);
+  MariadbOptions mariadb = options.mariadb;
+  mariadb.answers = options.answers;
+  auto store = MariadbStore::Open(mariadb, dependencies);
   if (!store) return Fails(store.error());
   return OpenedStore{.lock = std::make_unique<DirectoryLock>(*std::move(lock)), .store = *std::move(store)};
 }

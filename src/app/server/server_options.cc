@@ -80,6 +80,7 @@ void ServerOptions::Declare(OptionRegistry& registry) {
   mariadb.Declare(registry);
   center.Declare(registry);
   sweeper.Declare(registry);
+  answers.Declare(registry);
   near.Declare(registry);
   search.Declare(registry);
   changes.Declare(registry);

@@ -15,6 +15,7 @@
 #include "cache/near_cache.h"
 #include "domain/identity_catalog.h"
 #include "search/search_index.h"
+#include "store/answer_shares.h"
 #include "store/mariadb/mariadb_store.h"
 #include "store/sqlite_store.h"
 #include "store/sweeper.h"
@@ -45,6 +46,7 @@ struct ServerOptions {
   MariadbOptions mariadb;
   CenterOptions center;
   SweeperOptions sweeper;
+  AnswerOptions answers;
   NearCacheOptions near;
   SearchOptions search;
   ChangeStreamOptions changes;

@@ -37,6 +37,7 @@ struct Lookup {
   std::move_only_function<void(MemberLookup)> member_reply = nullptr;
   std::move_only_function<void(HolderLookup)> holder_reply = nullptr;  // of an identity
   bool has_waited = false;
+  bool only_peeks = false;
 };
 
 struct CenterCounts {
@@ -86,6 +87,10 @@ class Center final : public RedisCenterCache {
   void FindHolder(const IdentityKey& key, Deadline deadline,
                   std::move_only_function<void(HolderLookup)> reply) override {
     Gather({.subject = Subject::Of(key), .deadline = deadline, .holder_reply = std::move(reply)});
+  }
+
+  void Peek(MemberId id, Deadline deadline, std::move_only_function<void(MemberLookup)> reply) override {
+    Gather({.subject = Subject::Of(id), .deadline = deadline, .member_reply = std::move(reply), .only_peeks = true});
   }
 
   void Fill(MemberId id, const MemberDocumentRef& document, FillToken token) override {
@@ -250,6 +255,8 @@ void Center::OnValues(std::vector<Lookup>& lookups, Epoch epoch, const MarkerRef
     const ReplyView value = outcome->view().at(i);
     if (const auto text = value.text()) {
       Hit(lookups[i], *text);
+    } else if (lookups[i].only_peeks) {
+      lookups[i].member_reply({.kind = LookupKind::kMiss});
     } else {
       Miss(std::move(lookups[i]), epoch, marker);
     }

@@ -53,6 +53,8 @@ struct RedisDependencies {
 // hang on Redis.
 class RedisCenterCache : public CenterCache {
  public:
+  // What Get would find now, for whoever only wants to know: a miss takes no lease and tells no floor.
+  virtual void Peek(MemberId id, Deadline deadline, std::move_only_function<void(MemberLookup)> reply) = 0;
   // Begins an epoch on all servers: what they have of older ones is out of reach from now on. For whoever warms a
   // center, while its mode is WARMING. True: begun now, so that what was committed until now and nobody invalidated
   // counts from here; false: it had been before. STATE_CONFLICT: a newer epoch is there, or this one began on other

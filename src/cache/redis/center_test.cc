@@ -154,6 +154,26 @@ TEST_F(RedisCenterTest, WhoFindsALeaseWaitsALittleForTheFill) {
   EXPECT_EQ(second->kind, LookupKind::kHit);
 }
 
+TEST_F(RedisCenterTest, WhoOnlyPeeksTakesNoLease) {
+  const auto peek = [&] {
+    std::optional<MemberLookup> found;
+    centers_.view(0).Peek(MemberId(1), Deadline(), [&](MemberLookup answer) { found = std::move(answer); });
+    EXPECT_TRUE(centers_.RunUntil([&] { return found.has_value(); }));
+    return *found;
+  };
+  EXPECT_EQ(peek().kind, LookupKind::kMiss);
+  EXPECT_EQ(peek().token, FillToken(0));
+  const MemberLookup missed = centers_.Get(1);
+  EXPECT_EQ(missed.kind, LookupKind::kMiss);
+  EXPECT_NE(missed.token, FillToken(0)) << "it was still to be had";
+  ASSERT_TRUE(centers_.Fill(2, 5));
+  std::optional<MemberLookup> found;
+  centers_.view(0).Peek(MemberId(2), Deadline(), [&](MemberLookup answer) { found = std::move(answer); });
+  ASSERT_TRUE(centers_.RunUntil([&] { return found.has_value(); }));
+  ASSERT_EQ(found->kind, LookupKind::kHit);
+  EXPECT_EQ(found->member->version(), Version(5));
+}
+
 TEST_F(RedisCenterTest, AnEpochBeginsOnceOnAllShards) {
   EXPECT_EQ(centers_.Begin(Epoch(1)), false);
   for (const int shard : {0, 1, 511, 1023}) {

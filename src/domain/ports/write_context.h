@@ -10,7 +10,7 @@ namespace muster {
 
 // What makes a request that is sent again be done once.
 struct Idempotency {
-  RequestHash key;          // of the caller and the key that it chose
+  RequestHash key;          // of the caller, in its first bytes (OwnerOf), and the key that it chose
   RequestHash fingerprint;  // of what it asks for
   // Set to true when the answer is that of an earlier request; lives until the answer is there.
   bool* replayed = nullptr;

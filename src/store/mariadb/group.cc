@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/encoding.h"
 #include "base/thread_name.h"
+#include "store/mariadb/upkeep.h"
 
 namespace muster::mariadb {
 namespace {
@@ -62,7 +63,8 @@ Group::Group(const Settings& settings, const Dependencies& dependencies)
       listener_(dependencies.listener),
       metrics_(dependencies.metrics, {{"group", std::to_string(settings.index)}, {"pool", settings.pool}}),
       queue_(std::make_shared<BoundedQueue<Item>>(settings.queue_max)),
-      outstanding_(std::make_shared<std::atomic<std::size_t>>(0)) {
+      outstanding_(std::make_shared<std::atomic<std::size_t>>(0)),
+      answers_(std::make_shared<AnswerShares>(settings.answers)) {
   dependencies.metrics.AddGauge("muster_store_group_announcements",
                                 "Writes that wait until the caches of all centers have heard of them, or can hear.",
                                 [outstanding = outstanding_] { return static_cast<double>(outstanding->load()); },
@@ -70,6 +72,12 @@ Group::Group(const Settings& settings, const Dependencies& dependencies)
   dependencies.metrics.AddGauge("muster_store_group_queue_length", "Transactions that wait for a connection.",
                                 [queue = queue_] { return static_cast<double>(queue->size()); },
                                 {{"group", std::to_string(settings.index)}, {"pool", settings.pool}});
+  if (!settings_.keeps_answers) return;
+  dependencies.metrics.AddGauge(
+      "muster_store_group_answers_kept",
+      "Answers that are kept for Idempotency-Keys (store.idempotency.answers_max), as this process knows.",
+      [answers = answers_] { return static_cast<double>(answers->kept()); },
+      {{"group", std::to_string(settings.index)}});
 }
 
 Group::~Group() {
@@ -86,9 +94,8 @@ Result<void> Group::Start() {
   MUSTER_TRY(Connect(first));
   MUSTER_TRY(MeasureClock(*first.session));
   if (settings_.keeps_answers) {
-    MUSTER_ASSIGN(const std::int64_t answers,
-                  first.session->connection->ReadInteger("SELECT COUNT(*) FROM record WHERE kind = 1"));
-    answers_.store(answers);
+    MUSTER_ASSIGN(AnswerShares::Counts answers, CountAnswers(*first.session->connection));
+    answers_->Set(std::move(answers));
   }
   Rollback(first);
   for (const auto& worker : workers_) {
@@ -225,7 +232,7 @@ Group::Attempt Group::TryOnce(Worker& worker, Item& item) {
                            .clock = clock_,
                            .deadline = item.deadline,
                            .now = Now(),
-                           .answers = answers_});
+                           .answers = *answers_});
   if (Attempt begun = Begin(worker, transaction, lease, is_fresh); !begun.result) return begun;
   Result<void> result = item.run(transaction);
   // What a refusal was decided on is validated as what a commit was.

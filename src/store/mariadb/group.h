@@ -22,6 +22,7 @@
 #include "domain/ports/commit_listener.h"
 #include "domain/ports/member_cache.h"
 #include "domain/ports/shard_store.h"
+#include "store/answer_shares.h"
 #include "store/mariadb/session.h"
 #include "store/mariadb/shard_map.h"
 #include "store/mariadb/transaction.h"
@@ -69,7 +70,8 @@ class Group {
     int attempts_max = 20;
     Duration clock_refresh = std::chrono::seconds(30);  // how old the measured offset of the server's clock may be
     std::string pool = "write";                         // its name in metrics, and of its threads
-    bool keeps_answers = true;                          // else they are not counted at the start
+    bool keeps_answers = true;                          // else they are not counted
+    AnswerOptions answers = {};
   };
   struct Dependencies {
     const Keyring& keyring;
@@ -108,8 +110,8 @@ class Group {
   // Whether this process may write now.
   bool HoldsLease() const;
 
-  // Answers that are kept, about: counted anew when old ones were forgotten.
-  std::atomic<std::int64_t>& answers() { return answers_; }
+  // What all processes have kept when it was counted last, as old answers were forgotten, and this one since.
+  AnswerShares& answers() { return *answers_; }
 
   // Runs what is queued, refuses the rest, ends the threads, and waits for the listener. Not on one of their threads.
   void Close();
@@ -177,7 +179,6 @@ class Group {
 
   const std::shared_ptr<BoundedQueue<Item>> queue_;  // gauges read it, and may outlive this object
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::atomic<std::int64_t> answers_{0};
 
   std::atomic<std::int64_t> offset_micros_{0};
   std::atomic<Instant> measured_at_{Instant::min()};
@@ -188,6 +189,7 @@ class Group {
 
   // Items that the listener has, bounded by queue_max; gauges read it, too.
   const std::shared_ptr<std::atomic<std::size_t>> outstanding_;
+  const std::shared_ptr<AnswerShares> answers_;  // gauges may outlive this object
 
   std::mutex closing_mutex_;
   std::condition_variable closed_;

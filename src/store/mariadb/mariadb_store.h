@@ -16,6 +16,7 @@
 #include "domain/keyring.h"
 #include "domain/ports/commit_listener.h"
 #include "domain/ports/member_cache.h"
+#include "store/answer_shares.h"
 #include "store/mariadb/placement.h"
 #include "store/mariadb/server_settings.h"
 #include "store/member_store.h"
@@ -50,6 +51,7 @@ struct MariadbOptions {
   std::int64_t clock_refresh_ms = 30'000;
   std::int64_t changes_poll_ms = 20;
   bool allow_unsafe_settings = false;
+  AnswerOptions answers = {};  // store.idempotency.answers_max: declared by whoever composes
 
   void Declare(OptionRegistry& options);  // store.mariadb.*
 };

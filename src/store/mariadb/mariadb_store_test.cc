@@ -36,6 +36,26 @@ T Wait(Task<T> task) {
 
 std::string MessageOf(const Result<void>& result) { return result ? "" : result.error().message; }
 
+TEST(MariadbAnswers, WhoKeepsManyLeavesRoomForOthers) {
+  MariadbHarness harness(1);
+  harness.options.answers = {.answers_max = 8};
+  harness.MustOpen();
+  const KeptAnswer answer{.fingerprint = RequestHash{{9}},
+                          .member = contract::PlainMember(contract::MemberIn(harness.store->shards(), 0, 0))};
+  const auto keep = [&](std::uint8_t owner, std::uint8_t number) {
+    return contract::RunAndWait(harness.store->shards(), 0, [&](ShardTransaction& transaction) {
+      return transaction.records().WriteAnswer({{0, 0, 0, owner, number}}, answer);
+    });
+  };
+  for (std::uint8_t number = 0; number < 4; ++number) ASSERT_TRUE(keep(1, number));
+  EXPECT_EQ(keep(1, 4).error().reason, Reason::kRateLimited);
+  ASSERT_TRUE(keep(2, 0));
+  harness.MustOpen();  // counts what is there
+  EXPECT_EQ(keep(1, 4).error().reason, Reason::kRateLimited);
+  EXPECT_TRUE(keep(3, 0));
+  EXPECT_THAT(harness.metrics->Expose(), HasSubstr("muster_store_group_answers_kept{group=\"0\"} 6"));
+}
+
 // Threads register members that all hold two of a few identities, and bind and unbind what others have: over two
 // groups, no identity may have two holders.
 TEST(MariadbBinding, AnIdentityHasOneHolderOverGroupsWhoeverRaces) {

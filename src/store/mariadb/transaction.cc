@@ -10,7 +10,6 @@ namespace muster::mariadb {
 namespace {
 
 // Answers that one group keeps at most for requests that are sent again.
-constexpr std::int64_t kAnswersOfGroupMax = 1'000'000;
 
 std::int64_t Number(ShardId shard) { return shard.value(); }
 
@@ -269,15 +268,11 @@ Result<std::optional<KeptAnswer>> Transaction::ReadAnswer(const RequestHash& key
 
 Result<void> Transaction::WriteAnswer(const RequestHash& key, const KeptAnswer& answer) {
   MUSTER_CHECK(Owns(ShardOf(answer.member.id)));
-  if (context_.answers.load(std::memory_order_relaxed) >= kAnswersOfGroupMax) {
-    return Fail(Reason::kOverloaded,
-                "too many answers are kept for Idempotency-Keys already; send fewer requests with one a day");
-  }
+  MUSTER_TRY(context_.answers.Take(OwnerOf(key)));
   MUSTER_ASSIGN(std::string value, RecordTable::EncodeAnswer(answer, codec_));
   // Everything that this transaction changes has been written: an answer comes last.
   TouchedRows::AppendTo(value, to_announce_.Take());
   MUSTER_TRY(PutRecord(NameOf(RecordTable::Kind::kAnswer, kNoShard, std::string(AsBytes(key.bytes))), value));
-  context_.answers.fetch_add(1, std::memory_order_relaxed);
   return {};
 }
 

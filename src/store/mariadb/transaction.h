@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "domain/ports/shard_store.h"
+#include "store/answer_shares.h"
 #include "store/mariadb/session.h"
 #include "store/mariadb/shard_map.h"
 #include "store/mariadb/touched_rows.h"
@@ -39,8 +39,8 @@ class Transaction final : public ShardTransaction, public WriteRecords {
     const ShardMap& shards;
     const Clock& clock;  // of deadlines
     Deadline deadline;
-    Timestamp now;                       // what is recorded now has this time: the group's clock
-    std::atomic<std::int64_t>& answers;  // that the group keeps, about
+    Timestamp now;  // what is recorded now has this time: the group's clock
+    AnswerShares& answers;
   };
   Transaction(Session& session, MemberCodec& codec, const Context& context);
 

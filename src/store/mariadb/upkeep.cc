@@ -34,16 +34,23 @@ Result<std::uint64_t> ForgetOperations(Transaction& transaction, Timestamp befor
                                  std::to_string(Micros(before)));
 }
 
-Result<std::uint64_t> ForgetAnswers(Transaction& transaction, Timestamp before, std::atomic<std::int64_t>& answers) {
+Result<std::uint64_t> ForgetAnswers(Transaction& transaction, Timestamp before, AnswerShares& answers) {
   MUSTER_ASSIGN(const std::uint64_t forgotten,
                 Delete(transaction, "DELETE FROM record WHERE kind = 1 AND time < " + std::to_string(Micros(before)) +
                                         " ORDER BY time LIMIT " + std::to_string(kForgetRowsMax)));
   if (forgotten == kForgetRowsMax) return forgotten;
-  MUSTER_ASSIGN(const std::int64_t left,
-                transaction.Note(transaction.session().connection->ReadInteger(
-                    "SELECT COUNT(*) FROM record FORCE INDEX(record_by_time) WHERE kind = 1")));
-  answers.store(left, std::memory_order_relaxed);
+  MUSTER_ASSIGN(AnswerShares::Counts left, transaction.Note(CountAnswers(*transaction.session().connection)));
+  answers.Set(std::move(left));
   return forgotten;
+}
+
+Result<AnswerShares::Counts> CountAnswers(Connection& connection) {
+  MUSTER_ASSIGN(const auto rows,
+                connection.Query("SELECT LEFT(record_key, " + std::to_string(kAnswerOwnerBytes) +
+                                 "), COUNT(*) FROM record FORCE INDEX(record_by_time) WHERE kind = 1 GROUP BY 1"));
+  AnswerShares::Counts counts;
+  for (const Connection::Row& row : rows) counts[RecordTable::OwnerOfKey(row[0])] += NumberIn(row[1]);
+  return counts;
 }
 
 Result<std::int64_t> ReserveRange(Transaction& transaction, std::uint64_t lines, std::uint16_t first_sequence) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "base/clock.h"
@@ -15,7 +14,10 @@ namespace muster::mariadb {
 Result<std::uint64_t> ForgetOperations(Transaction& transaction, Timestamp before);
 
 // Answers kept before `before`; once there are no more, `answers` is what is left.
-Result<std::uint64_t> ForgetAnswers(Transaction& transaction, Timestamp before, std::atomic<std::int64_t>& answers);
+Result<std::uint64_t> ForgetAnswers(Transaction& transaction, Timestamp before, AnswerShares& answers);
+
+// Of all that is kept now. Reads an index of it.
+Result<AnswerShares::Counts> CountAnswers(Connection& connection);
 
 // Of the first group: gives the next `lines` numbers to an import; answers the first. LIMIT_EXCEEDED.
 Result<std::int64_t> ReserveRange(Transaction& transaction, std::uint64_t lines, std::uint16_t first_sequence);

@@ -38,7 +38,8 @@ class SharedDatabases {
       MUSTER_CHECK(databases_.Govern(group.primary, 1, {.is_writable = true, .waits = true}).has_value());
       for (const DatabaseRecord& record : group.databases) {
         if (record.name == group.primary) continue;
-        const ReplicationSource source{.name = group.primary, .address = MemoryDatabases::AddressOf(group.primary)};
+        const ReplicationSource source{.name = group.primary,
+                                       .address = group.Find(group.primary)->AddressFrom(record.center)};
         MUSTER_CHECK(databases_.Follow(record.name, 1, source, group.FindAcker(record.name) != nullptr).has_value());
       }
     }

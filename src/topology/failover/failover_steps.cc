@@ -150,7 +150,8 @@ class FailoverSteps {
     for (const DatabaseRecord& database : group.databases) {
       const DatabaseSight* const seen = Reached(database.name);
       if (database.center != journal_.to || seen == nullptr || !seen->state.HasApplied(end)) continue;
-      if (seen->state.following != group.Find(group.primary)->address || !seen->state.applies) continue;
+      const bool follows = seen->state.following == SourceFor(group, group.primary, database.name).address;
+      if (!follows || !seen->state.applies) continue;
       return Choose(group, database.name, end);
     }
   }

@@ -214,9 +214,9 @@ void FailoverWorld::Operate() {
   for (const GroupRecord& group : topology_->groups) {
     for (const DatabaseRecord& database : group.databases) {
       if (databases_[database.name].fault == ReplicaFault::kNone || group.FindAcker(database.name) != nullptr) continue;
-      const auto rebuilt =
-          databases_.Rebuild(database.name, topology_->revision,
-                             {.name = group.primary, .address = MemoryDatabases::AddressOf(group.primary)});
+      const auto rebuilt = databases_.Rebuild(
+          database.name, topology_->revision,
+          {.name = group.primary, .address = group.Find(group.primary)->AddressFrom(database.center)});
       Trace("rebuild " + database.name + (rebuilt ? "" : ": " + rebuilt.error().message));
     }
   }

@@ -59,7 +59,7 @@ Result<DatabaseState> MemoryDatabases::Look(const std::string& name) {
   if (!database.Answers()) return Fail(Reason::kWritesUnavailable, name + " does not answer");
   return DatabaseState{.is_writable = database.is_writable,
                        .obeyed = database.obeyed,
-                       .following = database.following.empty() ? "" : AddressOf(database.following),
+                       .following = database.following.empty() ? "" : database.address,
                        .receives = database.receives,
                        .is_connected = database.receives && database.is_connected,
                        .applies = database.applies,
@@ -87,10 +87,11 @@ Result<void> MemoryDatabases::Follow(const std::string& name, std::int64_t revis
   }
   database.is_writable = false;
   database.waits = false;
-  if (database.following != source.name || !database.applies) {
+  if (database.following.empty() || database.address != source.address || !database.applies) {
     // Both threads end, and what was received and not applied is thrown away: it will be received again.
     if (!database.following.empty()) database.log.resize(database.applied);
     database.following = source.name;
+    database.address = source.address;
     database.fault = ReplicaFault::kNone;
     database.is_connected = false;
   }

@@ -34,6 +34,7 @@ class MemoryDatabases {
     std::size_t applied = 0;      // of the log
     std::size_t committed = 0;    // as a primary: visible
     std::string following = {};   // name
+    std::string address = {};     // of whom it follows, as it was told
     std::int64_t obeyed = 0;
     std::vector<std::string> shut_out = {};
     // In its memory.
@@ -54,7 +55,6 @@ class MemoryDatabases {
   Database& Add(const std::string& name);
   Database& operator[](const std::string& name) { return *databases_.at(name); }
   const Database& Get(const std::string& name) const { return *databases_.at(name); }
-  static std::string AddressOf(const std::string& name) { return name + ":3306"; }
 
   // The verbs of ReplicaControl, as the server does them at once; it answers.
   Result<DatabaseState> Look(const std::string& name);

@@ -17,14 +17,13 @@ inline Sight WellSight(TopologyDocument document = ::muster::testing::TwoCenters
   sight.document_at = sight.board_at = now;
   sight.board_since = now - std::chrono::seconds(10);
   for (const GroupRecord& group : document.groups) {
-    const std::string address = group.Find(group.primary)->address;
     for (const DatabaseRecord& database : group.databases) {
       DatabaseState state{
           .obeyed = 10, .applied = GtidPosition::Of(0, 1, 100), .received = GtidPosition::Of(0, 1, 100)};
       if (database.name == group.primary) {
         state.is_writable = state.waits = true;
       } else {
-        state.following = address;
+        state.following = group.Find(group.primary)->AddressFrom(database.center);
         state.receives = state.is_connected = state.applies = true;
         state.acknowledges = group.FindAcker(database.name) != nullptr;
       }

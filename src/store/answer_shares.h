@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+
+#include "base/options.h"
+#include "base/result.h"
+#include "domain/ids.h"
+
+namespace muster {
+
+struct AnswerOptions {
+  std::int64_t answers_max = 10'000'000;  // of one file or group; some 600 bytes each
+
+  void Declare(OptionRegistry& options);  // store.idempotency.answers_max
+};
+
+// How many answers one database keeps for Idempotency-Keys, and whose they are. A caller may keep as many more as are
+// still free: alone it gets half of all, and however many others have kept, who has none yet finds room.
+// Thread-safe.
+class AnswerShares {
+ public:
+  using Counts = std::map<AnswerOwner, std::int64_t>;
+
+  explicit AnswerShares(const AnswerOptions& options) : answers_max_(options.answers_max) {}
+
+  // One more. RATE_LIMITED: this caller has its share; OVERLOADED: nobody may keep any more.
+  Result<void> Take(AnswerOwner owner);
+  void Return(AnswerOwner owner, std::int64_t count = 1);
+  // As they were counted in the database.
+  void Set(Counts counts);
+
+  std::int64_t kept() const;
+
+ private:
+  const std::int64_t answers_max_;
+  mutable std::mutex mutex_;
+  Counts counts_;          // guarded by mutex_
+  std::int64_t kept_ = 0;  // guarded by mutex_
+};
+
+}  // namespace muster
