@@ -11,8 +11,8 @@ namespace muster {
 
 // Of one tier, over all writes that were sampled.
 struct TierFreshness {
-  std::string name;
-  std::string center;
+  std::string name = {};
+  std::string center = {};
   Duration bound{0};            // as declared
   std::int64_t samples = 0;     // that it has answered, at once or later
   std::int64_t late = 0;        // had something older when it was first asked
@@ -41,8 +41,8 @@ struct FreshnessReport {
   Timestamp since{};
   std::int64_t samples = 0;
   std::int64_t skipped = 0;  // not taken, since too many were under way
-  std::vector<TierFreshness> tiers;
-  std::vector<LateSample> late;  // the newest last
+  std::vector<TierFreshness> tiers = {};
+  std::vector<LateSample> late = {};  // the newest last
 };
 
 }  // namespace muster

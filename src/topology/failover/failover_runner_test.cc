@@ -97,14 +97,14 @@ class SharedDatabases {
 
 class FailoverRunnerTest : public ::testing::Test {
  protected:
-  FailoverRunnerTest() : directory_("/tmp/muster-runner-XXXXXX"), databases(::muster::testing::TwoCenters()) {
+  FailoverRunnerTest() : directory_("/tmp/muster-runner-XXXXXX"), databases(::muster::testing::TwoDistantCenters()) {
     MUSTER_CHECK(::mkdtemp(directory_.data()) != nullptr);
     auto opened = OpenTopologyFile(directory_ + "/topology.json");
     MUSTER_CHECK(opened.has_value());
     store = *std::move(opened);
     MUSTER_CHECK(store
                      ->Update([](TopologyDocument& document) -> Result<void> {
-                       document = ::muster::testing::TwoCenters();
+                       document = ::muster::testing::TwoDistantCenters();
                        return {};
                      })
                      .has_value());

@@ -8,7 +8,7 @@
 namespace muster::testing {
 
 // Two centers, "east" and "west"; of each group a primary and a replica in east and two ackers in west, all of them
-// well, and each with another address for the other center. Names are "e1", "e2", "w1", "w2", of a second group "e3"
+// well. Names are "e1", "e2", "w1", "w2", of a second group "e3"
 // and so on.
 inline TopologyDocument TwoCenters(int groups = 1) {
   TopologyDocument document{.revision = 10, .epoch = Epoch(3), .centers = {"east", "west"}, .writer = "east"};
@@ -17,8 +17,7 @@ inline TopologyDocument TwoCenters(int groups = 1) {
     for (const std::string center : {"east", "west"}) {
       for (int i = 1; i <= 2; ++i) {
         const std::string name = center.substr(0, 1) + std::to_string(2 * group + i);
-        record.databases.push_back(
-            {.name = name, .center = center, .address = name + ":3306", .remote_address = name + ".far:3306"});
+        record.databases.push_back({.name = name, .center = center, .address = name + ":3306"});
         if (center == "west") record.ackers.push_back({.name = name, .state = AckerState::kIn});
       }
     }
@@ -30,7 +29,16 @@ inline TopologyDocument TwoCenters(int groups = 1) {
   return document;
 }
 
-// The same, with a failover to west under way.
+// The same, where each database has another address for the other center.
+inline TopologyDocument TwoDistantCenters(int groups = 1) {
+  TopologyDocument document = TwoCenters(groups);
+  for (GroupRecord& group : document.groups) {
+    for (DatabaseRecord& database : group.databases) database.remote_address = database.name + ".far:3306";
+  }
+  return document;
+}
+
+// TwoCenters with a failover to west under way.
 inline TopologyDocument FailingOver(FailoverKind kind = FailoverKind::kLoss, int groups = 1) {
   TopologyDocument document = TwoCenters(groups);
   document.epoch = Epoch(4);

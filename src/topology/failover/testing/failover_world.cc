@@ -17,7 +17,7 @@ constexpr Duration kStoodStill = milliseconds(300);
 }  // namespace
 
 FailoverWorld::FailoverWorld(const WorldPlan& plan) : plan_(plan), random_(plan.seed), begin_(clock_.Monotonic()) {
-  topology_ = std::make_shared<TopologyDocument>(testing::TwoCenters(plan.groups));
+  topology_ = std::make_shared<TopologyDocument>(testing::TwoDistantCenters(plan.groups));
   for (const GroupRecord& group : topology_->groups) {
     for (const DatabaseRecord& record : group.databases) {
       MemoryDatabases::Database& database = databases_.Add(record.name);
