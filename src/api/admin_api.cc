@@ -55,6 +55,8 @@ Result<void> AdminHandler::Dispatch(Call& call, const Input& input) {
       return GetRoutes(call, input);
     case Rpc::kGetTopology:
       return GetTopology(call, input);
+    case Rpc::kGetFreshness:
+      return GetFreshness(call, input);
     case Rpc::kFailOver:
       return MoveWriter(call, input, FailoverKind::kLoss);
     case Rpc::kSwitchOver:

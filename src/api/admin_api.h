@@ -7,6 +7,7 @@
 #include "api/http.h"
 #include "api/import_batch.h"
 #include "base/event_loop.h"
+#include "domain/freshness_report.h"
 #include "domain/ports/import_ranges.h"
 #include "domain/ports/member_reader.h"
 #include "topology/failover/failover_operator.h"
@@ -19,7 +20,8 @@ struct AdminApiDependencies {
   std::uint32_t import_window = ImportBatch::kWindowMax;
   // The live route trees of all loops as one (MergeDescriptions). Called on the admin loop: thread-safe.
   std::function<Result<RouteDescription>()> routes;
-  failover::FailoverOperator* failover = nullptr;  // null: this server has no centers
+  failover::FailoverOperator* failover = nullptr;   // null: this server has no centers
+  std::function<FreshnessReport()> freshness = {};  // thread-safe; none: nothing is sampled
 };
 
 // The operators' HTTP interface, on a port of its own. Scope `admin`, except import and export: `members.import`.
@@ -48,6 +50,8 @@ struct AdminApiDependencies {
 //        go on after the last id until an answer is empty
 //   GET  /admin/v1/topology            → the centers, their databases and caches, a failover under way, and what this
 //                                        server sees of them; STATE_CONFLICT: there is one place only
+//   GET  /admin/v1/topology:freshness  → how soon writes that this server acknowledged were seen by every cache and
+//                                        database; STATE_CONFLICT: no caches of centers
 //   POST /admin/v1/topology:failover   {"to":"B","acceptLoss":false,"dryRun":true,"cause":"…"} → what is done, what is
 //   POST /admin/v1/topology:switchover {"to":"B","dryRun":true,"cause":"…"}                      in its way
 //   GET  /livez, /readyz?verbose, /metrics, /openapi.json   without a key

@@ -54,6 +54,7 @@ class AdminHandler final : public HttpHandler {
 
   Result<failover::FailoverOperator*> RequireCenters() const;
   Result<void> GetTopology(Call& call, const Input& input);
+  Result<void> GetFreshness(Call& call, const Input& input);
   Result<void> MoveWriter(Call& call, const Input& input, FailoverKind kind);
 
   Result<void> ReserveImport(Call& call, const Input& input);

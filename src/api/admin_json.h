@@ -8,6 +8,7 @@
 #include "api/json_reader.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "domain/freshness_report.h"
 #include "domain/json_writer.h"
 #include "domain/ports/member_reader.h"
 #include "topology/failover/failover_operator.h"
@@ -46,6 +47,8 @@ struct MoveBody {
   bool dry_run = false;
 };
 Result<MoveBody> ReadMoveBody(JsonReader& reader, std::string_view json, FailoverKind kind);
+void WriteFreshness(JsonWriter& json, const FreshnessReport& report);
+
 void WriteTopologyStatus(JsonWriter& json, const failover::FailoverStatus& status);
 void WritePlan(JsonWriter& json, const failover::FailoverPlan& plan);
 

@@ -105,7 +105,50 @@ void WriteOutcome(JsonWriter& json, const FailoverOutcome& outcome) {
   json.EndObject();
 }
 
+std::int64_t Milliseconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+void WriteTier(JsonWriter& json, const TierFreshness& tier) {
+  json.BeginObject();
+  json.Key("name").String(tier.name);
+  json.Key("center").String(tier.center);
+  json.Key("boundMs").Number64(Milliseconds(tier.bound));
+  json.Key("samples").Number64(tier.samples);
+  json.Key("late").Number64(tier.late);
+  json.Key("beyond").Number64(tier.beyond);
+  json.Key("unanswered").Number64(tier.unanswered);
+  json.Key("latestMs").Number64(Milliseconds(tier.latest));
+  json.Key("nines").Double(tier.nines());
+  json.EndObject();
+}
+
+void WriteLate(JsonWriter& json, const LateSample& late) {
+  json.BeginObject();
+  json.Key("memberId").Number64(late.member.value());
+  json.Key("version").Number64(late.version.value());
+  json.Key("tier").String(late.tier);
+  json.Key("held").Number64(late.held.value());
+  json.Key("acknowledgeTime").Time(late.acknowledged);
+  if (late.is_over) json.Key("lateMs").Number64(Milliseconds(late.late));
+  json.EndObject();
+}
+
 }  // namespace
+
+void WriteFreshness(JsonWriter& json, const FreshnessReport& report) {
+  json.BeginObject();
+  json.Key("sinceTime").Time(report.since);
+  json.Key("samples").Number64(report.samples);
+  json.Key("skipped").Number64(report.skipped);
+  json.Key("tiers").BeginArray();
+  for (const TierFreshness& tier : report.tiers) WriteTier(json, tier);
+  json.EndArray();
+  json.Key("late").BeginArray();
+  for (const LateSample& late : report.late) WriteLate(json, late);
+  json.EndArray();
+  json.EndObject();
+}
 
 Result<MoveBody> ReadMoveBody(JsonReader& reader, std::string_view json, FailoverKind kind) {
   static constexpr std::array<std::string_view, 4> kFields = {"to", "dryRun", "cause", "acceptLoss"};
@@ -186,6 +229,20 @@ Result<failover::FailoverOperator*> AdminHandler::RequireCenters() const {
   if (admin_.failover != nullptr) return admin_.failover;
   return Fail(Reason::kStateConflict,
               "this server is alone with its data: it has no centers, and nothing to move between them");
+}
+
+Result<void> AdminHandler::GetFreshness(Call& call, const Input& input) {
+  MUSTER_TRY(Admit(call, input, Scope::kAdmin));
+  if (!admin_.freshness) {
+    return Fail(Reason::kStateConflict,
+                "there are no caches of centers here (cache.redis.centers), so there is nothing that could be late");
+  }
+  std::string& body = calls_.StartBody();
+  JsonWriter json(body);
+  WriteFreshness(json, admin_.freshness());
+  calls_.StartHead(call);
+  calls_.Answer(call, 200, "application/json", body);
+  return {};
 }
 
 Result<void> AdminHandler::GetTopology(Call& call, const Input& input) {

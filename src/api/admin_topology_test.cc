@@ -65,7 +65,9 @@ class AdminTopologyTest : public testing::ApiTest {
                                         .looked_at = Instant(std::chrono::seconds(9))};
     operator_.status.controller = "A-1";
     operator_.status.attention = {"b1 is silent"};
-    admin_ = MakeAdminApi(loop_, Dependencies(), {.ranges = &ranges_, .routes = {}, .failover = &operator_});
+    admin_ = MakeAdminApi(
+        loop_, Dependencies(),
+        {.ranges = &ranges_, .routes = {}, .failover = &operator_, .freshness = [this] { return freshness_; }});
   }
 
   void Set(TopologyDocument document) {
@@ -76,7 +78,49 @@ class AdminTopologyTest : public testing::ApiTest {
   }
 
   FakeOperator operator_;
+  FreshnessReport freshness_;
 };
+
+TEST_F(AdminTopologyTest, SaysHowFreshReadsAre) {
+  const auto ask = [&](const std::string& caller) {
+    return SendAdmin({.target = "/admin/v1/topology:freshness", .caller = caller});
+  };
+  freshness_ = {.since = Timestamp(std::chrono::seconds(1'700'000'000)),
+                .samples = 1000,
+                .skipped = 2,
+                .tiers = {{.name = "redis A", .center = "A", .samples = 1000},
+                          {.name = "database b1",
+                           .center = "B",
+                           .bound = std::chrono::seconds(5),
+                           .samples = 1000,
+                           .late = 30,
+                           .beyond = 10,
+                           .unanswered = 1,
+                           .latest = std::chrono::milliseconds(6'001)}},
+                .late = {{.member = MemberId(7), .version = Version(5), .tier = "database b1", .held = Version(4)},
+                         {.member = MemberId(8),
+                          .version = Version(1),
+                          .tier = "database b1",
+                          .late = std::chrono::milliseconds(12),
+                          .is_over = true}}};
+  const Response response = ask("admin");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(
+      response.body,
+      AllOf(HasSubstr(
+                R"({"sinceTime":"2023-11-14T22:13:20Z","samples":"1000","skipped":"2","tiers":[{"name":"redis A",)"),
+            HasSubstr(R"("samples":"1000","late":"30","beyond":"10","unanswered":"1","latestMs":"6001","nines":2)"),
+            HasSubstr(R"({"memberId":"7","version":"5","tier":"database b1","held":"4",)"),
+            HasSubstr(R"("lateMs":"12")")));
+  EXPECT_THAT(response.body.substr(response.body.find(R"("memberId":"7")"), 130), Not(HasSubstr(R"("lateMs":"0")")));
+  EXPECT_THAT(ask("importer"), IsProblem(Reason::kPermissionDenied));
+}
+
+TEST_F(AdminTopologyTest, WithoutCachesNothingIsSampled) {
+  admin_ = MakeAdminApi(loop_, Dependencies(), {.ranges = &ranges_, .routes = {}, .failover = &operator_});
+  EXPECT_THAT(SendAdmin({.target = "/admin/v1/topology:freshness", .caller = "admin"}),
+              IsProblem(Reason::kStateConflict));
+}
 
 TEST_F(AdminTopologyTest, TellsOfCentersDatabasesAndCaches) {
   const Response response = SendAdmin({.target = "/admin/v1/topology", .caller = "admin"});

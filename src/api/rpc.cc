@@ -42,6 +42,7 @@ constexpr std::array<RpcRow, kRpcCount> kRpcs = {{{"None"},
                                                   {"EnableCaller", true},
                                                   {"GetRoutes"},
                                                   {"GetTopology"},
+                                                  {"GetFreshness"},
                                                   {"FailOver", true},
                                                   {"SwitchOver", true},
                                                   {"ReserveImport", true},
@@ -89,10 +90,11 @@ constexpr std::array<FixedPath, 7> kMemberPaths = {{{"/v1/members", {.post = Rpc
                                                     {"/v1/members:search", {.post = Rpc::kSearchMembers}},
                                                     {"/v1/changes", {.get = Rpc::kWatchChanges}},
                                                     {"/v1/server", {.get = Rpc::kGetServer}}}};
-constexpr std::array<FixedPath, 8> kAdminPaths = {
+constexpr std::array<FixedPath, 9> kAdminPaths = {
     {{"/admin/v1/callers", {.get = Rpc::kListCallers, .post = Rpc::kCreateCaller}},
      {"/admin/v1/routes", {.get = Rpc::kGetRoutes}},
      {"/admin/v1/topology", {.get = Rpc::kGetTopology}},
+     {"/admin/v1/topology:freshness", {.get = Rpc::kGetFreshness}},
      {"/admin/v1/topology:failover", {.post = Rpc::kFailOver}},
      {"/admin/v1/topology:switchover", {.post = Rpc::kSwitchOver}},
      {"/admin/v1/imports:reserve", {.post = Rpc::kReserveImport}},

@@ -41,6 +41,7 @@ enum class Rpc : std::uint8_t {
   kEnableCaller,
   kGetRoutes,
   kGetTopology,
+  kGetFreshness,
   kFailOver,
   kSwitchOver,
   kReserveImport,

@@ -46,6 +46,7 @@ TEST(RouteTest, LeadsWhereTheTableSays) {
   EXPECT_EQ(admin(kPost, "/admin/v1/callers/orders:enable"), Rpc::kEnableCaller);
   EXPECT_EQ(admin(kGet, "/admin/v1/routes"), Rpc::kGetRoutes);
   EXPECT_EQ(admin(kGet, "/admin/v1/topology"), Rpc::kGetTopology);
+  EXPECT_EQ(admin(kGet, "/admin/v1/topology:freshness"), Rpc::kGetFreshness);
   EXPECT_EQ(admin(kPost, "/admin/v1/topology:failover"), Rpc::kFailOver);
   EXPECT_EQ(admin(kPost, "/admin/v1/topology:switchover"), Rpc::kSwitchOver);
   EXPECT_EQ(admin(kPost, "/admin/v1/imports:reserve"), Rpc::kReserveImport);

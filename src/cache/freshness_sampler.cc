@@ -1,20 +1,12 @@
 #include "cache/freshness_sampler.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "base/check.h"
 #include "base/thread_name.h"
 
 namespace muster {
-
-double TierFreshness::nines() const {
-  if (samples == 0) return 0;
-  // None was beyond: there may be one among the next as many.
-  const double share = std::max<double>(static_cast<double>(beyond), 1) / static_cast<double>(samples);
-  return share >= 1 ? 0 : -std::log10(share);
-}
 
 FreshnessSampler::FreshnessSampler(const Dependencies& dependencies)
     : to_(dependencies),
@@ -87,7 +79,10 @@ void FreshnessSampler::Take(MemberId member, Version version) {
     sample.version = version;
     sample.acknowledged = sample.due = to_.clock->Monotonic();
     sample.time = to_.clock->Now();
-    for (std::size_t i = 0; i < tiers_.size(); ++i) sample.open.push_back(i);
+    for (std::size_t i = 0; i < tiers_.size(); ++i) {
+      const auto& concerns = tiers_[i].tier.concerns;
+      if (!concerns || concerns(member)) sample.open.push_back(i);
+    }
   }
   sampled_.Add();
   changed_.notify_all();

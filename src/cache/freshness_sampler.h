@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
-#include "cache/freshness_report.h"
+#include "domain/freshness_report.h"
 #include "domain/ports/commit_listener.h"
 
 namespace muster {
@@ -30,6 +30,7 @@ struct FreshnessTier {
   // Blocks, by the deadline, and fills nothing. The version that is there; none: nothing is, and whoever reads asks
   // further. An error: it cannot be asked, or is not in use.
   std::function<Result<std::optional<Version>>(MemberId, Deadline)> ask;
+  std::function<bool(MemberId)> concerns = {};  // whether it is to have this member; none: everybody
 };
 
 // Measures how fresh reads are: takes some of the writes that are acknowledged here, and asks every tier of every

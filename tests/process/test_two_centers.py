@@ -117,6 +117,28 @@ def test_caches_are_brought_into_use_by_themselves(a, b):
         assert (read.status, read.json["city"]) == (200, f"c{version}"), read
 
 
+def test_what_is_acknowledged_is_fresh_everywhere(a):
+    member = a.register("fresh").json["id"]
+
+    def freshness():
+        return json.loads(a.topology("freshness", "-o", "json"))
+
+    def tier(name):
+        return next(t for t in freshness()["tiers"] if t["name"] == name)
+    tiers = ["redis A", "redis B", "reads", *(f"database mariadb-{name}" for name in ("a1", "a2", "b1", "b2"))]
+    assert [t["name"] for t in freshness()["tiers"]] == tiers
+    versions = iter(range(2, 10**6))
+
+    def is_sampled(name, samples):
+        assert a.update(member, f"f{next(versions)}").status == 200
+        return int(tier(name)["samples"]) >= samples
+    for name in tiers:
+        more = int(tier(name)["samples"]) + 2
+        await_that(lambda: is_sampled(name, more), f"{name} is sampled")  # noqa: B023
+    for name in ("redis A", "redis B", "reads"):
+        assert tier(name)["beyond"] == "0", freshness()
+
+
 class Writer(threading.Thread):
     """Registers members one after the other, each until it is acknowledged, and remembers them; reads in between."""
 

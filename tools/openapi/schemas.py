@@ -141,6 +141,8 @@ class Schemas:
             return {"type": "string", "enum": [name for name, _ in self._contract.enumerations[field.type_name].values[1:]]}
         if field.type == FieldType.TYPE_BOOL:
             return {"type": "boolean"}
+        if field.type == FieldType.TYPE_DOUBLE:
+            return {"type": "number", "format": "double"}
         if field.type in INT32 or (field.type in INT64 and http.is_json_number):
             return {"type": "integer", "format": "int32" if field.type in INT32 else "int64", **self._range(http)}
         if field.type in INT64:

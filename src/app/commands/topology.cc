@@ -196,6 +196,10 @@ void AddTopologyCommands(CLI::App& root, CommandContext& context) {
   PrintsAdminAnswer(*topology->add_subcommand("show", "Print the centers, databases and caches, and what is under way"),
                     context, kPath, &RenderTopologyStatus);
 
+  PrintsAdminAnswer(
+      *topology->add_subcommand("freshness", "Print how soon writes were seen by every cache and database, in nines"),
+      context, "/admin/v1/topology:freshness", &RenderFreshness);
+
   auto failover = std::make_shared<MoveFlags>();
   CLI::App* command = AddMove(*topology, *failover, "failover", "Let another center write: the one that does is lost");
   AddTarget(*command, *failover);

@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <cstdio>
+
 #include "app/output/table.h"
 
 namespace muster {
@@ -91,6 +93,43 @@ Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_
     }
   }
   return out + "\n" + table.Render(terminal);
+}
+
+Outcome<std::string> RenderFreshness(const Terminal& terminal, std::string_view json) {
+  simdjson::dom::parser parser;
+  MUSTER_ASSIGN(const element root, ParseTopologyAnswer(parser, json));
+  std::string out =
+      RenderFields(terminal, {{"since", FieldOf(root, "sinceTime")},
+                              {"samples", FieldOf(root, "samples")},
+                              {"skipped", FieldOf(root, "skipped") == "0" ? "" : FieldOf(root, "skipped")}});
+  Table tiers({{"TIER"},
+               {"CENTER"},
+               {"BOUND MS"},
+               {"SAMPLES"},
+               {"LATE"},
+               {"BEYOND"},
+               {"UNANSWERED"},
+               {"LATEST MS"},
+               {"NINES"}});
+  for (const element& tier : Elements(root, "tiers")) {
+    double nines = 0;
+    static_cast<void>(tier["nines"].get(nines));
+    char text[16];
+    std::snprintf(text, sizeof text, "%.1f", nines);
+    tiers.AddRow({FieldOf(tier, "name"), FieldOf(tier, "center"), FieldOf(tier, "boundMs"), FieldOf(tier, "samples"),
+                  FieldOf(tier, "late"), FieldOf(tier, "beyond"), FieldOf(tier, "unanswered"),
+                  FieldOf(tier, "latestMs"), text});
+  }
+  out += "\n" + tiers.Render(terminal);
+  const std::vector<element> late = Elements(root, "late");
+  if (late.empty()) return out;
+  Table samples({{"LATE AT"}, {"MEMBER"}, {"VERSION"}, {"HELD"}, {"ACKNOWLEDGED"}, {"AFTER MS"}});
+  for (const element& one : late) {
+    const std::string after = FieldOf(one, "lateMs");
+    samples.AddRow({FieldOf(one, "tier"), FieldOf(one, "memberId"), FieldOf(one, "version"), FieldOf(one, "held"),
+                    FieldOf(one, "acknowledgeTime"), after.empty() ? "not yet" : after});
+  }
+  return out + "\n" + samples.Render(terminal);
 }
 
 Outcome<std::string> RenderFailoverPlan(const Terminal& terminal, std::string_view json) {

@@ -12,6 +12,8 @@ namespace muster {
 // Answers of /admin/v1/topology as a person reads them.
 Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_view json);
 Outcome<std::string> RenderFailoverPlan(const Terminal& terminal, std::string_view json);
+// Of /admin/v1/topology:freshness.
+Outcome<std::string> RenderFreshness(const Terminal& terminal, std::string_view json);
 
 // How the cause of a failback begins, so that it is not taken back by the next one.
 inline constexpr std::string_view kFailbackCause = "failback";

@@ -138,6 +138,20 @@ CacheKeeper::Center CenterCaches::KeptCenter(const std::string& name, RedisCente
               }};
 }
 
+Result<std::optional<Version>> CenterCaches::Peek(const std::string& center, MemberId id, Deadline deadline) {
+  const auto row = std::ranges::find(options_.caches, center, &CenterOptions::CacheRow::center);
+  if (row == options_.caches.end()) return Fail(Reason::kOverloaded, "center " + center + " has no cache here");
+  RedisCenterCache& cache = *caches_[static_cast<std::size_t>(row - options_.caches.begin())];
+  const auto found = AskOn<MemberLookup>(*loop_, around_.clock, deadline, [&cache, id, deadline](auto done) {
+    cache.Peek(id, deadline, std::move(done));
+  });
+  if (!found || found->kind == LookupKind::kUnusable) {
+    return Fail(Reason::kOverloaded, "the cache of center " + center + " is not in use");
+  }
+  if (found->kind == LookupKind::kMiss) return std::optional<Version>();
+  return std::optional(found->member ? found->member->version() : Version(0));
+}
+
 Result<CenterCaches::Readers> CenterCaches::MakeReaders(SocketLoop& loop, std::size_t loops) {
   const auto own = std::ranges::find(options_.caches, options_.center, &CenterOptions::CacheRow::center);
   const RedisOptions redis = options_.RedisOf(*own);

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -43,6 +44,10 @@ class CenterCaches {
   ~CenterCaches();  // nobody writes or reads any more
 
   CommitListener& listener() { return *invalidator_; }
+
+  // Whether and with which version the cache of a center would answer reads of a member now. Blocks; OVERLOADED when it
+  // is not in use or does not answer.
+  Result<std::optional<Version>> Peek(const std::string& center, MemberId id, Deadline deadline);
 
   // What one reading loop has of the center's Redis; on its thread or before it runs, the same for their end.
   struct Readers {

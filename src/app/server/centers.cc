@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "app/files.h"
+#include "app/server/freshness_tiers.h"
 #include "base/pii.h"
 #include "store/mariadb/replication.h"
 
@@ -51,6 +52,10 @@ Outcome<void> Centers::Start() {
                                                .metrics = around_.metrics});
   if (!caches) return Fails(caches.error());
   caches_ = *std::move(caches);
+  freshness_ = std::make_unique<FreshnessSampler>(FreshnessSampler::Dependencies{.listener = &caches_->listener(),
+                                                                                 .clock = &around_.clock,
+                                                                                 .logger = &around_.logger,
+                                                                                 .metrics = &around_.metrics});
   return {};
 }
 
@@ -85,11 +90,12 @@ Outcome<void> Centers::StartFailover() {
       }
     }
   }
+  control_account_ = {options_.control_user, control};
   board_ = store_->MakeBoard();
-  const auto make_control = [this, control, replica](const GroupRecord& group, const DatabaseRecord& database) {
+  const auto make_control = [this, replica](const GroupRecord& group, const DatabaseRecord& database) {
     mariadb::ReplicationOptions options;
     options.name = database.name;
-    options.control = {options_.control_user, control};
+    options.control = control_account_;
     options.replica_user_prefix = options_.replica_user_prefix;
     options.replica_password = replica;
     options.saved_directory = around_.saved_directory;
@@ -119,7 +125,19 @@ Outcome<void> Centers::StartFailover() {
   return {};
 }
 
+void Centers::StartFreshness(const RouteTrees& routes) {
+  freshness_->Start(FreshnessTiers({.options = options_,
+                                    .caches = *caches_,
+                                    .watcher = *watcher_,
+                                    .routes = routes,
+                                    .clock = around_.clock,
+                                    .control = control_account_,
+                                    .database = around_.database,
+                                    .replica_lag_max = around_.replica_lag_max}));
+}
+
 Centers::~Centers() {
+  freshness_.reset();
   caches_.reset();
   if (failover_) failover_->Stop();
   if (watcher_) watcher_->Stop();

@@ -6,10 +6,12 @@
 #include "app/cli/exit_code.h"
 #include "app/server/center_caches.h"
 #include "app/server/center_options.h"
+#include "app/server/route_trees.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "cache/freshness_sampler.h"
 #include "domain/keyring.h"
 #include "store/mariadb/topology_placement.h"
 #include "topology/failover/failover_runner.h"
@@ -30,6 +32,7 @@ class Centers {
     Logger& logger;
     MetricRegistry& metrics;
     std::string observer;         // this server's name among all
+    Duration replica_lag_max;     // beyond which no copy answers
     std::string database;         // on all servers, that holds the members
     std::string saved_directory;  // where a rebuild keeps what a diverged database has more
   };
@@ -51,6 +54,12 @@ class Centers {
   }
   // Null: no Redis is configured, and nothing is cached.
   CenterCaches* caches() { return caches_.get(); }
+  // Who has to hear of what is committed; null: nobody.
+  CommitListener* listener() { return freshness_.get(); }
+  // Null: nothing is cached, so nothing can be late.
+  FreshnessSampler* freshness() { return freshness_.get(); }
+  // From now on writes are sampled: every cache and database is asked, and `routes` as a reader of this server.
+  void StartFreshness(const RouteTrees& routes);
 
  private:
   Centers(const CenterOptions& options, const Surroundings& around);
@@ -60,6 +69,7 @@ class Centers {
 
   const CenterOptions options_;
   const Surroundings around_;
+  mariadb::Account control_account_;
   WriterLeaseKeeper lease_;
   std::unique_ptr<EtcdTopologyStore> store_;
   std::unique_ptr<TopologyWatcher> watcher_;
@@ -67,6 +77,7 @@ class Centers {
   std::unique_ptr<failover::FailoverRunner> failover_;
   std::unique_ptr<mariadb::TopologyPlacement> placement_;
   std::unique_ptr<CenterCaches> caches_;
+  std::unique_ptr<FreshnessSampler> freshness_;  // over caches_
 };
 
 }  // namespace muster

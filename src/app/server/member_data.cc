@@ -76,7 +76,7 @@ Outcome<OpenedStore> OpenMariadb(const ServerOptions& options, const StoreSurrou
   if (around.centers != nullptr) {
     dependencies.lease = around.centers->lease();
     dependencies.placement = around.centers->placement();
-    if (CenterCaches* const caches = around.centers->caches()) dependencies.listener = &caches->listener();
+    dependencies.listener = around.centers->listener();
   }
   MariadbOptions mariadb = options.mariadb;
   mariadb.answers = options.answers;

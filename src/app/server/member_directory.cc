@@ -106,6 +106,7 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                                                                       .logger = &logger,
                                                                       .metrics = &metrics_});
     repeater_->Start();
+    centers_->StartFreshness(*routes_);
   }
   return {};
 }
@@ -114,15 +115,17 @@ Outcome<void> MemberDirectory::OpenCenters(const ServerOptions& options, Logger&
   // As many digits as tell servers apart, where people read them.
   constexpr std::size_t kNameDigits = 8;
   MUSTER_ASSIGN(const std::string node, EnsureNode(options, random_));
-  MUSTER_ASSIGN(centers_,
-                Centers::Open(options.center, {.keyring = *keyring_,
-                                               .clock = clock_,
-                                               .random = random_,
-                                               .logger = logger,
-                                               .metrics = metrics_,
-                                               .observer = options.center.center + "-" + node.substr(0, kNameDigits),
-                                               .database = options.mariadb.database,
-                                               .saved_directory = options.data_directory + "/saved"}));
+  MUSTER_ASSIGN(
+      centers_,
+      Centers::Open(options.center, {.keyring = *keyring_,
+                                     .clock = clock_,
+                                     .random = random_,
+                                     .logger = logger,
+                                     .metrics = metrics_,
+                                     .observer = options.center.center + "-" + node.substr(0, kNameDigits),
+                                     .replica_lag_max = std::chrono::milliseconds(options.mariadb.replica_lag_max_ms),
+                                     .database = options.mariadb.database,
+                                     .saved_directory = options.data_directory + "/saved"}));
   return {};
 }
 

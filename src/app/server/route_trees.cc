@@ -107,16 +107,25 @@ Result<std::unique_ptr<MemberReader>> RouteTrees::Grow(SocketLoop& loop) {
   if (tree && readers.center) tree = std::make_unique<OwningTree>(std::move(readers), *std::move(tree));
   if (tree) {
     std::lock_guard lock(mutex_);
-    trees_.push_back(tree->get());
+    trees_.push_back({.loop = &loop, .tree = tree->get()});
   }
   return tree;
+}
+
+bool RouteTrees::Get(MemberId id, const ReadOptions& options, MemberReply reply) const {
+  std::lock_guard lock(mutex_);
+  if (trees_.empty()) return false;
+  const Grown first = trees_.front();
+  first.loop->Post(
+      [first, id, options, reply = std::move(reply)]() mutable { first.tree->Get(id, options, std::move(reply)); });
+  return true;
 }
 
 RouteDescription RouteTrees::Describe() const {
   std::lock_guard lock(mutex_);
   std::vector<RouteDescription> descriptions;
   descriptions.reserve(trees_.size());
-  for (const MemberReader* tree : trees_) descriptions.push_back(tree->Describe());
+  for (const Grown& grown : trees_) descriptions.push_back(grown.tree->Describe());
   return MergeDescriptions(std::move(descriptions));
 }
 

@@ -33,6 +33,9 @@ class RouteTrees {
 
   // A tree for `loop`.
   Result<std::unique_ptr<MemberReader>> Grow(SocketLoop& loop);
+  // What a reader of the first tree that has grown would be answered now. False: none has. On its loop, so as Describe:
+  // stop asking before the handlers go.
+  bool Get(MemberId id, const ReadOptions& options, MemberReply reply) const;
   // Of the trees that live; they must outlive the call, so stop asking before the handlers go.
   RouteDescription Describe() const;
 
@@ -40,7 +43,11 @@ class RouteTrees {
   const std::string expression_;
   const Parts parts_;
   mutable std::mutex mutex_;
-  std::vector<const MemberReader*> trees_;
+  struct Grown {
+    SocketLoop* loop = nullptr;
+    MemberReader* tree = nullptr;
+  };
+  std::vector<Grown> trees_;
 };
 
 // INVALID_ARGUMENT when no tree can be built of it. `has_centers`: there are caches of centers.

@@ -50,16 +50,20 @@ Result<void> Server::Listen(const ServerOptions& options) {
                               .installation = directory_.installation()};
           },
   };
-  const AdminApiDependencies admin_api{.ranges = &directory_.store().import_ranges(),
-                                       // Half of the store's queue is left to others.
-                                       .import_window = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
-                                           options.store_queue_max() / 2, 1, ImportBatch::kWindowMax)),
-                                       .routes = [this]() -> Result<RouteDescription> {
-                                         if (!serving_)
-                                           return Fail(Reason::kOverloaded, "the server is just starting; try again");
-                                         return directory_.routes().Describe();
-                                       },
-                                       .failover = centers ? &centers->failover() : nullptr};
+  AdminApiDependencies admin_api{.ranges = &directory_.store().import_ranges(),
+                                 // Half of the store's queue is left to others.
+                                 .import_window = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
+                                     options.store_queue_max() / 2, 1, ImportBatch::kWindowMax)),
+                                 .routes = [this]() -> Result<RouteDescription> {
+                                   if (!serving_)
+                                     return Fail(Reason::kOverloaded, "the server is just starting; try again");
+                                   return directory_.routes().Describe();
+                                 },
+                                 .failover = centers ? &centers->failover() : nullptr,
+                                 .freshness = {}};
+  if (FreshnessSampler* const freshness = centers ? centers->freshness() : nullptr) {
+    admin_api.freshness = [freshness] { return freshness->Report(); };
+  }
 
   const HttpServer::HandlerFactory make_admin_api =
       [api, admin_api](SocketLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
@@ -108,6 +112,8 @@ std::vector<ReadinessCheck> Server::CheckReadiness() const {
 
 void Server::Stop() {
   draining_ = true;
+  // It asks the loops that are about to end.
+  if (Centers* const centers = directory_.centers(); centers && centers->freshness()) centers->freshness()->Stop();
   {
     // All at once: a stop takes as long as the longest of them, and none takes calls while another one waits.
     const std::jthread grpc([this] {

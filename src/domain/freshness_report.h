@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,7 +24,12 @@ struct TierFreshness {
 
   // How many nines of the samples were seen there within the bound; as many as there are samples for, when none was
   // not.
-  double nines() const;
+  double nines() const {
+    if (samples == 0) return 0;
+    // None was beyond: there may be one among the next as many.
+    const double share = std::max<double>(static_cast<double>(beyond), 1) / static_cast<double>(samples);
+    return share >= 1 ? 0 : -std::log10(share);
+  }
 };
 
 // A write that a tier did not have when it was acknowledged.
@@ -36,7 +43,7 @@ struct LateSample {
   bool is_over = false;  // false: not seen yet, or given up
 };
 
-// What a FreshnessSampler has found since its start.
+// What a sampler of freshness has found since its start.
 struct FreshnessReport {
   Timestamp since{};
   std::int64_t samples = 0;
