@@ -84,6 +84,7 @@ void WriteFailoverHead(JsonWriter& json, const Record& record) {
 
 void WriteJournal(JsonWriter& json, const FailoverJournal& journal) {
   std::vector<std::string> steps;
+  steps.reserve(journal.groups.size());
   for (const GroupProgress& group : journal.groups) {
     steps.push_back(group.group + ": " + std::string(muster::NameOf(group.step)) +
                     (group.chosen.empty() ? "" : " " + group.chosen));

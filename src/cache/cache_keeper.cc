@@ -126,7 +126,9 @@ void CacheKeeper::Store(const std::string& center, const CacheRecord* before, Ca
   if (stored) {
     dependencies_.logger->Info("the cache of a center goes on",
                                {{"center", center}, {"mode", NameOf(next.mode)}, {"epoch", next.epoch.value()}});
-    (void)dependencies_.watcher->Await((*stored)->revision, RequestDeadline());
+    if (!dependencies_.watcher->Await((*stored)->revision, RequestDeadline())) {
+      dependencies_.logger->Debug("the topology is heard of late", {{"revision", (*stored)->revision}});
+    }
   } else if (stored.error().reason != Reason::kStateConflict) {
     dependencies_.logger->Warning("the cache of a center does not go on",
                                   {{"center", center}, {"error", stored.error().message}});

@@ -173,7 +173,8 @@ class LabSupervisor final : public Supervisor {
     for (const Component* component : started) {
       if (component->kind != Kind::kMariadb) continue;
       const Component* settled = component;
-      [[maybe_unused]] const bool is_queued = settles_.TryPush(std::move(settled));
+      [[maybe_unused]] const bool is_queued =
+          settles_.TryPush(std::move(settled));  // NOLINT(performance-move-const-arg)
     }
   }
 

@@ -87,7 +87,7 @@ class StubReader final : public MemberReader {
   Source source = Source::kNear;
   Duration age{0};
   std::map<std::int64_t, Origin> origins;  // of answers to Get that have another one, by id
-  EventLoop* later = nullptr;  // where answers come from when they do not come at once
+  EventLoop* later = nullptr;              // where answers come from when they do not come at once
 
  private:
   void Reply(const MemberDocumentRef& document, MemberReply reply, const Origin& origin) {

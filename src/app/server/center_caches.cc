@@ -16,6 +16,7 @@ constexpr Duration kLookPeriod = std::chrono::milliseconds(10);
 
 std::vector<std::string> CentersOf(const CenterOptions& options) {
   std::vector<std::string> names;
+  names.reserve(options.caches.size());
   for (const CenterOptions::CacheRow& row : options.caches) names.push_back(row.center);
   return names;
 }

@@ -46,7 +46,7 @@ void CenterOptions::Declare(OptionRegistry& registry) {
   registry.AddDuration("cache.redis.lease", &redis.lease_ms, "How long one reader may take to fill an entry",
                        {.min = 100, .max = 60'000});
   registry.AddInteger("cache.redis.value_ttl_seconds", &redis.value_ttl_s, "After which an entry is read anew.",
-                      {.min = 1, .max = 30 * 86'400});
+                      {.min = 1, .max = std::int64_t{30} * 86'400});
   registry.AddBytes("cache.redis.near_bytes", &tracked_bytes,
                     "Memory for members that this server keeps for a second beside Redis; 0: none.",
                     {.min = 0, .max = std::int64_t{1} << 40});

@@ -34,6 +34,7 @@ Held AskReads(const RouteTrees& routes, const Clock& clock, MemberId id, Deadlin
 // Groups are numbered in the order of their names.
 std::vector<std::string> NamesOf(const TopologyDocument& document) {
   std::vector<std::string> names;
+  names.reserve(document.groups.size());
   for (const GroupRecord& group : document.groups) names.push_back(group.name);
   std::ranges::sort(names);
   return names;
@@ -64,6 +65,7 @@ FreshnessTier DatabaseTier(const FreshnessSurroundings& around, const std::share
 
 std::vector<FreshnessTier> FreshnessTiers(const FreshnessSurroundings& around) {
   std::vector<FreshnessTier> tiers;
+  tiers.reserve(around.options.caches.size() + 1);
   for (const CenterOptions::CacheRow& row : around.options.caches) {
     tiers.push_back({.name = "redis " + row.center,
                      .center = row.center,

@@ -81,6 +81,11 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
                         .clock = &clock_,
                         .timer = timer_.get(),
                         .loops = static_cast<std::size_t>(options.http.threads + options.grpc.threads)});
+  StartFollowers(options, logger);
+  return {};
+}
+
+void MemberDirectory::StartFollowers(const ServerOptions& options, Logger& logger) {
   ExposeCacheMetrics(*near_cache_, metrics_);
   ExposeLogMetrics(logger, metrics_);
   if (options.search.enabled) {
@@ -108,7 +113,6 @@ Outcome<void> MemberDirectory::OpenParts(const ServerOptions& options, Logger& l
     repeater_->Start();
     centers_->StartFreshness(*routes_);
   }
-  return {};
 }
 
 Outcome<void> MemberDirectory::OpenCenters(const ServerOptions& options, Logger& logger) {

@@ -63,6 +63,8 @@ class MemberDirectory {
  private:
   MemberDirectory() = default;
   Outcome<void> OpenParts(const ServerOptions& options, Logger& logger);
+  // What goes on by itself beside reads and writes.
+  void StartFollowers(const ServerOptions& options, Logger& logger);
   Outcome<void> OpenCenters(const ServerOptions& options, Logger& logger);
   Outcome<void> OpenTopology(const ServerOptions& options, Logger& logger);
   // Begins above whatever number the data knows.

@@ -20,6 +20,25 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Memb
   return server;
 }
 
+AdminApiDependencies Server::MakeAdminDependencies(const ServerOptions& options) {
+  Centers* const centers = directory_.centers();
+  AdminApiDependencies admin_api{.ranges = &directory_.store().import_ranges(),
+                                 // Half of the store's queue is left to others.
+                                 .import_window = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
+                                     options.store_queue_max() / 2, 1, ImportBatch::kWindowMax)),
+                                 .routes = [this]() -> Result<RouteDescription> {
+                                   if (!serving_)
+                                     return Fail(Reason::kOverloaded, "the server is just starting; try again");
+                                   return directory_.routes().Describe();
+                                 },
+                                 .failover = centers ? &centers->failover() : nullptr,
+                                 .freshness = {}};
+  if (FreshnessSampler* const freshness = centers ? centers->freshness() : nullptr) {
+    admin_api.freshness = [freshness] { return freshness->Report(); };
+  }
+  return admin_api;
+}
+
 Result<void> Server::Listen(const ServerOptions& options) {
   MUSTER_ASSIGN(const auto document, directory_.topology().Read());
   Centers* const centers = directory_.centers();
@@ -50,21 +69,7 @@ Result<void> Server::Listen(const ServerOptions& options) {
                               .installation = directory_.installation()};
           },
   };
-  AdminApiDependencies admin_api{.ranges = &directory_.store().import_ranges(),
-                                 // Half of the store's queue is left to others.
-                                 .import_window = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
-                                     options.store_queue_max() / 2, 1, ImportBatch::kWindowMax)),
-                                 .routes = [this]() -> Result<RouteDescription> {
-                                   if (!serving_)
-                                     return Fail(Reason::kOverloaded, "the server is just starting; try again");
-                                   return directory_.routes().Describe();
-                                 },
-                                 .failover = centers ? &centers->failover() : nullptr,
-                                 .freshness = {}};
-  if (FreshnessSampler* const freshness = centers ? centers->freshness() : nullptr) {
-    admin_api.freshness = [freshness] { return freshness->Report(); };
-  }
-
+  const AdminApiDependencies admin_api = MakeAdminDependencies(options);
   const HttpServer::HandlerFactory make_admin_api =
       [api, admin_api](SocketLoop& loop) -> Result<std::unique_ptr<HttpHandler>> {
     return MakeAdminApi(loop, api, admin_api);

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "api/admin_api.h"
 #include "api/api_dependencies.h"
 #include "api/grpc_server.h"
 #include "api/http_server.h"
@@ -35,6 +36,7 @@ class Server {
 
  private:
   Server(MemberDirectory& directory, Logger& logger) : directory_(directory), logger_(logger) {}
+  AdminApiDependencies MakeAdminDependencies(const ServerOptions& options);
   Result<void> Listen(const ServerOptions& options);
   std::vector<ReadinessCheck> CheckReadiness() const;
 

@@ -293,7 +293,8 @@ bool RedisCenters::AwaitReadable() {
 void RedisCenters::BeginAndUse(Epoch epoch) {
   // Servers that answer too late where everything waits for a processor are asked again, as the keeper does.
   Result<bool> begun = Begin(epoch);
-  for (int again = 0; again < 20 && !begun && begun.error().reason == Reason::kOverloaded; ++again) begun = Begin(epoch);
+  for (int again = 0; again < 20 && !begun && begun.error().reason == Reason::kOverloaded; ++again)
+    begun = Begin(epoch);
   ASSERT_TRUE(begun) << begun.error().message;
   state = {.epoch = epoch, .mode = CacheMode::kOn};
   ASSERT_TRUE(AwaitReadable());
