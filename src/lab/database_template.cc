@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <filesystem>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "lab/component_command.h"
 #include "lab/lab_directory.h"
@@ -19,6 +21,16 @@ std::string TemplateOf(const Layout& layout) { return layout.directory() + "/tem
 
 std::unexpected<Error> CannotCopy(const std::string& path, const std::error_code& error) {
   return Fail(Reason::kInternal, "cannot make " + path + ": " + error.message());
+}
+
+// Directories whose paths begin so; what cannot be removed now is no harm.
+void RemoveUnfinished(const std::filesystem::path& prefix) {
+  std::error_code error;
+  std::vector<std::filesystem::path> unfinished;
+  for (const auto& entry : std::filesystem::directory_iterator(prefix.parent_path(), error)) {
+    if (entry.path().native().starts_with(prefix.native())) unfinished.push_back(entry.path());
+  }
+  for (const auto& path : unfinished) std::filesystem::remove_all(path, error);
 }
 
 Result<ProcessSpec> MakerOf(const Layout& layout, const Programs& programs, const std::string& data) {
@@ -71,8 +83,9 @@ Result<std::string> AccountsSql(const Layout& layout) {
 Result<void> EnsureDatabaseTemplate(const Layout& layout, const Programs& programs, ProcessKeeper& keeper) {
   std::error_code error;
   if (std::filesystem::exists(TemplateOf(layout), error)) return {};
-  const std::string making = TemplateOf(layout) + ".tmp";
-  std::filesystem::remove_all(making, error);
+  // What the script of an interrupted one has started may still write there for a moment.
+  const std::string making = TemplateOf(layout) + ".tmp-" + std::to_string(::getpid());
+  RemoveUnfinished(TemplateOf(layout) + ".tmp-");
   MUSTER_ASSIGN(const ProcessSpec spec, MakerOf(layout, programs, making));
   MUSTER_TRY(keeper.Start(kTemplateProcess, spec));
   const bool has_ended = keeper.WaitForEnd(kTemplateProcess, kTemplatePatience);
