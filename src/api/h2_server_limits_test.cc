@@ -201,41 +201,6 @@ TEST_F(H2LimitsTest, AHeaderBlockHasToEnd) {
   AwaitInTime([&] { return OpenConnections() == 0; }, "it is closed");
 }
 
-// A head, or trailers, that are refused end their stream alone, and have come to their end.
-TEST_F(H2LimitsTest, WhatIsRefusedOfAHeadKeepsNobodyWaiting) {
-  Start();
-  Client client(server_->address());
-  const std::uint32_t watching = client.Open("/flood");
-  const std::vector<Client::Fields> heads = {
-      Client::HeadOf("/echo", {{"X-Upper", "a"}}),       Client::HeadOf("/echo", {{":unknown", "a"}}),
-      Client::HeadOf("/echo", {{"x-control", "a\x01"}}), Client::HeadOf("/echo", {{"connection", "close"}}),
-      Client::HeadOf("/echo", {{"te", "gzip"}}),         {{":method", "POST"}, {":scheme", "http"}}};
-  for (const Client::Fields& head : heads) {
-    // In one frame, and in two of which the second one says nothing.
-    for (const bool is_split : {false, true}) {
-      const std::uint32_t refused = client.TakeStream();
-      client.SendFrame(Client::kHeaders, is_split ? 0 : Client::kEndHeaders, refused, Client::Block(head));
-      if (is_split) client.SendFrame(Client::kContinuation, Client::kEndHeaders, refused);
-      EXPECT_EQ(client.Await(refused).reset, 1U) << head.back().first;
-      // The time for a head passes, and the connection is looked at.
-      for (int i = 0; i < 12; ++i) {
-        AdvanceClock(std::chrono::seconds(1));
-        ASSERT_EQ(client.Await(client.Call("/echo", "x")).status(), "0") << head.back().first;
-      }
-      client.SendFrame(Client::kReset, 0, 0x0FFFFFFF, Client::Number(kCancel));  // of a stream that was never opened
-      ASSERT_EQ(client.Await(client.Call("/echo", "x")).status(), "0") << head.back().first;
-    }
-  }
-  client.SendFrame(Client::kData, Client::kEndStream, watching, Client::Message("go"));
-  EXPECT_FALSE(client.AwaitMessage(watching).empty());
-}
-
-TEST_F(H2LimitsTest, SpacesAroundMetadataAreNotOfIt) {
-  Start();
-  Client client(server_->address());
-  EXPECT_EQ(client.Await(client.Call("/echo", "x", {{"x-note", " hello \t"}})).status(), "0");
-}
-
 TEST_F(H2LimitsTest, ARequestThatDoesNotEndHasTheDefaultDeadline) {
   Start();
   Client client(server_->address());

@@ -26,8 +26,8 @@ void FreshnessSampler::Start(std::vector<FreshnessTier> tiers) {
     mine.seconds = &to_.metrics->AddHistogram(
         "muster_freshness_seconds", "From the acknowledgement of a write until a tier was seen to have it; 0: at once.",
         labels);
-    mine.late = &to_.metrics->AddCounter("muster_freshness_late_total",
-                                         "Sampled writes that a tier did not have within its bound.", labels);
+    mine.beyond = &to_.metrics->AddCounter("muster_freshness_beyond_total",
+                                           "Sampled writes that a tier did not have within its bound.", labels);
     mine.unanswered = &to_.metrics->AddCounter("muster_freshness_unanswered_total",
                                                "Sampled writes for which a tier could not be asked.", labels);
     mine.counts = {.name = tier.name, .center = tier.center, .bound = tier.bound};
@@ -172,7 +172,7 @@ void FreshnessSampler::NoteAgreed(const Sample& sample, std::size_t index, bool 
   const Duration after = was_late ? now - sample.acknowledged : Duration(0);
   tier.seconds->Record(after);
   const bool is_beyond = after > tier.tier.bound;
-  if (is_beyond) tier.late->Add();
+  if (is_beyond) tier.beyond->Add();
   {
     std::lock_guard lock(mutex_);
     ++tier.counts.samples;
@@ -195,7 +195,7 @@ void FreshnessSampler::GiveUp(const Sample& sample) {
   for (const std::size_t index : sample.open) {
     Tier& tier = tiers_[index];
     const bool was_late = std::ranges::count(sample.late, index) > 0;
-    (was_late ? tier.late : tier.unanswered)->Add();
+    (was_late ? tier.beyond : tier.unanswered)->Add();
     std::lock_guard lock(mutex_);
     if (was_late) {
       ++tier.counts.samples;

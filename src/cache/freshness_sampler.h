@@ -90,7 +90,7 @@ class FreshnessSampler final : public CommitListener {
   struct Tier {
     FreshnessTier tier;
     Histogram* seconds = nullptr;
-    Counter* late = nullptr;
+    Counter* beyond = nullptr;
     Counter* unanswered = nullptr;
     Instant left_alone_until{};
     TierFreshness counts;  // guarded by mutex_

@@ -108,7 +108,7 @@ TEST_F(FreshnessSamplerTest, WhoHasSomethingOlderIsLateUntilItIsSeenToHaveIt) {
   EXPECT_EQ(report.tiers[0].beyond, 1);
   EXPECT_EQ(report.tiers[0].latest, report.late.front().late);
   EXPECT_EQ(report.tiers[1].late, 0);
-  EXPECT_THAT(metrics_.Expose(), ::testing::HasSubstr("muster_freshness_late_total{tier=\"redis A\"} 1"));
+  EXPECT_THAT(metrics_.Expose(), ::testing::HasSubstr("muster_freshness_beyond_total{tier=\"redis A\"} 1"));
 }
 
 TEST_F(FreshnessSamplerTest, WithinItsBoundIsLateAndNotBeyond) {

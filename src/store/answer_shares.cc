@@ -57,9 +57,4 @@ void AnswerShares::Set(Counts counts) {
   kept_ = kept;
 }
 
-std::int64_t AnswerShares::kept() const {
-  std::lock_guard lock(mutex_);
-  return kept_;
-}
-
 }  // namespace muster

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -31,13 +32,13 @@ class AnswerShares {
   // As they were counted in the database.
   void Set(Counts counts);
 
-  std::int64_t kept() const;
+  std::int64_t kept() const { return kept_.load(std::memory_order_relaxed); }
 
  private:
   const std::int64_t answers_max_;
-  mutable std::mutex mutex_;
-  Counts counts_;          // guarded by mutex_
-  std::int64_t kept_ = 0;  // guarded by mutex_
+  std::mutex mutex_;
+  Counts counts_;                      // guarded by mutex_
+  std::atomic<std::int64_t> kept_{0};  // of all; changed under mutex_
 };
 
 }  // namespace muster
