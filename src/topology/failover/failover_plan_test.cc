@@ -202,6 +202,34 @@ TEST(FailoverController, ChoosesTheHighestLogOfAllAckers) {
   EXPECT_FALSE(FailoverController(kOptions).Decide(sight).next);
 }
 
+// What a primary that was started again has more than its ackers would be taken back if it were lost now.
+TEST(FailoverController, APrimaryThatCameBackTakesWritesOnceAnAckerHasAllOfIt) {
+  Sight sight = WellSight();
+  DatabaseState& primary = sight.databases["e1"].state;
+  primary.is_writable = false;
+  primary.applied = primary.received = GtidPosition::Of(0, 1, 101);
+  const auto is_made_writable = [&] {
+    const ControllerTurn turn = FailoverController(kOptions).Decide(sight);
+    return std::ranges::any_of(turn.orders, [](const DatabaseOrder& order) {
+      return order.kind == OrderKind::kGovern && order.database == "e1" && order.primary.is_writable;
+    });
+  };
+  EXPECT_FALSE(is_made_writable());
+  sight.databases["e2"].state.received = GtidPosition::Of(0, 1, 101);
+  EXPECT_FALSE(is_made_writable()) << "it is no acker";
+  sight.databases["w2"].state.received = GtidPosition::Of(0, 1, 101);
+  EXPECT_TRUE(is_made_writable());
+  // The same number of another server is something else.
+  sight.databases["w2"].state.received = GtidPosition::Of(0, 2, 101);
+  EXPECT_FALSE(is_made_writable());
+  // Nobody is waited for where commits wait for nobody.
+  auto degraded = std::make_shared<TopologyDocument>(*sight.document);
+  degraded->groups[0].durability = Durability::kDegraded;
+  degraded->groups[0].ackers.clear();
+  sight.document = degraded;
+  EXPECT_TRUE(is_made_writable());
+}
+
 TEST(StartRole, IsAReplicasOnlyOnceAnotherWasPromoted) {
   TopologyDocument document = TwoCenters();
   EXPECT_EQ(StartRoleOf(document, "e1"), StartRole::kAsPrimary);

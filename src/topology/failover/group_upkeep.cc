@@ -241,9 +241,24 @@ class GroupUpkeep {
     return state.Held().Total() + kCaughtUp >= seen_primary_->state.applied.Total();
   }
 
+  // One that was started again shows what nobody has acknowledged. That nobody is told of it as of what is true, it
+  // takes no writes, and so does not count as the primary for readers, before an acker has all of it: else a failover
+  // just then would take back what was answered, and what caches keep.
+  bool MayTakeWrites() const {
+    const DatabaseState& state = seen_primary_->state;
+    if (state.is_writable || group_.durability == Durability::kDegraded) return true;
+    return std::ranges::any_of(group_.ackers, [&](const AckerRecord& acker) {
+      const DatabaseSight* const seen = acker.state == AckerState::kIn ? Healthy(acker) : nullptr;
+      if (seen == nullptr) return false;
+      const GtidPosition held = seen->state.Held();
+      return held.Covers(state.applied) && !held.Contradicts(state.applied);
+    });
+  }
+
   void GovernPrimary() {
-    PrimaryOrder wanted{
-        .is_writable = true, .waits = group_.durability == Durability::kBothCenters || AnyHealthyIn(), .shut_out = {}};
+    PrimaryOrder wanted{.is_writable = MayTakeWrites(),
+                        .waits = group_.durability == Durability::kBothCenters || AnyHealthyIn(),
+                        .shut_out = {}};
     for (const DatabaseRecord& database : group_.databases) {  // by name
       if (database.name == primary_.name) continue;
       const AckerRecord* const acker = group_.FindAcker(database.name);
