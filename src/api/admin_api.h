@@ -55,6 +55,8 @@ struct AdminApiDependencies {
 //   POST /admin/v1/topology:failover   {"to":"B","acceptLoss":false,"dryRun":true,"cause":"…"}
 //   POST /admin/v1/topology:switchover {"to":"B","dryRun":true,"cause":"…"}
 //                                      → what is done, and what is in its way
+//   POST /admin/v1/topology:rebuild    {"database":"a2","dryRun":true}: one that has diverged becomes a copy of its
+//                                      primary. → {}: it is asked for; GET topology says how it ends
 //   GET  /livez, /readyz?verbose, /metrics, /openapi.json   without a key
 //
 // One for each loop of the admin server; calls of the archive, of the caller directory and of the

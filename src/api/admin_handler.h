@@ -56,6 +56,7 @@ class AdminHandler final : public HttpHandler {
   Result<void> GetTopology(Call& call, const Input& input);
   Result<void> GetFreshness(Call& call, const Input& input);
   Result<void> MoveWriter(Call& call, const Input& input, FailoverKind kind);
+  Result<void> RebuildDatabase(Call& call, const Input& input);
 
   Result<void> ReserveImport(Call& call, const Input& input);
   Result<void> ImportMembers(Call& call, const Input& input);

@@ -47,8 +47,13 @@ struct MoveBody {
   bool dry_run = false;
 };
 Result<MoveBody> ReadMoveBody(JsonReader& reader, std::string_view json, FailoverKind kind);
-void WriteFreshness(JsonWriter& json, const FreshnessReport& report);
+struct RebuildBody {
+  std::string database = {};
+  bool dry_run = false;
+};
+Result<RebuildBody> ReadRebuildBody(JsonReader& reader, std::string_view json);
 
+void WriteFreshness(JsonWriter& json, const FreshnessReport& report);
 void WriteTopologyStatus(JsonWriter& json, const failover::FailoverStatus& status);
 void WritePlan(JsonWriter& json, const failover::FailoverPlan& plan);
 

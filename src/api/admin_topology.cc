@@ -31,7 +31,11 @@ std::string_view NameOf(CenterHealth health) {
   return "";
 }
 
-std::string_view StateOf(const failover::DatabaseState& state) {
+// Empty: it has never answered.
+std::string_view StateOf(const DatabaseRecord& database, const DatabaseSight* sight) {
+  if (database.is_being_rebuilt()) return "rebuilding";
+  if (sight == nullptr) return "";
+  const failover::DatabaseState& state = sight->state;
   if (state.fault == failover::ReplicaFault::kDiverged) return "diverged";
   if (state.fault == failover::ReplicaFault::kBroken) return "broken";
   if (state.is_writable) return "writing";
@@ -57,7 +61,8 @@ void WriteDatabase(JsonWriter& json, const FailoverStatus& status, const GroupRe
   json.Key("role").String(database.name == group.primary ? "primary" : "replica");
   json.Key("acker").String(acker == nullptr ? "" : muster::NameOf(acker->state));
   json.Key("isUp").Bool(sight != nullptr && status.now - sight->looked_at <= kUpWithin);
-  json.Key("state").String(sight == nullptr ? "" : StateOf(sight->state));
+  json.Key("state").String(StateOf(database, sight));
+  if (database.rebuild && !database.is_being_rebuilt()) json.Key("rebuildFailure").String(database.rebuild->failure);
   json.EndObject();
 }
 
@@ -175,6 +180,25 @@ Result<MoveBody> ReadMoveBody(JsonReader& reader, std::string_view json, Failove
   return body;
 }
 
+Result<RebuildBody> ReadRebuildBody(JsonReader& reader, std::string_view json) {
+  static constexpr std::array<std::string_view, 2> kFields = {"database", "dryRun"};
+  MUSTER_ASSIGN(const JsonValue value, reader.Parse(json));
+  JsonFaults faults;
+  JsonObject object(value, kRoot, kFields, faults);
+  RebuildBody body;
+  JsonValue field;
+  for (int index = object.Next(field); index != JsonObject::kEnd; index = object.Next(field)) {
+    const FieldPath place = kRoot.Field(kFields[static_cast<std::size_t>(index)]);
+    if (index == 0) ReadText(field, place, faults, body.database);
+    if (index == 1) ReadBoolean(field, place, faults, body.dry_run);
+  }
+  if (body.database.empty() && !faults.any()) {
+    faults.Add(kRoot.Field(kFields[0]), "is required: which database becomes a copy of its primary");
+  }
+  if (faults.any()) return Fail(faults.Take());
+  return body;
+}
+
 void WriteTopologyStatus(JsonWriter& json, const FailoverStatus& status) {
   const TopologyDocument& document = *status.document;
   json.BeginObject();
@@ -278,6 +302,16 @@ Result<void> AdminHandler::MoveWriter(Call& call, const Input& input, FailoverKi
   WritePlan(json, plan);
   calls_.StartHead(call);
   calls_.Answer(call, 200, "application/json", body);
+  return {};
+}
+
+Result<void> AdminHandler::RebuildDatabase(Call& call, const Input& input) {
+  MUSTER_TRY(Admit(call, input, Scope::kAdmin));
+  MUSTER_ASSIGN(const RebuildBody body, ReadRebuildBody(json_.reader(), input.request.body));
+  MUSTER_ASSIGN(failover::FailoverOperator* const centers, RequireCenters());
+  MUSTER_TRY(centers->Rebuild(body.database, body.dry_run));
+  calls_.StartHead(call);
+  calls_.Answer(call, 200, "application/json", "{}");
   return {};
 }
 

@@ -29,7 +29,14 @@ class FakeOperator final : public failover::FailoverOperator {
     return {};
   }
 
+  Result<void> Rebuild(std::string_view database, bool dry_run) override {
+    if (database == "a1") return Fail(Reason::kStateConflict, "a1 is the primary");
+    if (!dry_run) rebuilt.emplace_back(database);
+    return {};
+  }
+
   failover::FailoverStatus status;
+  std::vector<std::string> rebuilt;
   std::vector<failover::RefusalText> refusals;
   std::vector<failover::FailoverRequest> acted;
   int losses_accepted = 0;
@@ -183,6 +190,30 @@ TEST_F(AdminTopologyTest, OneThatWaitsForDatabasesGoesOnWithoutThem) {
   EXPECT_TRUE(operator_.acted.empty());
 }
 
+TEST_F(AdminTopologyTest, AsksForTheRebuildOfADatabase) {
+  EXPECT_EQ(Post("rebuild", R"({"database":"b1","dryRun":true})").body, "{}");
+  EXPECT_TRUE(operator_.rebuilt.empty());
+  EXPECT_EQ(Post("rebuild", R"({"database":"b1"})").status, 200);
+  EXPECT_EQ(operator_.rebuilt, std::vector<std::string>{"b1"});
+  EXPECT_THAT(Post("rebuild", R"({"database":"a1"})"), IsProblem(Reason::kStateConflict));
+  EXPECT_THAT(Post("rebuild", "{}"), BlamesField("database"));
+  EXPECT_THAT(Post("rebuild", R"({"database":"b1","force":true})"), BlamesField("force"));
+  EXPECT_THAT(Post("rebuild", R"({"database":"b1"})", "importer"), IsProblem(Reason::kPermissionDenied));
+  EXPECT_EQ(operator_.rebuilt.size(), 1U);
+}
+
+TEST_F(AdminTopologyTest, TellsHowARebuildIs) {
+  TopologyDocument document = *operator_.status.document;
+  const auto tell = [&](RebuildRecord rebuild) {
+    document.groups[0].databases[1].rebuild = std::move(rebuild);
+    Set(document);
+    return SendAdmin({.target = "/admin/v1/topology", .caller = "admin"}).body;
+  };
+  EXPECT_THAT(tell({.revision = 12}), HasSubstr(R"("isUp":false,"state":"rebuilding"})"));
+  EXPECT_THAT(tell({.revision = 12, .failure = "no room"}),
+              HasSubstr(R"("state":"stopped","rebuildFailure":"no room"})"));
+}
+
 TEST_F(AdminTopologyTest, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(Post("failover", R"({"To":"B"})"), BlamesField("To"));
   EXPECT_THAT(Post("switchover", R"({"acceptLoss":true})"), BlamesField("acceptLoss"));
@@ -193,8 +224,8 @@ TEST_F(AdminTopologyTest, RefusesWhatItDoesNotKnow) {
 
 TEST_F(AdminTopologyTest, AServerThatIsAloneSaysSo) {
   admin_ = MakeAdminApi(loop_, Dependencies(), {.ranges = &ranges_, .routes = {}});
-  for (const Response& response :
-       {SendAdmin({.target = "/admin/v1/topology", .caller = "admin"}), Post("failover", "")}) {
+  for (const Response& response : {SendAdmin({.target = "/admin/v1/topology", .caller = "admin"}), Post("failover", ""),
+                                   Post("rebuild", R"({"database":"b1"})")}) {
     EXPECT_THAT(response, IsProblem(Reason::kStateConflict));
     EXPECT_THAT(response.body, HasSubstr("no centers"));
   }

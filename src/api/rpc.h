@@ -44,6 +44,7 @@ enum class Rpc : std::uint8_t {
   kGetFreshness,
   kFailOver,
   kSwitchOver,
+  kRebuildDatabase,
   kReserveImport,
   kImportMembers,
   kExportMembers,

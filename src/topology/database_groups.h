@@ -12,18 +12,28 @@
 // The databases of an installation as the topology names them, and what moves the right to write between its centers.
 namespace muster {
 
+// An operator asks that a database becomes a copy of its group's primary: it has diverged, or cannot apply what it
+// receives. It stands until the database follows again, or until it failed.
+struct RebuildRecord {
+  std::int64_t revision = 0;  // of the topology that asks for it
+  std::string failure = {};   // why it ended without success, for people; empty: it is under way
+  friend bool operator==(const RebuildRecord&, const RebuildRecord&) = default;
+};
+
 // A database server with a copy of a group's rows.
 struct DatabaseRecord {
   std::string name = {};  // unique over all groups
   std::string center = {};
   std::string address = {};         // "host:port"
   std::string remote_address = {};  // for whoever is in another center; empty: the same
+  std::optional<RebuildRecord> rebuild = {};
   friend bool operator==(const DatabaseRecord&, const DatabaseRecord&) = default;
 
   // As whoever is in `from` reaches it.
   const std::string& AddressFrom(std::string_view from) const {
     return remote_address.empty() || from == center ? address : remote_address;
   }
+  bool is_being_rebuilt() const { return rebuild && rebuild->failure.empty(); }
 };
 
 // An acker is a replica whose acknowledgement a commit may have waited for: it may hold the last write alone.
@@ -60,6 +70,7 @@ struct GroupRecord {
   friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
 
   const DatabaseRecord* Find(std::string_view database) const;
+  DatabaseRecord* Find(std::string_view database);
   const AckerRecord* FindAcker(std::string_view database) const;
   AckerRecord* FindAcker(std::string_view database);
 };

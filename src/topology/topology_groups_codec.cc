@@ -41,14 +41,23 @@ Result<void> Append(const StrictJson& json, std::size_t offset, std::string_view
   return {};
 }
 
+Result<void> ReadRebuild(const StrictJson& json, StrictJson::Value& value, std::optional<RebuildRecord>& rebuild) {
+  RebuildRecord& read = rebuild.emplace();
+  return json.ReadObject(value, {"revision", "?failure"}, [&](std::string_view name, StrictJson::Value& field) {
+    if (name == "revision") return json.ReadNumber64(field, name, read.revision);
+    return ReadName(json, field, name, read.failure);
+  });
+}
+
 Result<void> ReadDatabase(const StrictJson& json, StrictJson::Value& value, std::vector<DatabaseRecord>& databases) {
   const std::size_t offset = json.Offset(value);
   DatabaseRecord database;
-  MUSTER_TRY(json.ReadObject(value, {"name", "center", "address", "?remoteAddress"},
+  MUSTER_TRY(json.ReadObject(value, {"name", "center", "address", "?remoteAddress", "?rebuild"},
                              [&](std::string_view name, StrictJson::Value& field) {
                                if (name == "name") return ReadName(json, field, name, database.name);
                                if (name == "center") return ReadName(json, field, name, database.center);
                                if (name == "remoteAddress") return ReadName(json, field, name, database.remote_address);
+                               if (name == "rebuild") return ReadRebuild(json, field, database.rebuild);
                                return ReadName(json, field, name, database.address);
                              }));
   return Append(json, offset, "databases", std::move(database), databases);
@@ -137,6 +146,11 @@ const DatabaseRecord* GroupRecord::Find(std::string_view database) const {
   return found == databases.end() ? nullptr : &*found;
 }
 
+DatabaseRecord* GroupRecord::Find(std::string_view database) {
+  const auto found = std::ranges::find(databases, database, &DatabaseRecord::name);
+  return found == databases.end() ? nullptr : &*found;
+}
+
 const AckerRecord* GroupRecord::FindAcker(std::string_view database) const {
   const auto found = std::ranges::find(ackers, database, &AckerRecord::name);
   return found == ackers.end() ? nullptr : &*found;
@@ -179,6 +193,12 @@ void WriteGroup(JsonWriter& json, const GroupRecord& group) {
     json.Key("center").String(database.center);
     json.Key("address").String(database.address);
     if (!database.remote_address.empty()) json.Key("remoteAddress").String(database.remote_address);
+    if (database.rebuild) {
+      json.Key("rebuild").BeginObject();
+      json.Key("revision").Number64(database.rebuild->revision);
+      if (!database.rebuild->failure.empty()) json.Key("failure").String(database.rebuild->failure);
+      json.EndObject();
+    }
     json.EndObject();
   }
   json.EndArray();

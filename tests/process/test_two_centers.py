@@ -210,6 +210,31 @@ def test_a_redis_that_is_lost_does_not_stop_writes(lab, a, b):
     assert b.get(member, "?minVersion=2").json["city"] == "without"
 
 
+def test_a_database_that_has_diverged_is_rebuilt(lab, a):
+    await_that(lambda: is_exact(a), "the group is in both centers")
+    group = a.show()["groups"][0]
+    aside = next(d["name"] for d in group["databases"] if d["role"] == "replica" and not d["acker"])
+    lab.ask(aside, "SET GLOBAL read_only = 0; INSERT INTO muster.meta VALUES ('written here', 'alone'); SET GLOBAL read_only = 1")
+    lab("kill", aside)
+    lab("start", aside)
+
+    def state():
+        return next(d["state"] for d in a.show()["groups"][0]["databases"] if d["name"] == aside)
+    await_that(lambda: state() == "diverged", "it holds what nobody else has")
+    assert any(f"muster topology rebuild {aside}" in text for text in a.show()["attention"]) or a.show()["controller"] != a.name
+    assert a.ask_for("rebuild", "nobody").returncode != 0
+    assert "it is the primary" in a.ask_for("rebuild", next(d["name"] for d in group["databases"] if d["role"] == "primary")).stderr
+    member = a.register("before the rebuild").json["id"]
+    assert "nothing is in the way" in a.ask_for("rebuild", aside, "--dry-run").stderr
+    done = a.ask_for("rebuild", aside)
+    assert done.returncode == 0 and "follows it" in done.stderr, done
+    await_that(lambda: is_exact(a), "it follows")
+    await_that(lambda: databases_agree(lab), "all databases have the same rows")
+    assert lab.ask(aside, f"SELECT COUNT(*) FROM muster.member WHERE id = {member}") == "1"
+    assert lab.ask(aside, "SELECT COUNT(*) FROM muster.meta WHERE name = 'written here'") == "0"
+    assert list(lab.directory.rglob(f"saved/{aside}-after-*.binlog")), "what it had more is saved"
+
+
 def test_a_dry_run_says_what_would_be_done(b):
     writer = b.show()["writer"]
     plan = json.loads(b.topology("failover", "--dry-run", "-o", "json"))

@@ -48,8 +48,8 @@ Outcome<TopologyFacts> ReadFacts(HttpClient& client) {
 }
 
 // Only where somebody can answer.
-bool IsWanted(const MoveFlags& flags, const std::string& question) {
-  if (flags.yes || flags.dry_run || isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1) return true;
+bool IsWanted(bool is_certain, const std::string& question) {
+  if (is_certain || isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1) return true;
   std::cerr << question << " [y/N] " << std::flush;
   std::string answer;
   std::getline(std::cin, answer);
@@ -98,7 +98,8 @@ Outcome<ExitCode> Move(const MoveFlags& flags, const std::string& verb, const st
 }
 
 Outcome<ExitCode> FailOver(const MoveFlags& flags) {
-  if (!IsWanted(flags, "Move the right to write because its center is lost?")) return ExitCode::kRefused;
+  if (!IsWanted(flags.yes || flags.dry_run, "Move the right to write because its center is lost?"))
+    return ExitCode::kRefused;
   return Move(flags, "failover", flags.to);
 }
 
@@ -112,7 +113,7 @@ Outcome<ExitCode> FailBack(const MoveFlags& flags) {
     PrintNote("center " + facts.writer + " writes, and there is no failover to take back");
     return ExitCode::kOk;
   }
-  if (!IsWanted(flags, "Let center " + to + " write again?")) return ExitCode::kRefused;
+  if (!IsWanted(flags.yes || flags.dry_run, "Let center " + to + " write again?")) return ExitCode::kRefused;
   MoveFlags move = flags;
   move.to = to;
   move.cause = std::string(kFailbackCause) + (flags.cause.empty() ? "" : ": " + flags.cause);
@@ -130,8 +131,55 @@ Outcome<ExitCode> Drain(const MoveFlags& flags) {
     PrintNote("center " + flags.center + " does not write; take its servers out of your load balancer, and stop them");
     return ExitCode::kOk;
   }
-  if (!IsWanted(flags, "Take the right to write from center " + flags.center + "?")) return ExitCode::kRefused;
+  if (!IsWanted(flags.yes || flags.dry_run, "Take the right to write from center " + flags.center + "?"))
+    return ExitCode::kRefused;
   return Move(flags, "switchover", flags.to);
+}
+
+struct RebuildFlags {
+  std::shared_ptr<ClientFlags> client;
+  std::string database;
+  bool dry_run = false;
+  bool yes = false;
+  bool no_wait = false;
+};
+
+Outcome<ExitCode> AwaitRebuild(HttpClient& client, const RebuildFlags& flags, const HttpClientOptions& target) {
+  const auto until = std::chrono::steady_clock::now() + target.timeout;
+  while (true) {
+    MUSTER_ASSIGN(const HttpReply reply, client.Send({.path = kPath}));
+    if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
+    MUSTER_ASSIGN(const RebuildFacts facts, ReadRebuildFacts(reply.body, flags.database));
+    if (!facts.failure.empty()) return Fails(ExitCode::kFailure, flags.database + " was not rebuilt: " + facts.failure);
+    if (!facts.is_under_way) break;
+    if (std::chrono::steady_clock::now() >= until) {
+      return Fails(ExitCode::kUnavailable, "it is still under way; `muster topology show` tells when it has ended");
+    }
+    std::this_thread::sleep_for(kLookPeriod);
+  }
+  PrintNote(flags.database + " is a copy of its primary and follows it; what it had more, if anything, is in the " +
+            "directory saved/ of the data of the server that controls, whose log names the file");
+  return ExitCode::kOk;
+}
+
+Outcome<ExitCode> Rebuild(const RebuildFlags& flags) {
+  MUSTER_ASSIGN(const HttpClientOptions target, flags.client->ResolveAdmin());
+  HttpClient client(target);
+  if (!flags.dry_run && !IsWanted(flags.yes, "Make " + flags.database + " a copy of its primary?")) {
+    return ExitCode::kRefused;
+  }
+  std::string body;
+  JsonWriter json(body);
+  json.BeginObject();
+  json.Key("database").String(flags.database);
+  if (flags.dry_run) json.Key("dryRun").Bool(true);
+  json.EndObject();
+  MUSTER_ASSIGN(const HttpReply reply,
+                client.Send({.method = "POST", .path = std::string(kPath) + ":rebuild", .body = body}));
+  if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
+  if (flags.dry_run) PrintNote(flags.database + " would be rebuilt; nothing is in the way");
+  if (flags.dry_run || flags.no_wait) return ExitCode::kOk;
+  return AwaitRebuild(client, flags, target);
 }
 
 struct InitFlags {
@@ -216,6 +264,15 @@ void AddTopologyCommands(CLI::App& root, CommandContext& context) {
   command->add_option("CENTER", drain->center, "The center")->required();
   AddTarget(*command, *drain);
   command->callback([&context, drain] { context.action = [drain] { return Drain(*drain); }; });
+
+  auto rebuild = std::make_shared<RebuildFlags>();
+  command = topology->add_subcommand("rebuild", "Make a database that has diverged a copy of its primary");
+  command->add_option("DATABASE", rebuild->database, "The database, as the topology names it")->required();
+  command->add_flag("--dry-run", rebuild->dry_run, "Only look whether anything is in the way");
+  command->add_flag("-y,--yes", rebuild->yes, "Do not ask, on a terminal either");
+  command->add_flag("--no-wait", rebuild->no_wait, "Return once it has been asked for");
+  rebuild->client = AddClientFlags(*command, "10m");
+  command->callback([&context, rebuild] { context.action = [rebuild] { return Rebuild(*rebuild); }; });
 
   auto init = std::make_shared<InitFlags>();
   command = topology->add_subcommand("init", "Write the first topology of several centers into etcd");

@@ -159,4 +159,17 @@ Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json) {
   return facts;
 }
 
+Outcome<RebuildFacts> ReadRebuildFacts(std::string_view json, std::string_view database) {
+  simdjson::dom::parser parser;
+  MUSTER_ASSIGN(const element root, ParseTopologyAnswer(parser, json));
+  for (const element& group : Elements(root, "groups")) {
+    for (const element& each : Elements(group, "databases")) {
+      if (FieldOf(each, "name") != database) continue;
+      return RebuildFacts{.is_under_way = FieldOf(each, "state") == "rebuilding",
+                          .failure = FieldOf(each, "rebuildFailure")};
+    }
+  }
+  return Fails(ExitCode::kFailure, "the topology has no database \"" + std::string(database) + "\" any more");
+}
+
 }  // namespace muster

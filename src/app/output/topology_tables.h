@@ -28,4 +28,11 @@ struct TopologyFacts {
 };
 Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json);
 
+// How the rebuild of a database is.
+struct RebuildFacts {
+  bool is_under_way = false;
+  std::string failure;  // of the last one; empty: it did not fail
+};
+Outcome<RebuildFacts> ReadRebuildFacts(std::string_view json, std::string_view database);
+
 }  // namespace muster

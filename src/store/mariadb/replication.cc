@@ -40,6 +40,7 @@ class MariadbReplicaControl final : public ReplicaControl {
   Result<void> Follow(std::int64_t revision, const ReplicationSource& source, bool acknowledges,
                       Deadline deadline) override {
     MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
+    MUSTER_TRY(session.RefuseIfPromoted(revision));
     MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
     if (state.is_writable) MUSTER_TRY(session.StopWriting());
     // Not before: it would let go on what waits. A replica whose commits wait for acknowledgements applies nothing.
@@ -63,6 +64,7 @@ class MariadbReplicaControl final : public ReplicaControl {
     if (!state.following.empty()) MUSTER_TRY(session.Run({"STOP SLAVE", "RESET SLAVE ALL"}));
     MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_slave_enabled = OFF"}));
     MUSTER_TRY(session.SetWaiting(waits));
+    MUSTER_TRY(session.RememberPromotion(revision));
     return session.Run({"SET GLOBAL read_only = 0"});
   }
 
@@ -78,7 +80,8 @@ class MariadbReplicaControl final : public ReplicaControl {
     return state.is_writable ? session.StopWriting() : Result<void>();
   }
 
-  Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source, Deadline /*deadline*/) override {
+  Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source,
+                              const std::function<bool()>& goes_on) override {
     MUSTER_ASSIGN(const Endpoint from, Endpoint::Parse(source.address));
     MUSTER_ASSIGN(auto donor, Connection::Open(from, options_.control, "", kRebuildTimeouts, Use::kRead));
     MUSTER_ASSIGN(ReplicationSession session,
@@ -88,20 +91,37 @@ class MariadbReplicaControl final : public ReplicaControl {
       return Fail(Reason::kStateConflict,
                   options_.name + " takes writes; only a replica is rebuilt, have it follow first");
     }
-    MUSTER_ASSIGN(const failover::GtidPosition common, DivergedAfter(session.connection(), *donor));
-    const std::string path = options_.saved_directory + "/" + options_.name + "-after-" +
-                             (common.empty() ? "start" : common.Text()) + "-at-" + std::to_string(revision) + ".binlog";
-    MUSTER_ASSIGN(auto reader, Connection::Open(options_.endpoint, options_.control, "", kRebuildTimeouts, Use::kRead));
-    MUSTER_ASSIGN(const std::int64_t saved, SaveBinlogAfter(*reader, common, path));
-    MUSTER_TRY(session.Run({"STOP SLAVE", "RESET SLAVE ALL"}));
-    MUSTER_ASSIGN(const failover::GtidPosition position, CopyDatabase(*donor, session.connection(), options_.database));
-    MUSTER_TRY(
-        session.Run({"RESET MASTER", "SET GLOBAL gtid_slave_pos = " + session.connection().Quote(position.Text())}));
-    MUSTER_TRY(StartFollowing(session, revision, source, false, false));
-    return path + " has " + std::to_string(saved) + " transactions that " + source.name + " does not have";
+    MUSTER_ASSIGN(std::string saved, SaveWhatItHasMore(session.connection(), *donor, source.name));
+    Result<void> done = BecomeCopy(session, *donor, goes_on);
+    if (done) done = StartFollowing(session, revision, source, false, false);
+    if (done) return saved;
+    return Fail(done.error().reason, done.error().message + "; " + saved);
   }
 
  private:
+  Result<void> BecomeCopy(ReplicationSession& session, Connection& donor, const std::function<bool()>& goes_on) const {
+    const Connection& connection = session.connection();
+    // Whoever has it follow before it is a whole copy is refused.
+    MUSTER_TRY(session.Run({"STOP SLAVE", "RESET SLAVE ALL", "RESET MASTER",
+                            "SET GLOBAL gtid_slave_pos = " + connection.Quote(kPositionOfNobody)}));
+    MUSTER_ASSIGN(const failover::GtidPosition position,
+                  CopyDatabase(donor, session.connection(), options_.database, goes_on));
+    return session.Run({"SET GLOBAL gtid_slave_pos = " + connection.Quote(position.Text())});
+  }
+
+  // In a file named by where its log leaves that of `donor` and where it ends, so that another attempt writes the same
+  // one. Says what is in which file.
+  Result<std::string> SaveWhatItHasMore(Connection& server, Connection& donor, const std::string& donor_name) {
+    MUSTER_ASSIGN(const auto end, server.Query("SELECT @@GLOBAL.gtid_binlog_pos"));
+    if (end[0][0].empty()) return options_.name + " had no log, so nothing was saved";
+    MUSTER_ASSIGN(const failover::GtidPosition common, DivergedAfter(server, donor));
+    const std::string path = options_.saved_directory + "/" + options_.name + "-after-" +
+                             (common.empty() ? "start" : common.Text()) + "-to-" + end[0][0] + ".binlog";
+    MUSTER_ASSIGN(auto reader, Connection::Open(options_.endpoint, options_.control, "", kRebuildTimeouts, Use::kRead));
+    MUSTER_ASSIGN(const std::int64_t saved, SaveBinlogAfter(*reader, common, path));
+    return path + " has " + std::to_string(saved) + " transactions that " + donor_name + " does not have";
+  }
+
   // As what it follows. A replica passes over events of its own server_id: one that was a primary, and was truncated
   // when it came back, would lack what it wrote itself and others have. So it is somebody else each time it begins to
   // follow: an id above those of configurations, of this order and of its place in its group.

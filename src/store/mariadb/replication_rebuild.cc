@@ -25,12 +25,14 @@ constexpr std::uint64_t kSavedBytesMax = std::uint64_t{4} << 30;
 constexpr int kRowsOfPage = 500;
 constexpr unsigned kDumpServerId = 4'294'967'000;  // of no server: two that dump under one id end each other
 
-// The file that is being written; gone again unless it was kept.
+// The file that is being written, under another name until it is kept; gone again unless it was.
 class SavedFile {
  public:
   static Result<SavedFile> Create(const std::string& path) {
-    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0) return Failure(path);
+    const std::string part = path + ".part";
+    ::unlink(part.c_str());  // of a process that ended while it wrote
+    const int file = ::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0) return Failure(part);
     return SavedFile(path, file);
   }
   SavedFile(SavedFile&& other) noexcept : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)) {}
@@ -38,7 +40,7 @@ class SavedFile {
   ~SavedFile() {
     if (file_ < 0) return;
     ::close(file_);
-    ::unlink(path_.c_str());
+    ::unlink((path_ + ".part").c_str());
   }
 
   Result<void> Append(std::string_view bytes) {
@@ -53,7 +55,7 @@ class SavedFile {
     return {};
   }
   Result<void> Keep() {
-    if (::fsync(file_) != 0) return Failure(path_);
+    if (::fsync(file_) != 0 || ::rename((path_ + ".part").c_str(), path_.c_str()) != 0) return Failure(path_);
     ::close(std::exchange(file_, -1));
     return {};
   }
@@ -61,8 +63,8 @@ class SavedFile {
  private:
   SavedFile(std::string path, int file) : path_(std::move(path)), file_(file) {}
   static std::unexpected<Error> Failure(const std::string& path) {
-    return Fail(Reason::kWritesUnavailable, "cannot write " + path + ": " + std::generic_category().message(errno) +
-                                                "; nothing was rebuilt. Check the directory's owner and free space");
+    return Fail(Reason::kInternal, "cannot write " + path + ": " + std::generic_category().message(errno) +
+                                       "; nothing was rebuilt. Check the directory's owner and free space");
   }
 
   std::string path_;
@@ -125,9 +127,11 @@ Result<Table> ReadTable(Connection& source, const std::string& database, const s
   return table;
 }
 
-Result<void> CopyRows(Connection& source, Connection& target, const std::string& from, const Table& table) {
+Result<void> CopyRows(Connection& source, Connection& target, const std::string& from, const Table& table,
+                      const std::function<bool()>& goes_on) {
   std::string after;
   while (true) {
+    if (!goes_on()) return Fail(Reason::kWritesUnavailable, "copying " + table.name + " was broken off");
     MUSTER_ASSIGN(
         const auto rows,
         source.Query("SELECT " + table.literals + ", " + table.of_key + " FROM " + from + "." + Identifier(table.name) +
@@ -213,7 +217,8 @@ Result<GtidPosition> DivergedAfter(Connection& diverged, Connection& source) {
   return common;
 }
 
-Result<GtidPosition> CopyDatabase(Connection& source, Connection& target, const std::string& database) {
+Result<GtidPosition> CopyDatabase(Connection& source, Connection& target, const std::string& database,
+                                  const std::function<bool()>& goes_on) {
   const std::string from = Identifier(database);
   MUSTER_ASSIGN(GtidPosition position, BeginSnapshot(source));
   MUSTER_ASSIGN(const auto created, source.Query("SHOW CREATE DATABASE " + from));
@@ -228,7 +233,7 @@ Result<GtidPosition> CopyDatabase(Connection& source, Connection& target, const 
     MUSTER_ASSIGN(const auto create, source.Query("SHOW CREATE TABLE " + from + "." + Identifier(row[0])));
     MUSTER_TRY(target.Execute(create[0][1]));
     MUSTER_ASSIGN(const Table table, ReadTable(source, database, row[0]));
-    MUSTER_TRY(CopyRows(source, target, from, table));
+    MUSTER_TRY(CopyRows(source, target, from, table, goes_on));
   }
   MUSTER_TRY(source.Execute("COMMIT"));
   return position;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/result.h"
@@ -9,8 +10,9 @@
 
 namespace muster::mariadb {
 
-// Writes what the server's binlog has after `position` into a new file of mode 0600, as a binlog that mariadb-binlog
-// reads; answers how many transactions. It holds rows, and so what personal values are sealed into.
+// Writes what the server's binlog has after `position` into a file of mode 0600, as a binlog that mariadb-binlog reads;
+// answers how many transactions. It holds rows, and so what personal values are sealed into. The file is whole as soon
+// as it is there, and one that is there is replaced.
 Result<std::int64_t> SaveBinlogAfter(Connection& server, const failover::GtidPosition& position,
                                      const std::string& path);
 
@@ -20,7 +22,11 @@ Result<failover::GtidPosition> DivergedAfter(Connection& diverged, Connection& s
 
 // `target`, on which nobody reads or writes, gets the tables of `database` as one snapshot of `source` has them, under
 // the primary key of each; answers the snapshot's position. For groups that can be copied row by row while somebody
-// waits; larger ones are copied by mariabackup.
-Result<failover::GtidPosition> CopyDatabase(Connection& source, Connection& target, const std::string& database);
+// waits; larger ones are copied by mariabackup. WRITES_UNAVAILABLE: `goes_on` was false after some page.
+Result<failover::GtidPosition> CopyDatabase(Connection& source, Connection& target, const std::string& database,
+                                            const std::function<bool()>& goes_on);
+
+// No server has it: whoever is to follow from here is refused, and found to have diverged. Of a copy that is not whole.
+inline constexpr const char* kPositionOfNobody = "0-4294967294-1";
 
 }  // namespace muster::mariadb

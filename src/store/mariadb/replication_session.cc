@@ -127,6 +127,7 @@ Result<void> ReplicationSession::TakeLock(std::int64_t revision) {
   return Fail(Reason::kWritesUnavailable, options_->name + ": another order is under way; try again");
 }
 
+// Row 1: the highest revision that was obeyed; row 2: the last one that promoted the server.
 Result<void> ReplicationSession::Obey(std::int64_t revision) {
   const std::string obey = "INSERT INTO muster_control.command VALUES (1, " + std::to_string(revision) +
                            ") ON DUPLICATE KEY UPDATE revision = GREATEST(revision, VALUES(revision))";
@@ -140,10 +141,23 @@ Result<void> ReplicationSession::Obey(std::int64_t revision) {
   } else if (!done) {
     return done;
   }
-  MUSTER_ASSIGN(const std::int64_t obeyed, connection_->ReadInteger("SELECT revision FROM muster_control.command"));
+  MUSTER_ASSIGN(const std::int64_t obeyed,
+                connection_->ReadInteger("SELECT revision FROM muster_control.command WHERE id = 1"));
   if (obeyed == revision) return {};
   return Fail(Reason::kStateConflict, options_->name + " has obeyed topology " + std::to_string(obeyed) +
                                           ", so an order of " + std::to_string(revision) + " comes too late");
+}
+
+Result<void> ReplicationSession::RefuseIfPromoted(std::int64_t revision) {
+  MUSTER_ASSIGN(const std::int64_t promoted,
+                connection_->ReadInteger("SELECT COALESCE(MAX(revision), 0) FROM muster_control.command WHERE id = 2"));
+  if (promoted < revision) return {};
+  return Fail(Reason::kStateConflict, options_->name + " was promoted under topology " + std::to_string(promoted) +
+                                          ", so an order of " + std::to_string(revision) + " to follow comes too late");
+}
+
+Result<void> ReplicationSession::RememberPromotion(std::int64_t revision) {
+  return Run({"REPLACE INTO muster_control.command VALUES (2, " + std::to_string(revision) + ")"});
 }
 
 Result<void> ReplicationSession::Run(const std::vector<std::string>& statements) {

@@ -29,6 +29,9 @@ class ReplicationSession {
   Result<void> StopWriting();
   // Whether commits wait for an acknowledgement, for ever and before others see them.
   Result<void> SetWaiting(bool waits);
+  // STATE_CONFLICT: the server was promoted under this revision or a later one, and is not made to follow under it.
+  Result<void> RefuseIfPromoted(std::int64_t revision);
+  Result<void> RememberPromotion(std::int64_t revision);
   // Of the peers those that may not receive: their accounts are locked, and their connections ended.
   Result<void> ShutOut(const std::vector<std::string>& names);
 

@@ -25,7 +25,7 @@ GroupPlacement PlacementOf(const TopologyDocument& document, Instant document_at
     if (!endpoint) continue;
     const bool is_primary = database.name == group.primary;
     if (is_primary && !moves) placement.primary = endpoint;
-    if (!document.centers.empty() && database.center != center) continue;
+    if ((!document.centers.empty() && database.center != center) || database.is_being_rebuilt()) continue;
     GroupPlacement::Copy copy{.endpoint = *std::move(endpoint)};
     if (is_primary) {
       // The last one, while it moves, has what was acknowledged before anybody else may write: the next one writes only

@@ -15,14 +15,14 @@
 
 namespace muster::failover {
 
-enum class OrderKind : std::uint8_t { kStopReceiving, kFollow, kPromote, kGovern };
+enum class OrderKind : std::uint8_t { kStopReceiving, kFollow, kPromote, kGovern, kRebuild };
 
 // One verb of ReplicaControl, with what it needs.
 struct DatabaseOrder {
   std::string database = {};
   OrderKind kind = OrderKind::kStopReceiving;
   std::int64_t revision = 0;
-  ReplicationSource source = {};  // kFollow
+  ReplicationSource source = {};  // kFollow, kRebuild
   bool acknowledges = false;      // kFollow
   bool waits = false;             // kPromote
   PrimaryOrder primary = {};      // kGovern
@@ -64,6 +64,8 @@ struct ControllerMemory {
   std::map<std::string, Barrier, std::less<>> restoring = {};      // by group
   std::map<std::string, std::pair<DatabaseOrder, Instant>, std::less<>> ordered =
       {};  // the last order to each database
+  // By database: the request to rebuild it, and when that was first seen.
+  std::map<std::string, std::pair<std::int64_t, Instant>, std::less<>> rebuilds = {};
 };
 
 // Builds a turn: keeps the document that is to be, and does not repeat an order at once.

@@ -19,6 +19,8 @@ std::string DatabaseOrder::Describe() const {
       return std::string(primary.is_writable ? "take writes" : "stop taking writes") +
              (primary.waits ? ", wait for an acker" : ", wait for nobody") +
              (primary.shut_out.empty() ? "" : ", shut out " + std::to_string(primary.shut_out.size()));
+    case OrderKind::kRebuild:
+      return "become a copy of " + source.name;
   }
   return "?";
 }

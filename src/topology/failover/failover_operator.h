@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -42,6 +43,11 @@ class FailoverOperator {
   // A failover under way gives up what the ackers that do not answer may hold alone. STATE_CONFLICT: none is, or none
   // waits for such a one.
   virtual Result<void> AcceptLoss() = 0;
+  // Asks that a database becomes a copy of its group's primary; whoever controls has it done, and the topology says
+  // when it has ended and how (DatabaseRecord::rebuild). Asked again it is the same request. `dry_run`: only looks
+  // whether it could be. INVALID_ARGUMENT: there is no such database. STATE_CONFLICT: there is no need for it, or it
+  // cannot be now.
+  virtual Result<void> Rebuild(std::string_view database, bool dry_run) = 0;
 };
 
 }  // namespace muster::failover

@@ -159,7 +159,8 @@ struct Planner {
     std::string best_name;
     for (const DatabaseRecord& database : group.databases) {
       const DatabaseSight* const seen = sight.FindReached(database.name, options.reached_within);
-      if (database.center != plan.to || seen == nullptr || !seen->state.applies || !seen->state.receives) continue;
+      // Connected: the primary has found it to be of its history.
+      if (database.center != plan.to || seen == nullptr || !seen->state.applies || !seen->state.is_connected) continue;
       if (best == nullptr || seen->state.applied.Total() > best->state.applied.Total()) {
         best = seen;
         best_name = database.name;
@@ -188,7 +189,7 @@ void AskThoseThatAnswer(const Sight& sight, const FailoverOptions& options, cons
   group.ackers.clear();
   for (const DatabaseRecord& database : group.databases) {
     const DatabaseSight* const seen = sight.FindReached(database.name, options.detect_after);
-    if (database.center == center && seen != nullptr && seen->state.applies) {
+    if (database.center == center && seen != nullptr && seen->state.applies && !database.is_being_rebuilt()) {
       group.ackers.push_back({.name = database.name, .state = AckerState::kIn});
     }
   }
@@ -280,6 +281,45 @@ Result<TopologyDocument> AcceptLossOf(const Sight& sight, const FailoverOptions&
     }
   }
   return document;
+}
+
+namespace {
+
+// Why the database is not rebuilt; empty: it may be.
+std::string ReasonAgainstRebuild(const Sight& sight, const GroupRecord& group, const std::string& name,
+                                 const FailoverOptions& options) {
+  if (sight.document->failover) return "a failover is under way: wait for its end";
+  if (group.primary == name) return "it is the primary of group " + group.name + ", which the others are copies of";
+  if (group.FindAcker(name) != nullptr) {
+    return "it counts among those that acknowledge, so it follows; if it does not, it is taken out of them soon";
+  }
+  const DatabaseSight* const seen = sight.FindReached(name, options.detect_after);
+  if (seen == nullptr) return "it does not answer: start it first";
+  if (seen->state.fault == ReplicaFault::kNone) {
+    return "nothing keeps it from following " + group.primary + ", so there is no need for it";
+  }
+  if (sight.FindReached(group.primary, options.detect_after) == nullptr) {
+    return "primary " + group.primary + ", of which it would be a copy, does not answer";
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<TopologyDocument> AskForRebuild(const Sight& sight, std::string_view database, const FailoverOptions& options) {
+  TopologyDocument document = *sight.document;
+  for (GroupRecord& group : document.groups) {
+    DatabaseRecord* const record = group.Find(database);
+    if (record == nullptr) continue;
+    if (record->is_being_rebuilt()) return document;
+    if (const std::string against = ReasonAgainstRebuild(sight, group, record->name, options); !against.empty()) {
+      return Fail(Reason::kStateConflict, record->name + " is not rebuilt: " + against);
+    }
+    record->rebuild = {.revision = document.revision + 1};
+    return document;
+  }
+  return Fail(Reason::kInvalidArgument,
+              "the topology has no database \"" + std::string(database) + "\"; `muster topology show` lists them");
 }
 
 }  // namespace muster::failover

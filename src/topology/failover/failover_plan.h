@@ -62,4 +62,7 @@ TopologyDocument BeginFailover(const Sight& sight, const FailoverPlan& plan, con
 // alone may hold is lost. STATE_CONFLICT: none is under way, or it waits for none.
 Result<TopologyDocument> AcceptLossOf(const Sight& sight, const FailoverOptions& options);
 
+// The document that asks for a rebuild, for FailoverOperator::Rebuild; the one in sight if it asks for it already.
+Result<TopologyDocument> AskForRebuild(const Sight& sight, std::string_view database, const FailoverOptions& options);
+
 }  // namespace muster::failover

@@ -115,7 +115,7 @@ TEST(FailoverPlan, APlannedOneNeedsThePrimaryAndAReplicaThatIsNear) {
   behind.databases["e1"].state.applied = GtidPosition::Of(0, 1, 100'000);
   EXPECT_THAT(RefusalsOf(PlanSwitchover(behind)), ElementsAre(Refusal::kLagging));
   Sight stopped = WellSight();
-  stopped.databases["w1"].state.receives = stopped.databases["w2"].state.applies = false;
+  stopped.databases["w1"].state.is_connected = stopped.databases["w2"].state.applies = false;
   EXPECT_THAT(RefusalsOf(PlanSwitchover(stopped)), ElementsAre(Refusal::kNoTarget));
 }
 
@@ -228,6 +228,23 @@ TEST(FailoverController, APrimaryThatCameBackTakesWritesOnceAnAckerHasAllOfIt) {
   degraded->groups[0].ackers.clear();
   sight.document = degraded;
   EXPECT_TRUE(is_made_writable());
+}
+
+TEST(FailoverController, ASwitchoverChoosesForAllGroupsAtOnce) {
+  Sight sight = WellSight(FailingOver(FailoverKind::kPlanned, 2));
+  for (const char* const name : {"e1", "e3"}) {
+    sight.databases[name].state.is_writable = false;
+    sight.databases[name].state.obeyed = 11;
+  }
+  sight.databases["w3"].state.applied = sight.databases["w4"].state.applied = GtidPosition::Of(0, 1, 99);
+  const auto none = FailoverController(kOptions).Decide(sight);
+  ASSERT_TRUE(none.next) << "the leases have ended";
+  EXPECT_EQ(none.next->failover->groups[0].step, GroupStep::kFenced) << "g1 may still have to be undone";
+  sight.databases["w4"].state.applied = GtidPosition::Of(0, 1, 100);
+  const auto all = FailoverController(kOptions).Decide(sight);
+  ASSERT_TRUE(all.next);
+  EXPECT_EQ(all.next->failover->groups[0].chosen, "w1");
+  EXPECT_EQ(all.next->failover->groups[1].chosen, "w4");
 }
 
 TEST(StartRole, IsAReplicasOnlyOnceAnotherWasPromoted) {

@@ -121,13 +121,15 @@ void FailoverRunner::RunOrders(Worker& worker) {
     const DatabaseOrder order = *worker.order;
     lock.unlock();
     const Instant begin = dependencies_.clock->Monotonic();
-    const Result<void> done = Execute(*worker.orders, order);
+    const Result<std::string> done = Execute(*worker.orders, order);
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(dependencies_.clock->Monotonic() - begin);
     const std::string text = order.Describe();
     if (done) {
-      dependencies_.logger->Info(
-          "an order was obeyed",
-          {{"database", order.database}, {"order", text}, {"revision", order.revision}, {"took_ms", took.count()}});
+      dependencies_.logger->Info("an order was obeyed", {{"database", order.database},
+                                                         {"order", text},
+                                                         {"revision", order.revision},
+                                                         {"took_ms", took.count()},
+                                                         {"result", *done}});
     } else {
       dependencies_.logger->Warning("an order was not obeyed", {{"database", order.database},
                                                                 {"order", text},
@@ -135,26 +137,53 @@ void FailoverRunner::RunOrders(Worker& worker) {
                                                                 {"error", done.error().message}});
     }
     lock.lock();
-    worker.order.reset();
-    worker.looks_at_once = true;
-    sight_.databases[worker.name].is_busy = false;
-    changed_.notify_all();
+    EndOrder(worker, order, done);
   }
 }
 
-Result<void> FailoverRunner::Execute(ReplicaControl& control, const DatabaseOrder& order) const {
+// Under the lock.
+void FailoverRunner::EndOrder(Worker& worker, const DatabaseOrder& order, const Result<std::string>& done) {
+  DatabaseSight& seen = sight_.databases[worker.name];
+  // What may be otherwise the next time is tried again.
+  if (order.kind == OrderKind::kRebuild && !done && done.error().reason != Reason::kWritesUnavailable) {
+    seen.failed_rebuild = {.revision = order.revision, .why = done.error().message};
+  }
+  worker.order.reset();
+  worker.looks_at_once = true;
+  seen.is_busy = false;
+  changed_.notify_all();
+}
+
+bool FailoverRunner::IsRebuildWanted(const std::string& database) const {
+  std::lock_guard lock(mutex_);
+  if (stopping_ || sight_.document->failover) return false;
+  return std::ranges::any_of(sight_.document->groups, [&](const GroupRecord& group) {
+    const DatabaseRecord* const record = group.Find(database);
+    return record != nullptr && record->is_being_rebuilt();
+  });
+}
+
+Result<std::string> FailoverRunner::Execute(ReplicaControl& control, const DatabaseOrder& order) const {
   const Deadline deadline = Deadline::After(*dependencies_.clock, options_.order_timeout);
+  Result<void> done;
   switch (order.kind) {
     case OrderKind::kStopReceiving:
-      return control.StopReceiving(order.revision, deadline);
+      done = control.StopReceiving(order.revision, deadline);
+      break;
     case OrderKind::kFollow:
-      return control.Follow(order.revision, order.source, order.acknowledges, deadline);
+      done = control.Follow(order.revision, order.source, order.acknowledges, deadline);
+      break;
     case OrderKind::kPromote:
-      return control.Promote(order.revision, order.waits, deadline);
+      done = control.Promote(order.revision, order.waits, deadline);
+      break;
     case OrderKind::kGovern:
-      return control.Govern(order.revision, order.primary, deadline);
+      done = control.Govern(order.revision, order.primary, deadline);
+      break;
+    case OrderKind::kRebuild:
+      return control.Rebuild(order.revision, order.source, [&] { return IsRebuildWanted(order.database); });
   }
-  MUSTER_UNREACHABLE("an order of no kind");
+  MUSTER_TRY(std::move(done));
+  return std::string();
 }
 
 void FailoverRunner::RunExchange() {
@@ -307,6 +336,17 @@ Result<void> FailoverRunner::AcceptLoss() {
   for (int attempt = 1;; ++attempt) {
     const Sight sight = SightNow();
     MUSTER_ASSIGN(const TopologyDocument next, AcceptLossOf(sight, options_.times));
+    auto stored = Store(next, sight.document->revision);
+    if (stored) return {};
+    MUSTER_TRY(TakeNewer(std::move(stored), attempt));
+  }
+}
+
+Result<void> FailoverRunner::Rebuild(std::string_view database, bool dry_run) {
+  for (int attempt = 1;; ++attempt) {
+    const Sight sight = SightNow();
+    MUSTER_ASSIGN(const TopologyDocument next, AskForRebuild(sight, database, options_.times));
+    if (dry_run || next == *sight.document) return {};
     auto stored = Store(next, sight.document->revision);
     if (stored) return {};
     MUSTER_TRY(TakeNewer(std::move(stored), attempt));

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -68,6 +69,7 @@ class FailoverRunner final : public FailoverOperator {
   FailoverPlan Plan(const FailoverRequest& request) const override;
   Result<FailoverPlan> Act(const FailoverRequest& request) override;
   Result<void> AcceptLoss() override;
+  Result<void> Rebuild(std::string_view database, bool dry_run) override;
 
  private:
   struct Worker;
@@ -88,7 +90,10 @@ class FailoverRunner final : public FailoverOperator {
   Result<void> Store(const TopologyDocument& next, std::int64_t revision);
   // Of an operator's act: the controller was faster. Reads what it has stored, so that the act is looked at again.
   Result<void> TakeNewer(Result<void> refused, int attempt);
-  Result<void> Execute(ReplicaControl& control, const DatabaseOrder& order) const;
+  // What there is to say of it, or nothing.
+  Result<std::string> Execute(ReplicaControl& control, const DatabaseOrder& order) const;
+  void EndOrder(Worker& worker, const DatabaseOrder& order, const Result<std::string>& done);
+  bool IsRebuildWanted(const std::string& database) const;
   void LogAttention(const std::vector<std::string>& attention);
   Sight SightNow() const;
 

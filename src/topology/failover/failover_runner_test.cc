@@ -81,7 +81,7 @@ class SharedDatabases {
       return shared_.databases_.Govern(name_, revision, order);
     }
     Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source,
-                                Deadline /*deadline*/) override {
+                                const std::function<bool()>& /*goes_on*/) override {
       std::lock_guard lock(shared_.mutex_);
       return shared_.databases_.Rebuild(name_, revision, source);
     }
@@ -162,6 +162,24 @@ TEST_F(FailoverRunnerTest, AnOperatorSwitchesOver) {
   EXPECT_EQ(begun->to, "west");
   EXPECT_TRUE(WaitUntil([&] { return Topology().writer == "west" && !Topology().failover; }));
   EXPECT_EQ(Topology().groups[0].durability, Durability::kBothCenters);
+}
+
+TEST_F(FailoverRunnerTest, ADatabaseThatHasDivergedIsRebuiltOnRequest) {
+  databases.With([](MemoryDatabases& all) { all["e2"].log.push_back({.server = 99, .value = 1}); });
+  const auto is_diverged = [&] { return runners[1]->Status().databases["e2"].state.fault != ReplicaFault::kNone; };
+  EXPECT_TRUE(WaitUntil(is_diverged));
+  EXPECT_EQ(runners[1]->Rebuild("e9", false).error().reason, Reason::kInvalidArgument);
+  EXPECT_TRUE(runners[1]->Rebuild("e2", true));
+  EXPECT_FALSE(Topology().groups[0].Find("e2")->rebuild) << "that was a dry run";
+  EXPECT_TRUE(runners[1]->Rebuild("e2", false));
+  EXPECT_TRUE(Topology().groups[0].Find("e2")->rebuild);
+  EXPECT_TRUE(WaitUntil([&] { return !Topology().groups[0].Find("e2")->rebuild; }));
+  EXPECT_TRUE(WaitUntil([&] { return !is_diverged(); }));
+  // There is no need for it any more, as soon as this runner has heard that it has ended.
+  EXPECT_TRUE(WaitUntil([&] {
+    const auto again = runners[1]->Rebuild("e2", true);
+    return !again && again.error().reason == Reason::kStateConflict;
+  }));
 }
 
 TEST_F(FailoverRunnerTest, WhatWaitsSaysSoUntilTheLossIsAccepted) {

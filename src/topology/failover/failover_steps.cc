@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "topology/failover/controller_turn.h"
 #include "topology/writer_lease.h"
@@ -23,11 +25,7 @@ class FailoverSteps {
       const GroupRecord& group = *document_.FindGroup(progress.group);
       switch (progress.step) {
         case GroupStep::kFenced:
-          if (journal_.kind == FailoverKind::kLoss) {
-            ChooseAfterLoss(group);
-          } else {
-            ChooseAsPlanned(group);
-          }
+          if (journal_.kind == FailoverKind::kLoss) ChooseAfterLoss(group);
           break;
         case GroupStep::kChosen:
           Promote(group, progress);
@@ -40,6 +38,7 @@ class FailoverSteps {
     const auto is_at = [&](GroupStep step) {
       return std::ranges::all_of(journal_.groups, [&](const GroupProgress& group) { return group.step == step; });
     };
+    if (journal_.kind == FailoverKind::kPlanned && is_at(GroupStep::kFenced)) ChooseAsPlanned();
     if (is_at(GroupStep::kPromoted)) End(false);
     if (is_at(GroupStep::kFenced) && MayUndo()) End(true);
   }
@@ -115,7 +114,8 @@ class FailoverSteps {
     if (!end->second.is_settled) return;
     for (const DatabaseRecord& database : group.databases) {
       const DatabaseSight* const seen = Reached(database.name);
-      if (database.center != journal_.to || seen == nullptr || seen->state.fault != ReplicaFault::kNone) continue;
+      const bool is_able = database.center == journal_.to && !database.is_being_rebuilt();
+      if (!is_able || seen == nullptr || seen->state.fault != ReplicaFault::kNone) continue;
       const ReplicationSource source = SourceFor(group, group.primary, database.name);
       const bool follows = seen->state.following == source.address;
       if (seen->state.HasApplied(end->second.position) && follows)
@@ -134,26 +134,43 @@ class FailoverSteps {
     return held != held_by_other ? held > held_by_other : one.applied.Total() > other.applied.Total();
   }
 
-  void ChooseAsPlanned(const GroupRecord& group) {
+  // All groups at once: as long as none has chosen, it can be undone.
+  void ChooseAsPlanned() {
+    std::vector<std::pair<const GroupRecord*, std::string>> chosen;
+    for (const GroupProgress& progress : journal_.groups) {
+      const GroupRecord& group = *document_.FindGroup(progress.group);
+      if (!IsDrained(group)) {
+        Drain(group);
+      } else if (std::string caught_up = FindCaughtUp(group); !caught_up.empty()) {
+        chosen.emplace_back(&group, std::move(caught_up));
+      }
+    }
+    if (chosen.size() != journal_.groups.size()) return;
+    for (const auto& [group, name] : chosen) Choose(*group, name, sight_.Find(group->primary)->state.applied);
+  }
+
+  void Drain(const GroupRecord& group) {
     const DatabaseSight* const primary = sight_.Find(group.primary);
     if (primary == nullptr) return;
-    if (!IsDrained(group)) {
-      return build_.Order({.database = group.primary,
-                           .kind = OrderKind::kGovern,
-                           // Commits that wait for ackers which fail would keep it from stopping. After the leases they
-                           // are acknowledged to nobody, and the next primary gets them all the same.
-                           .primary = {.is_writable = false,
-                                       .waits = primary->state.waits && !journal_.leases_ended,
-                                       .shut_out = primary->state.shut_out}});
-    }
-    const GtidPosition& end = primary->state.applied;
+    build_.Order({.database = group.primary,
+                  .kind = OrderKind::kGovern,
+                  // Commits that wait for ackers which fail would keep it from stopping. After the leases they are
+                  // acknowledged to nobody, and the next primary gets them all the same.
+                  .primary = {.is_writable = false,
+                              .waits = primary->state.waits && !journal_.leases_ended,
+                              .shut_out = primary->state.shut_out}});
+  }
+
+  // A database that has all that the drained primary has; empty: none yet.
+  std::string FindCaughtUp(const GroupRecord& group) const {
+    const GtidPosition& end = sight_.Find(group.primary)->state.applied;
     for (const DatabaseRecord& database : group.databases) {
       const DatabaseSight* const seen = Reached(database.name);
       if (database.center != journal_.to || seen == nullptr || !seen->state.HasApplied(end)) continue;
       const bool follows = seen->state.following == SourceFor(group, group.primary, database.name).address;
-      if (!follows || !seen->state.applies) continue;
-      return Choose(group, database.name, end);
+      if (follows && seen->state.applies) return database.name;
     }
+    return {};
   }
 
   void Choose(const GroupRecord& group, const std::string& chosen, const GtidPosition& position) {

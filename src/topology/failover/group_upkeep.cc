@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "topology/failover/controller_turn.h"
@@ -216,17 +217,26 @@ class GroupUpkeep {
 
   void KeepReplicas() {
     for (const DatabaseRecord& database : group_.databases) {
-      if (database.name == primary_.name || group_.FindAcker(database.name) != nullptr) continue;
       const DatabaseSight* const seen = Reached(database.name);
+      if (database.rebuild && HasRebuilt(database, seen)) {
+        Edit(database.name + " is rebuilt").Find(database.name)->rebuild.reset();
+      }
+      if (database.name == primary_.name || group_.FindAcker(database.name) != nullptr) continue;
+      if (database.is_being_rebuilt()) {
+        Rebuild(database, seen);
+        continue;
+      }
       if (seen == nullptr) continue;
       const DatabaseState& state = seen->state;
       if (state.fault == ReplicaFault::kDiverged) {
         build_.Attention(database.name + " of group " + group_.name +
                          " holds transactions that nobody acknowledged and " + primary_.name +
-                         " does not have: rebuild it (what it has more is saved first)");
+                         " does not have: `muster topology rebuild " + database.name +
+                         "` (what it has more is saved first)" + LastFailure(database));
       } else if (state.fault == ReplicaFault::kBroken) {
         build_.Attention(database.name + " of group " + group_.name +
-                         " cannot apply what it receives: its SHOW SLAVE " + "STATUS says why; rebuild it");
+                         " cannot apply what it receives: its SHOW SLAVE STATUS says why; `muster topology rebuild " +
+                         database.name + "`" + LastFailure(database));
       } else if (state.following != PrimaryFor(database.name).address || !state.receives || !state.applies ||
                  !IsSilent(database.name)) {
         Follow(database.name, false);
@@ -235,6 +245,34 @@ class GroupUpkeep {
         Edit(database.name + " becomes an acker").ackers.push_back({.name = database.name});
       }
     }
+  }
+
+  static std::string LastFailure(const DatabaseRecord& database) {
+    return database.rebuild ? ". The last time: " + database.rebuild->failure : std::string();
+  }
+
+  // It follows, under an order that is not older than the request; or it is what is not rebuilt.
+  bool HasRebuilt(const DatabaseRecord& database, const DatabaseSight* seen) const {
+    if (database.name == primary_.name || group_.FindAcker(database.name) != nullptr) return true;
+    return seen != nullptr && Follows(database.name, seen->state) && seen->state.obeyed >= database.rebuild->revision;
+  }
+
+  void Rebuild(const DatabaseRecord& database, const DatabaseSight* seen) {
+    auto& [request, since] = memory_.rebuilds[database.name];
+    if (request != database.rebuild->revision) {
+      request = database.rebuild->revision;
+      since = sight_.now;
+    }
+    if (seen == nullptr) {
+      return build_.Attention(database.name + " of group " + group_.name + " is to be rebuilt and does not answer");
+    }
+    // Until then somebody may read from it who has not heard of it.
+    if (sight_.now - since < std::chrono::milliseconds(sight_.document->lease_ms)) return;
+    if (seen->failed_rebuild && seen->failed_rebuild->revision >= request) {
+      Edit(database.name + " could not be rebuilt").Find(database.name)->rebuild->failure = seen->failed_rebuild->why;
+      return;
+    }
+    build_.Order({.database = database.name, .kind = OrderKind::kRebuild, .source = PrimaryFor(database.name)});
   }
 
   bool IsNear(const DatabaseState& state) const {

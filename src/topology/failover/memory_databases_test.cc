@@ -86,6 +86,25 @@ TEST_F(MemoryDatabasesTest, AnOldPrimaryWithMoreHasDiverged) {
   EXPECT_EQ(databases.Look("a")->fault, ReplicaFault::kNone);
 }
 
+TEST_F(MemoryDatabasesTest, ARebuildThatIsBrokenOffLeavesWhatCannotFollow) {
+  databases.Write("a", 7);
+  Deliver("b");
+  databases.breaks_off_rebuild = true;
+  EXPECT_FALSE(databases.Rebuild("b", 2, {.name = "a", .address = "a:3306"}));
+  EXPECT_TRUE(databases.Follow("b", 2, {.name = "a", .address = "a:3306"}, false));
+  databases.Receive("b");
+  EXPECT_EQ(databases.Look("b")->fault, ReplicaFault::kDiverged);
+  EXPECT_TRUE(databases.Rebuild("b", 2, {.name = "a", .address = "a:3306"}));
+  EXPECT_EQ(databases.Look("b")->fault, ReplicaFault::kNone);
+}
+
+TEST_F(MemoryDatabasesTest, WhatWasPromotedFollowsNobodyUnderTheSameTopology) {
+  EXPECT_TRUE(databases.Promote("b", 2, false));
+  EXPECT_EQ(databases.Follow("b", 2, {.name = "a", .address = "a:3306"}, false).error().reason, Reason::kStateConflict);
+  EXPECT_TRUE(databases.Look("b")->is_writable);
+  EXPECT_TRUE(databases.Follow("b", 3, {.name = "a", .address = "a:3306"}, false));
+}
+
 TEST_F(MemoryDatabasesTest, APrimaryWithWaitingCommitsDoesNotStop) {
   databases.Write("a", 7);
   EXPECT_FALSE(databases.Govern("a", 2, {.is_writable = false, .waits = true}));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -80,7 +81,8 @@ class ReplicaControl {
   virtual Result<void> StopReceiving(std::int64_t revision, Deadline deadline) = 0;
 
   // It becomes a replica of `source`, read-only, also when it was a primary. What a primary holds that nobody else has
-  // stays, and it is then found to have diverged.
+  // stays, and it is then found to have diverged. STATE_CONFLICT also for one that was promoted under that revision: of
+  // two controllers that go by one topology another one may have seen it later.
   virtual Result<void> Follow(std::int64_t revision, const ReplicationSource& source, bool acknowledges,
                               Deadline deadline) = 0;
 
@@ -91,9 +93,11 @@ class ReplicaControl {
   // under way.
   virtual Result<void> Govern(std::int64_t revision, const PrimaryOrder& order, Deadline deadline) = 0;
 
-  // One that has diverged: what it has more than `source` is written to a file, of whose name the answer tells; then it
-  // becomes a copy of `source`, and follows it.
-  virtual Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source, Deadline deadline) = 0;
+  // One that has diverged, or cannot apply what it receives: what it has more than `source` is written to a file, of
+  // whose name the answer tells; then it becomes a copy of `source`, and follows it. It takes as long as copying does,
+  // and ends, with WRITES_UNAVAILABLE, once `goes_on` is false. Whatever it ends with may be tried again.
+  virtual Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source,
+                                      const std::function<bool()>& goes_on) = 0;
 };
 
 }  // namespace muster::failover

@@ -70,7 +70,7 @@ void ReplicaLag::Note(const Sight& sight) {
     // While it moves nobody can say who it is.
     if (!document.failover) NotePrimary(sight, record, group);
     for (const DatabaseRecord& database : record.databases) {
-      if (database.name == record.primary) {
+      if (database.name == record.primary || database.is_being_rebuilt()) {
         has_all_before_.erase(database.name);
       } else if (const DatabaseSight* const seen = sight.Find(database.name);
                  seen != nullptr && seen->looked_at != Instant::min()) {

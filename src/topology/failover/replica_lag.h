@@ -31,8 +31,8 @@ Instant SoleUntil(const TopologyDocument& document, Instant document_at);
 //
 // Positions are remembered under one primary and one epoch: numbers of one that was lost may mean something else to the
 // next (`GroupRecord::promoted_at`). What a copy was found to have it keeps over a failover. A copy advances only while
-// it is connected to its primary, which has found its log to be of one history; what has diverged, follows nobody or
-// takes writes is not known. Not thread-safe.
+// it is connected to its primary, which has found its log to be of one history; what has diverged, is rebuilt, follows
+// nobody or takes writes is not known. Not thread-safe.
 class ReplicaLag {
  public:
   static constexpr std::size_t kPositionsMax = 300;  // of a group: at ten looks a second, half a minute

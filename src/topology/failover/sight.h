@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,12 @@ struct DatabaseSight {
   DatabaseState state = {};
   Instant looked_at = Instant::min();  // when it was sent; min: never
   bool is_busy = false;                // an order to it is under way
+  // The last order to rebuild it that ended here in a way that no further attempt would change.
+  struct FailedRebuild {
+    std::int64_t revision = 0;  // of the order
+    std::string why = {};
+  };
+  std::optional<FailedRebuild> failed_rebuild = std::nullopt;
 };
 
 struct ReportSight {

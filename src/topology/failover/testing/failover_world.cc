@@ -212,9 +212,13 @@ void FailoverWorld::Send(Node& node, const DatabaseOrder& order) {
     Trace(node.name + " to " + order.database + ": " + order.Describe() + " @" + std::to_string(order.revision) +
           (done ? "" : " refused: " + done.error().message));
     if (is_lost || node.life != life) return;
-    OnNode(node, Latency(), [this, &node, database = order.database] {
-      node.sight.databases[database].is_busy = false;
-      LookAt(node, database);
+    OnNode(node, Latency(), [this, &node, order, done] {
+      DatabaseSight& sight = node.sight.databases[order.database];
+      if (order.kind == OrderKind::kRebuild && !done && done.error().reason != Reason::kWritesUnavailable) {
+        sight.failed_rebuild = {.revision = order.revision, .why = done.error().message};
+      }
+      sight.is_busy = false;
+      LookAt(node, order.database);
     });
   });
 }
@@ -227,6 +231,10 @@ Result<void> FailoverWorld::Execute(const DatabaseOrder& order) {
       return databases_.Follow(order.database, order.revision, order.source, order.acknowledges);
     case OrderKind::kGovern:
       return databases_.Govern(order.database, order.revision, order.primary);
+    case OrderKind::kRebuild:
+      databases_.breaks_off_rebuild = plan_.is_rough && !healed_ && Chance(30);
+      MUSTER_TRY(databases_.Rebuild(order.database, order.revision, order.source));
+      return {};
     case OrderKind::kPromote:
       break;
   }

@@ -210,14 +210,13 @@ void FailoverWorld::Misfortune() {
 // What an operator does about databases that have diverged.
 void FailoverWorld::Operate() {
   After(milliseconds(500), [this] { Operate(); });
-  if (topology_->failover) return;
-  for (const GroupRecord& group : topology_->groups) {
-    for (const DatabaseRecord& database : group.databases) {
-      if (databases_[database.name].fault == ReplicaFault::kNone || group.FindAcker(database.name) != nullptr) continue;
-      const auto rebuilt = databases_.Rebuild(
-          database.name, topology_->revision,
-          {.name = group.primary, .address = group.Find(group.primary)->AddressFrom(database.center)});
-      Trace("rebuild " + database.name + (rebuilt ? "" : ": " + rebuilt.error().message));
+  for (const auto& [name, node] : nodes_) {
+    if (!node->runs || node->is_frozen || !node->sight.document || node->is_replacing) continue;
+    node->sight.now = clock_.Monotonic();
+    for (const auto& [database, center] : center_of_) {
+      const auto next = AskForRebuild(node->sight, database, plan_.options);
+      if (!next || *next == *node->sight.document) continue;
+      return Replace(*node, *next, node->sight.document->revision, "a rebuild of " + database + " is asked for");
     }
   }
 }

@@ -24,7 +24,8 @@ class MemoryControl final : public ReplicaControl {
   Result<void> Govern(std::int64_t revision, const PrimaryOrder& order, Deadline /*deadline*/) override {
     return databases_.Govern(name_, revision, order);
   }
-  Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source, Deadline /*deadline*/) override {
+  Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source,
+                              const std::function<bool()>& /*goes_on*/) override {
     return databases_.Rebuild(name_, revision, source);
   }
 
@@ -82,6 +83,7 @@ Result<void> MemoryDatabases::Follow(const std::string& name, std::int64_t revis
                                      bool acknowledges) {
   Database& database = *databases_.at(name);
   MUSTER_TRY(Obey(database, revision));
+  if (revision <= database.promoted) return Fail(Reason::kStateConflict, name + " was promoted by that topology");
   if (database.is_writable && HasWaiting(database)) {
     return Fail(Reason::kWritesUnavailable, name + " has commits that wait");
   }
@@ -106,6 +108,7 @@ Result<void> MemoryDatabases::Promote(const std::string& name, std::int64_t revi
   Database& database = *databases_.at(name);
   MUSTER_TRY(Obey(database, revision));
   if (database.applied != database.log.size()) return Fail(Reason::kStateConflict, name + " has not applied all");
+  database.promoted = revision;
   database.receives = false;
   database.applies = false;
   database.following.clear();
@@ -146,6 +149,14 @@ Result<std::string> MemoryDatabases::Rebuild(const std::string& name, std::int64
   const Database& from = *databases_.at(source.name);
   if (!from.Answers()) return Fail(Reason::kWritesUnavailable, source.name + " does not answer");
   const std::size_t extra = database.log.size();
+  if (std::exchange(breaks_off_rebuild, false)) {
+    database.log.assign(1, {.server = kNobody, .value = 0});
+    database.applied = database.committed = 1;
+    database.following.clear();
+    database.fault = ReplicaFault::kNone;
+    database.receives = database.is_connected = database.applies = database.acknowledges = false;
+    return Fail(Reason::kWritesUnavailable, "the rebuild of " + name + " was broken off");
+  }
   const std::size_t visible = from.following.empty() ? from.committed : from.applied;
   database.log.assign(from.log.begin(), from.log.begin() + static_cast<std::ptrdiff_t>(visible));
   database.applied = database.committed = database.log.size();

@@ -36,6 +36,7 @@ class MemoryDatabases {
     std::string following = {};   // name
     std::string address = {};     // of whom it follows, as it was told
     std::int64_t obeyed = 0;
+    std::int64_t promoted = 0;  // the revision of the last order to promote it
     std::vector<std::string> shut_out = {};
     // In its memory.
     bool is_writable = false;
@@ -82,8 +83,11 @@ class MemoryDatabases {
   bool never_waits = false;  // planted: a commit returns before anybody has acknowledged it
   bool keeps_all_at_start =
       false;  // planted: a server that comes back as a replica truncates nothing, and nobody looks
+  bool breaks_off_rebuild = false;  // the next one ends half way: with a log that nobody else has
 
  private:
+  static constexpr std::uint32_t kNobody = 4'294'967'294;
+
   static Result<void> Obey(Database& database, std::int64_t revision);
   static bool HasWaiting(const Database& database) { return database.committed < database.log.size(); }
 
