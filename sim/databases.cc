@@ -43,8 +43,8 @@ class Databases::WatchedTransaction final : public ShardTransaction, public Writ
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override {
     return inner_.records().WriteOperation(id, outcome);
   }
-  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override {
-    return inner_.records().ReadAnswer(key);
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, AnswerUse use) override {
+    return inner_.records().ReadAnswer(key, use);
   }
   Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override {
     MUSTER_TRY(inner_.records().WriteAnswer(key, answer));

@@ -62,9 +62,9 @@ Result<void> PlantedTransaction::WriteOperation(OperationId id, OperationOutcome
   return inner_.records().WriteOperation(id, outcome);
 }
 
-Result<std::optional<KeptAnswer>> PlantedTransaction::ReadAnswer(const RequestHash& key) {
+Result<std::optional<KeptAnswer>> PlantedTransaction::ReadAnswer(const RequestHash& key, AnswerUse use) {
   if (bug_ == Planted::kAnswerSoughtBefore && lies_.was_not_yet(key)) return std::nullopt;
-  MUSTER_ASSIGN(std::optional<KeptAnswer> answer, inner_.records().ReadAnswer(key));
+  MUSTER_ASSIGN(std::optional<KeptAnswer> answer, inner_.records().ReadAnswer(key, use));
   if (answer && bug_ == Planted::kAnswerNow) {
     MUSTER_ASSIGN(const std::optional<Member> member, inner_.ReadMember(answer->member.id));
     if (member) answer->member = *member;

@@ -18,15 +18,10 @@ void AnswerOptions::Declare(OptionRegistry& options) {
                      {.min = 1'000, .max = 1'000'000'000});
 }
 
-Result<void> AnswerShares::Take(AnswerOwner owner) {
-  std::lock_guard lock(mutex_);
+Result<void> AnswerShares::CheckLocked(AnswerOwner owner) const {
   const std::int64_t free = answers_max_ - kept_;
-  std::int64_t& own = counts_[owner];
-  if (own < free) {
-    ++own;
-    ++kept_;
-    return {};
-  }
+  const auto own = counts_.find(owner);
+  if ((own == counts_.end() ? 0 : own->second) < free) return {};
   Error error{Reason::kOverloaded,
               "too many answers are kept for Idempotency-Keys; raise store.idempotency.answers_max, or shorten "
               "store.idempotency.retention"};
@@ -37,6 +32,19 @@ Result<void> AnswerShares::Take(AnswerOwner owner) {
   }
   error.retry_after_ms = kRetryAfterMs;
   return std::unexpected(std::move(error));
+}
+
+Result<void> AnswerShares::Check(AnswerOwner owner) {
+  std::lock_guard lock(mutex_);
+  return CheckLocked(owner);
+}
+
+Result<void> AnswerShares::Take(AnswerOwner owner) {
+  std::lock_guard lock(mutex_);
+  MUSTER_TRY(CheckLocked(owner));
+  ++counts_[owner];
+  ++kept_;
+  return {};
 }
 
 void AnswerShares::Return(AnswerOwner owner, std::int64_t count) {

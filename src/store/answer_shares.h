@@ -17,16 +17,19 @@ struct AnswerOptions {
   void Declare(OptionRegistry& options);  // store.idempotency.answers_max
 };
 
-// How many answers one database keeps for Idempotency-Keys, and whose they are. A caller may keep as many more as are
-// still free: alone it gets half of all, and however many others have kept, who has none yet finds room.
-// Thread-safe.
+// How many answers one database keeps for Idempotency-Keys, and whose they are. A caller may keep as many as are still
+// free: alone it gets half of all, and what is left halves with each further one that keeps as many as it may. So a
+// caller that has none yet finds room unless some two dozen others (the logarithm of `answers_max`) do.
+// Several processes on one database know what the others have kept as of the last count. Thread-safe.
 class AnswerShares {
  public:
   using Counts = std::map<AnswerOwner, std::int64_t>;
 
   explicit AnswerShares(const AnswerOptions& options) : answers_max_(options.answers_max) {}
 
-  // One more. RATE_LIMITED: this caller has its share; OVERLOADED: nobody may keep any more.
+  // Whether there may be one more. RATE_LIMITED: this caller has its share; OVERLOADED: nobody may keep any more.
+  Result<void> Check(AnswerOwner owner);
+  // One more. The same errors.
   Result<void> Take(AnswerOwner owner);
   void Return(AnswerOwner owner, std::int64_t count = 1);
   // As they were counted in the database.
@@ -35,6 +38,8 @@ class AnswerShares {
   std::int64_t kept() const { return kept_.load(std::memory_order_relaxed); }
 
  private:
+  Result<void> CheckLocked(AnswerOwner owner) const;
+
   const std::int64_t answers_max_;
   std::mutex mutex_;
   Counts counts_;                      // guarded by mutex_

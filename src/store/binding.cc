@@ -190,7 +190,7 @@ Task<Result<Member>> BindingWriter::AnswerTaken(const Member& wanted, bool alloc
     std::optional<Member> standing;
     std::optional<Member> answer;
     ShardStore::Transaction read = [&](ShardTransaction& rows) -> Result<void> {
-      MUSTER_ASSIGN(answer, FindAnswer(rows, context));
+      MUSTER_ASSIGN(answer, FindAnswer(rows, context, AnswerUse::kLook));
       MUSTER_ASSIGN(standing, rows.ReadMember(wanted.id));
       return {};
     };
@@ -243,7 +243,7 @@ Task<Result<Member>> BindingWriter::CommitEdit(MemberId id, const Edit& edit, co
     ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
       elsewhere.clear();
       MUSTER_TRY(claims_.CheckDeadline(context));
-      MUSTER_ASSIGN(member, FindAnswer(rows, context));
+      MUSTER_ASSIGN(member, FindAnswer(rows, context, AnswerUse::kKeep));
       is_replay = member.has_value();
       if (is_replay) return {};
       MUSTER_ASSIGN(Commitment commitment, Commit(rows, id, edit, context, shards_.Now(home)));

@@ -29,8 +29,8 @@ class Rehearsal final : public ShardTransaction, public WriteRecords {
     return rows_.records().ReadOperation(id);
   }
   Result<void> WriteOperation(OperationId /*id*/, OperationOutcome /*outcome*/) override { return {}; }
-  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override {
-    return rows_.records().ReadAnswer(key);
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, AnswerUse /*use*/) override {
+    return rows_.records().ReadAnswer(key, AnswerUse::kLook);
   }
   Result<void> WriteAnswer(const RequestHash& /*key*/, const KeptAnswer& /*answer*/) override { return {}; }
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override {
@@ -98,7 +98,7 @@ Task<Result<Claimed>> ClaimProtocol::ClaimWithin(const Operation& operation, con
   ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
     claimed = {};
     MUSTER_TRY(CheckDeadline(context));
-    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context, AnswerUse::kKeep));
     if (answer) {
       // Not rolled back: what is answered again is a success, of which a store may have to tell others.
       claimed = {Claimed::Verdict::kReplayed, std::move(answer), {}};
@@ -254,7 +254,7 @@ Task<Result<Claimed>> ClaimProtocol::FindAnswerAcross(const Operation& operation
   MUSTER_CO_TRY(CheckDeadline(context));
   std::optional<Member> answer;
   ShardStore::Transaction look = [&](ShardTransaction& rows) -> Result<void> {
-    MUSTER_ASSIGN(answer, FindAnswer(rows, context));
+    MUSTER_ASSIGN(answer, FindAnswer(rows, context, AnswerUse::kLook));
     return {};
   };
   Result<void> result = co_await InDatabase(shards_, shards_.DatabaseOf(operation.member_id), std::move(look));
@@ -379,7 +379,7 @@ Task<Result<Claimed>> ClaimProtocol::CommitAcross(const Operation& operation, co
   ShardStore::Transaction transaction = [&](ShardTransaction& rows) -> Result<void> {
     claimed = {};
     MUSTER_TRY(CheckDeadline(context));
-    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context, AnswerUse::kKeep));
     if (answer) {
       claimed = {Claimed::Verdict::kReplayed, std::move(answer), {}};
       return {};

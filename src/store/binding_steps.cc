@@ -51,9 +51,9 @@ Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, 
   return age >= Duration(0) && age <= kOperationAgeMax;
 }
 
-Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context) {
+Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context, AnswerUse use) {
   if (!context.idempotency) return std::nullopt;
-  MUSTER_ASSIGN(std::optional<KeptAnswer> kept, transaction.records().ReadAnswer(context.idempotency->key));
+  MUSTER_ASSIGN(std::optional<KeptAnswer> kept, transaction.records().ReadAnswer(context.idempotency->key, use));
   if (!kept) return std::nullopt;
   if (kept->fingerprint != context.idempotency->fingerprint) {
     return Fail(Reason::kIdempotencyMismatch,

@@ -58,7 +58,7 @@ Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, 
 
 // In the member's shard, before anything else of a request that may have been sent before: what it was answered then.
 // IDEMPOTENCY_MISMATCH: its key came with other content.
-Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context);
+Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context, AnswerUse use);
 
 // `answer` as what FindAnswer found, of which the request is told.
 Member Replay(Member answer, const WriteContext& context);

@@ -238,8 +238,10 @@ Result<void> FileTransaction::WriteOperation(OperationId id, OperationOutcome ou
                   .Run());
 }
 
-Result<std::optional<KeptAnswer>> FileTransaction::ReadAnswer(const RequestHash& key) {
-  return Note(records_.ReadAnswer(key, codec_));
+Result<std::optional<KeptAnswer>> FileTransaction::ReadAnswer(const RequestHash& key, AnswerUse use) {
+  Result<std::optional<KeptAnswer>> answer = Note(records_.ReadAnswer(key, codec_));
+  if (answer && !*answer && use == AnswerUse::kKeep) MUSTER_TRY(answers_->Check(OwnerOf(key)));
+  return answer;
 }
 
 Result<void> FileTransaction::WriteAnswer(const RequestHash& key, const KeptAnswer& answer) {

@@ -74,7 +74,7 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction, publi
     return {};
   }
 
-  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override {
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, AnswerUse /*use*/) override {
     if (auto written = answers_.find(key); written != answers_.end()) return written->second;
     if (auto found = base_.answers.find(key); found != base_.answers.end()) return found->second.first;
     return std::nullopt;

@@ -94,7 +94,7 @@ Task<Result<MergeProtocol::Step>> MergeProtocol::Within(const Operation& operati
     step = {};
     MUSTER_TRY(CheckDeadline(context));
     if (!request.dry_run) {
-      MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+      MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context, AnswerUse::kKeep));
       if (answer) step.answer = Answer{*std::move(answer), true};
       if (step.answer) return {};
     }
@@ -149,7 +149,7 @@ Task<Result<MergeProtocol::Step>> MergeProtocol::Across(const Operation& operati
   Step meanwhile;
   ShardStore::Transaction look = [&](ShardTransaction& rows) -> Result<void> {
     meanwhile = {};
-    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context, AnswerUse::kLook));
     if (answer) meanwhile.answer = Answer{*std::move(answer), true};
     return {};
   };
@@ -189,7 +189,7 @@ Task<Result<MergeProtocol::Step>> MergeProtocol::Look(const Operation& operation
   ShardStore::Transaction read_taker = [&](ShardTransaction& rows) -> Result<void> {
     step = {};
     if (!request.dry_run) {
-      MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+      MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context, AnswerUse::kLook));
       if (answer) step.answer = Answer{*std::move(answer), true};
     }
     MUSTER_ASSIGN(taker, rows.ReadMember(request.taker()));
@@ -219,7 +219,7 @@ Task<Result<MergeProtocol::Step>> MergeProtocol::Unchanged(const MergeRequest& r
   Step step;
   ShardStore::Transaction keep = [&](ShardTransaction& rows) -> Result<void> {
     step = {};
-    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+    MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context, AnswerUse::kKeep));
     const bool is_replay = answer.has_value();
     if (!is_replay) {
       MUSTER_ASSIGN(answer, Read(rows, request, request.taker()));
@@ -262,7 +262,7 @@ Result<MergeProtocol::Step> MergeProtocol::TakeIn(ShardTransaction& rows, const 
                                                   const MergeRequest& request, const Member& giver,
                                                   const WriteContext& context) const {
   MUSTER_TRY(CheckDeadline(context));
-  MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context));
+  MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context, AnswerUse::kKeep));
   if (answer) return Step{.answer = Answer{*std::move(answer), true}};
   MUSTER_ASSIGN(const bool may_commit, MayCommit(rows, to_.shards, operation));
   if (!may_commit) return Step{};

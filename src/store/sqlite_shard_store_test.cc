@@ -95,6 +95,19 @@ TEST(SqliteAnswersTest, WhoKeepsManyLeavesRoomForOthers) {
   EXPECT_TRUE(KeepAnswers(*harness.store, 4, 0, 1));
   EXPECT_EQ(KeepAnswers(*harness.store, 5, 0, 1).error().reason, Reason::kOverloaded);
 
+  // Who looks in order to keep one is told before it has written anything.
+  const auto look = [&](std::uint8_t owner, std::uint8_t number, AnswerUse use) {
+    Result<std::optional<KeptAnswer>> found = std::optional<KeptAnswer>();
+    EXPECT_TRUE(contract::RunAndWait(harness.store->shards(), 0, [&](ShardTransaction& transaction) -> Result<void> {
+      found = transaction.records().ReadAnswer(KeyOf(owner, number), use);
+      return {};
+    }));
+    return found;
+  };
+  EXPECT_EQ(look(1, 9, AnswerUse::kKeep).error().reason, Reason::kOverloaded);
+  EXPECT_FALSE(*look(1, 9, AnswerUse::kLook));
+  EXPECT_TRUE(*look(1, 0, AnswerUse::kKeep)) << "what is kept is answered, however many there are";
+
   clock.Advance(std::chrono::minutes(1));
   EXPECT_EQ(contract::ForgetAnswersAndWait(harness.store->shard_upkeep(), 0, clock.Now()), 8U);
   EXPECT_TRUE(KeepAnswers(*harness.store, 1, 4, 4));

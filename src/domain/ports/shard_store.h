@@ -14,14 +14,22 @@
 
 namespace muster {
 
+// Why an answer is looked for.
+enum class AnswerUse : std::uint8_t {
+  kLook,
+  kKeep,  // this transaction keeps one if there is none
+};
+
 // What a transaction keeps beside members and lookup rows: what became of operations, requests and merges.
 class WriteRecords {
  public:
   virtual ~WriteRecords() = default;
   virtual Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) = 0;
   virtual Result<void> WriteOperation(OperationId id, OperationOutcome outcome) = 0;
-  virtual Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) = 0;
-  // OVERLOADED when the database keeps as many as it may.
+  // To keep one where there is none: OVERLOADED when the database keeps as many as it may, RATE_LIMITED when this
+  // caller does. So that is known before anything has been written.
+  virtual Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, AnswerUse use) = 0;
+  // The same errors.
   virtual Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) = 0;
   virtual Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) = 0;
   virtual Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) = 0;

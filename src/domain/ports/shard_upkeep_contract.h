@@ -22,7 +22,7 @@ class ShardUpkeepContract : public ShardStoreContract<Factory> {
   bool IsKept(std::uint32_t database, const RequestHash& key) {
     bool kept = false;
     EXPECT_TRUE(this->Run(database, [&](ShardTransaction& transaction) -> Result<void> {
-      MUSTER_ASSIGN(const auto answer, transaction.records().ReadAnswer(key));
+      MUSTER_ASSIGN(const auto answer, transaction.records().ReadAnswer(key, AnswerUse::kLook));
       kept = answer.has_value();
       return {};
     }));

@@ -12,6 +12,8 @@
 namespace muster::mariadb {
 namespace {
 
+// For how long answers are counted before the threads start; what is left is counted later.
+constexpr Duration kCountAtStart = std::chrono::seconds(2);
 // How long a commit stands for "writing works".
 constexpr Duration kGroupProbeEvery = std::chrono::seconds(1);
 // Before a transaction runs again it waits for a random part of this, doubled with each attempt up to the bound.
@@ -64,7 +66,8 @@ Group::Group(const Settings& settings, const Dependencies& dependencies)
       metrics_(dependencies.metrics, {{"group", std::to_string(settings.index)}, {"pool", settings.pool}}),
       queue_(std::make_shared<BoundedQueue<Item>>(settings.queue_max)),
       outstanding_(std::make_shared<std::atomic<std::size_t>>(0)),
-      answers_(std::make_shared<AnswerShares>(settings.answers)) {
+      answers_(std::make_shared<AnswerShares>(settings.answers)),
+      answer_count_(*answers_) {
   dependencies.metrics.AddGauge("muster_store_group_announcements",
                                 "Writes that wait until the caches of all centers have heard of them, or can hear.",
                                 [outstanding = outstanding_] { return static_cast<double>(outstanding->load()); },
@@ -94,8 +97,7 @@ Result<void> Group::Start() {
   MUSTER_TRY(Connect(first));
   MUSTER_TRY(MeasureClock(*first.session));
   if (settings_.keeps_answers) {
-    MUSTER_ASSIGN(AnswerShares::Counts answers, CountAnswers(*first.session->connection));
-    answers_->Set(std::move(answers));
+    MUSTER_TRY(answer_count_.GoOn(*first.session->connection, clock_, kCountAtStart));
   }
   Rollback(first);
   for (const auto& worker : workers_) {

@@ -26,6 +26,7 @@
 #include "store/mariadb/session.h"
 #include "store/mariadb/shard_map.h"
 #include "store/mariadb/transaction.h"
+#include "store/mariadb/upkeep.h"
 #include "topology/writer_lease.h"
 
 namespace muster::mariadb {
@@ -110,8 +111,9 @@ class Group {
   // Whether this process may write now.
   bool HoldsLease() const;
 
-  // What all processes have kept when it was counted last, as old answers were forgotten, and this one since.
-  AnswerShares& answers() { return *answers_; }
+  // What all processes have kept when it was counted last, and this one since. The count goes on whenever old answers
+  // have been forgotten.
+  AnswerCount& answer_count() { return answer_count_; }
 
   // Runs what is queued, refuses the rest, ends the threads, and waits for the listener. Not on one of their threads.
   void Close();
@@ -190,6 +192,7 @@ class Group {
   // Items that the listener has, bounded by queue_max; gauges read it, too.
   const std::shared_ptr<std::atomic<std::size_t>> outstanding_;
   const std::shared_ptr<AnswerShares> answers_;  // gauges may outlive this object
+  AnswerCount answer_count_;
 
   std::mutex closing_mutex_;
   std::condition_variable closed_;

@@ -24,6 +24,9 @@ using mariadb::ReaderPool;
 using mariadb::SessionSettings;
 using mariadb::Transaction;
 
+// For how long answers are counted on whenever old ones have been forgotten.
+constexpr Duration kCountOnFor = std::chrono::seconds(1);
+
 // What a store is made of. In the order of their dependencies.
 struct Parts {
   std::unique_ptr<ShardMap> shard_map;
@@ -107,10 +110,12 @@ class MariadbStoreImpl final : public MariadbStore,
     });
   }
   void ForgetAnswers(std::uint32_t database, Timestamp before, Forgotten done) override {
-    RunCounting<std::uint64_t>(database, std::move(done),
-                               [before, &answers = GroupOf(database).answers()](mariadb::Transaction& rows) {
-                                 return mariadb::ForgetAnswers(rows, before, answers);
-                               });
+    auto then = [this, database, done = std::move(done)](Result<std::uint64_t> forgotten) mutable {
+      if (!forgotten || *forgotten == mariadb::kForgetRowsMax) return done(std::move(forgotten));
+      CountAnswers(database, *forgotten, std::move(done));
+    };
+    RunCounting<std::uint64_t>(database, std::move(then),
+                               [before](mariadb::Transaction& rows) { return mariadb::ForgetAnswers(rows, before); });
   }
   // The stream of all groups lies in the first one.
   void ForgetChanges(std::uint32_t database, Timestamp before, std::int64_t keep_max,
@@ -133,6 +138,16 @@ class MariadbStoreImpl final : public MariadbStore,
   Group& GroupOf(std::uint32_t database) const {
     MUSTER_CHECK(database < parts_.groups.size());
     return *parts_.groups[database];
+  }
+
+  // A transaction of its own: nothing that was forgotten comes back because of it.
+  void CountAnswers(std::uint32_t database, std::uint64_t forgotten, Forgotten done) {
+    RunCounting<std::uint64_t>(database, std::move(done),
+                               [forgotten, clock = dependencies_.clock, &count = GroupOf(database).answer_count()](
+                                   mariadb::Transaction& rows) -> Result<std::uint64_t> {
+                                 MUSTER_TRY(rows.Note(count.GoOn(*rows.session().connection, *clock, kCountOnFor)));
+                                 return forgotten;
+                               });
   }
 
   template <typename Number, typename Count>

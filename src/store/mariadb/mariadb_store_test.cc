@@ -19,6 +19,7 @@
 #include "domain/testing/members.h"
 #include "store/binding.h"
 #include "store/mariadb/testing/mariadb_fixture.h"
+#include "store/mariadb/upkeep.h"
 
 namespace muster::mariadb_store_test {
 namespace {
@@ -54,6 +55,31 @@ TEST(MariadbAnswers, WhoKeepsManyLeavesRoomForOthers) {
   EXPECT_EQ(keep(1, 4).error().reason, Reason::kRateLimited);
   EXPECT_TRUE(keep(3, 0));
   EXPECT_THAT(harness.metrics->Expose(), HasSubstr("muster_store_group_answers_kept{group=\"0\"} 6"));
+}
+
+TEST(MariadbAnswers, AreCountedAPageAtATime) {
+  MariadbHarness harness(1);
+  harness.MustOpen();
+  const auto connection = SharedMariadb().Connect(harness.options.groups[0].database);
+  // Eleven of two callers, two of them of one microsecond.
+  for (int i = 0; i < 11; ++i) {
+    const std::string owner = i % 3 == 0 ? "x'00000001" : "x'00000002";
+    ASSERT_TRUE(connection->Execute("INSERT INTO record VALUES (1024, 1, " + owner + "0000000000000000000000" +
+                                    (i < 10 ? "0" : "1") + std::to_string(i % 10) + "', " +
+                                    std::to_string(i == 4 ? 1003 : 1000 + i) + ", 'x')"));
+  }
+  AnswerShares shares({.answers_max = 100});
+  mariadb::AnswerCount count(shares, 4);
+  ASSERT_TRUE(count.GoOn(*connection, harness.system_clock, Duration(0)));
+  EXPECT_EQ(shares.kept(), 0) << "one page, and it has not been through";
+  ASSERT_TRUE(count.GoOn(*connection, harness.system_clock, Duration(0)));
+  ASSERT_TRUE(count.GoOn(*connection, harness.system_clock, Duration(0)));
+  EXPECT_EQ(shares.kept(), 11);
+  const AnswerOwner first = OwnerOf(RequestHash{{0, 0, 0, 1}});
+  shares.Return(first, 100);
+  EXPECT_EQ(shares.kept(), 7) << "the other one's";
+  ASSERT_TRUE(count.GoOn(*connection, harness.system_clock, std::chrono::minutes(1)));
+  EXPECT_EQ(shares.kept(), 11) << "begun anew, and through at once";
 }
 
 // Threads register members that all hold two of a few identities, and bind and unbind what others have: over two

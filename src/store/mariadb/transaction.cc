@@ -9,8 +9,6 @@
 namespace muster::mariadb {
 namespace {
 
-// Answers that one group keeps at most for requests that are sent again.
-
 std::int64_t Number(ShardId shard) { return shard.value(); }
 
 }  // namespace
@@ -255,10 +253,13 @@ Result<void> Transaction::DeleteRecord(const RowName& row) {
   return {};
 }
 
-Result<std::optional<KeptAnswer>> Transaction::ReadAnswer(const RequestHash& key) {
+Result<std::optional<KeptAnswer>> Transaction::ReadAnswer(const RequestHash& key, AnswerUse use) {
   MUSTER_ASSIGN(const Statement* const row,
                 Read(NameOf(RecordTable::Kind::kAnswer, kNoShard, std::string(AsBytes(key.bytes)))));
-  if (row == nullptr) return std::optional<KeptAnswer>();
+  if (row == nullptr) {
+    if (use == AnswerUse::kKeep) MUSTER_TRY(context_.answers.Check(OwnerOf(key)));
+    return std::optional<KeptAnswer>();
+  }
   MUSTER_ASSIGN(KeptAnswer answer, RecordTable::DecodeAnswer(row->Blob(0), codec_));
   // Whoever wrote it may have died before anybody heard of it.
   to_announce_.AddSeen(answer.member);

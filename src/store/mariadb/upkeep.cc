@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "domain/id_allocator.h"
 #include "store/columns.h"
@@ -9,9 +10,6 @@
 
 namespace muster::mariadb {
 namespace {
-
-// Rows that one call deletes at most: some tens of milliseconds, and one event of the binlog.
-constexpr std::uint64_t kForgetRowsMax = 5'000;
 
 Result<std::uint64_t> Delete(Transaction& transaction, const std::string& sql) {
   Connection& connection = *transaction.session().connection;
@@ -34,23 +32,32 @@ Result<std::uint64_t> ForgetOperations(Transaction& transaction, Timestamp befor
                                  std::to_string(Micros(before)));
 }
 
-Result<std::uint64_t> ForgetAnswers(Transaction& transaction, Timestamp before, AnswerShares& answers) {
-  MUSTER_ASSIGN(const std::uint64_t forgotten,
-                Delete(transaction, "DELETE FROM record WHERE kind = 1 AND time < " + std::to_string(Micros(before)) +
-                                        " ORDER BY time LIMIT " + std::to_string(kForgetRowsMax)));
-  if (forgotten == kForgetRowsMax) return forgotten;
-  MUSTER_ASSIGN(AnswerShares::Counts left, transaction.Note(CountAnswers(*transaction.session().connection)));
-  answers.Set(std::move(left));
-  return forgotten;
+Result<std::uint64_t> ForgetAnswers(Transaction& transaction, Timestamp before) {
+  return Delete(transaction, "DELETE FROM record WHERE kind = 1 AND time < " + std::to_string(Micros(before)) +
+                                 " ORDER BY time LIMIT " + std::to_string(kForgetRowsMax));
 }
 
-Result<AnswerShares::Counts> CountAnswers(Connection& connection) {
-  MUSTER_ASSIGN(const auto rows,
-                connection.Query("SELECT LEFT(record_key, " + std::to_string(kAnswerOwnerBytes) +
-                                 "), COUNT(*) FROM record FORCE INDEX(record_by_time) WHERE kind = 1 GROUP BY 1"));
-  AnswerShares::Counts counts;
-  for (const Connection::Row& row : rows) counts[RecordTable::OwnerOfKey(row[0])] += NumberIn(row[1]);
-  return counts;
+Result<void> AnswerCount::GoOn(Connection& connection, const Clock& clock, Duration budget) {
+  const Instant until = clock.Monotonic() + budget;
+  std::lock_guard lock(mutex_);
+  const std::string from = " FROM record FORCE INDEX(record_by_time) WHERE kind = 1 AND time > ";
+  do {
+    const std::string after = std::to_string(counted_to_);
+    // Where the page ends; those of one microsecond are of one page.
+    MUSTER_ASSIGN(const auto last, connection.Query("SELECT time" + from + after + " ORDER BY time LIMIT " +
+                                                    std::to_string(page_ - 1) + ", 1"));
+    const std::string to = last.empty() ? "" : " AND time <= " + last[0][0];
+    MUSTER_ASSIGN(const auto rows, connection.Query("SELECT LEFT(record_key, " + std::to_string(kAnswerOwnerBytes) +
+                                                    "), COUNT(*)" + from + after + to + " GROUP BY 1"));
+    for (const Connection::Row& row : rows) seen_[RecordTable::OwnerOfKey(row[0])] += NumberIn(row[1]);
+    if (last.empty()) {
+      shares_.Set(std::exchange(seen_, {}));
+      counted_to_ = -1;
+      return {};
+    }
+    counted_to_ = NumberIn(last[0][0]);
+  } while (clock.Monotonic() < until);
+  return {};
 }
 
 Result<std::int64_t> ReserveRange(Transaction& transaction, std::uint64_t lines, std::uint16_t first_sequence) {
