@@ -40,7 +40,7 @@ Result<ProcessSpec> MakerOf(const Layout& layout, const Programs& programs, cons
   MUSTER_TRY(WriteLabFile(accounts, sql));
   ProcessSpec spec{.command = {programs.mariadb_install, "--no-defaults", "--auth-root-authentication-method=normal",
                                "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M",
-                               "--extra-file=" + accounts, "--datadir=" + data},
+                               "--extra-file=" + accounts, "--tmpdir=" + layout.directory(), "--datadir=" + data},
                    .environment = CleanEnvironment(),
                    .directory = layout.directory(),
                    .log = log};

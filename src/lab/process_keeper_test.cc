@@ -111,7 +111,11 @@ TEST_F(ProcessKeeperTest, SignalsAreAsInAFreshProcess) {
   EXPECT_EQ(EndOf("one"), "exit code 0");
   ::signal(SIGPIPE, SIG_DFL);
   EXPECT_THAT(Log(), ::testing::HasSubstr("SigBlk:\t0000000000000000"));
-  EXPECT_THAT(Log(), ::testing::HasSubstr("SigIgn:\t0000000001000000"));  // SIGXFSZ alone
+  // SIGXFSZ alone; the two that the C library keeps for itself are as whoever started this test has them.
+  const std::size_t ignored_at = Log().find("SigIgn:\t");
+  ASSERT_NE(ignored_at, std::string::npos);
+  constexpr std::uint64_t kOfTheLibrary = 0x1'8000'0000;
+  EXPECT_EQ(std::stoull(Log().substr(ignored_at + 8), nullptr, 16) & ~kOfTheLibrary, 0x0100'0000u);
 }
 
 TEST_F(ProcessKeeperTest, FilesCannotBeWrittenOnAFullDisk) {

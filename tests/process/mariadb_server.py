@@ -37,11 +37,14 @@ class MariadbServer:
         self.arguments = arguments
         self.port = free_port()
         self.process = None
-        self.as_user = [f"--user={pwd.getpwuid(os.geteuid()).pw_name}"] if os.geteuid() == 0 else []
+        # Temporary tables of its own: a server that starts deletes all those in their directory, also another's.
+        self.common = [f"--tmpdir={self.path}"]
+        if os.geteuid() == 0:
+            self.common.append(f"--user={pwd.getpwuid(os.geteuid()).pw_name}")
         install, self.program, self.client = program("mariadb-install-db"), program("mariadbd"), program("mariadb")
         self.path.mkdir()
         subprocess.run([install, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db",
-                        "--innodb-log-file-size=8M", f"--datadir={self.path}/data", *self.as_user],
+                        "--innodb-log-file-size=8M", f"--datadir={self.path}/data", *self.common],
                        check=True, capture_output=True, env=environment())
 
     def __enter__(self):
@@ -61,7 +64,7 @@ class MariadbServer:
                 ["setpriv", "--pdeathsig", "KILL", "--", self.program, "--no-defaults", f"--datadir={self.path}/data",
                  f"--socket={self.path}/socket", f"--pid-file={self.path}/pid", "--bind-address=127.0.0.1", f"--port={self.port}",
                  "--skip-name-resolve", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M", "--innodb-use-native-aio=0",
-                 "--character-set-server=utf8mb4", *self.as_user, *self.arguments],
+                 "--character-set-server=utf8mb4", *self.common, *self.arguments],
                 env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
         def answers():

@@ -72,6 +72,7 @@ const std::string& FreshData() {
                                         "--auth-root-authentication-method=normal",
                                         "--skip-test-db",
                                         "--innodb-log-file-size=8M",
+                                        "--tmpdir=" + directory.path(),
                                         "--datadir=" + data};
     if (geteuid() == 0) command.emplace_back("--user=root");
     int status = 0;
@@ -124,9 +125,11 @@ void MariadbServer::Start(const std::vector<std::string>& more) {
 
 void MariadbServer::Launch(const std::vector<std::string>& more) {
   std::vector<std::string> command = {
-      FindProgram("mariadbd"), "--no-defaults", "--datadir=" + data_directory(), "--socket=" + socket(),
-      "--pid-file=" + directory_.path() + "/pid", "--bind-address=127.0.0.1", "--port=" + std::to_string(port_),
-      "--skip-name-resolve", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M", "--innodb-use-native-aio=0",
+      FindProgram("mariadbd"), "--no-defaults", "--datadir=" + data_directory(),
+      // One of its own: a server that starts deletes the temporary tables in it, and whoever uses them crashes.
+      "--tmpdir=" + directory_.path(), "--socket=" + socket(), "--pid-file=" + directory_.path() + "/pid",
+      "--bind-address=127.0.0.1", "--port=" + std::to_string(port_), "--skip-name-resolve",
+      "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M", "--innodb-use-native-aio=0",
       // What a killed process wrote stays; only a machine that crashes would lose it.
       "--innodb-flush-log-at-trx-commit=2", "--character-set-server=utf8mb4", "--max-connections=200"};
   if (geteuid() == 0) command.push_back("--user=" + CurrentUser());
