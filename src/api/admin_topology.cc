@@ -4,6 +4,7 @@
 #include "api/admin_handler.h"
 #include "api/admin_json.h"
 #include "api/member_fields.h"
+#include "topology/shard_map.h"
 
 namespace muster {
 namespace {
@@ -66,10 +67,11 @@ void WriteDatabase(JsonWriter& json, const FailoverStatus& status, const GroupRe
   json.EndObject();
 }
 
-void WriteGroup(JsonWriter& json, const FailoverStatus& status, const GroupRecord& group) {
+void WriteGroup(JsonWriter& json, const FailoverStatus& status, const GroupRecord& group, const ShardSet& shards) {
   json.BeginObject();
   json.Key("name").String(group.name);
   json.Key("durability").String(muster::NameOf(group.durability));
+  json.Key("shards").String(ShardsText(shards));
   json.Key("databases").BeginArray();
   for (const DatabaseRecord& database : group.databases) WriteDatabase(json, status, group, database);
   json.EndArray();
@@ -207,7 +209,10 @@ void WriteTopologyStatus(JsonWriter& json, const FailoverStatus& status) {
   WriteTexts(json, "centers", document.centers);
   json.Key("writer").String(document.writer);
   json.Key("groups").BeginArray();
-  for (const GroupRecord& group : document.groups) WriteGroup(json, status, group);
+  const ShardMap shards = ShardMap::Of(document);
+  for (std::uint32_t group = 0; group < document.groups.size(); ++group) {
+    WriteGroup(json, status, document.groups[group], shards.ShardsOf(group));
+  }
   json.EndArray();
   json.Key("caches").BeginArray();
   for (const CacheRecord& cache : document.caches) {

@@ -134,7 +134,7 @@ TEST_F(AdminTopologyTest, TellsOfCentersDatabasesAndCaches) {
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(
       response.body,
-      R"({"revision":"12","epoch":"4","centers":["A","B"],"writer":"A","groups":[{"name":"g1","durability":"both-centers",)"
+      R"({"revision":"12","epoch":"4","centers":["A","B"],"writer":"A","groups":[{"name":"g1","durability":"both-centers","shards":"0-1023",)"
       R"("databases":[{"name":"a1","center":"A","address":"a1:3306","role":"primary","acker":"","isUp":true,"state":"writing"},)"
       R"({"name":"b1","center":"B","address":"b1:3306","role":"replica","acker":"in","isUp":false,"state":"stopped"}]}],)"
       R"("caches":[{"center":"A","mode":"warming","epoch":"2"}],)"

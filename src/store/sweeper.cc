@@ -228,11 +228,7 @@ Sweeper::Sweeper(ShardStore& shards, ShardUpkeep& upkeep, const SweeperOptions& 
                                             "Changes that the sweeper removed from the stream.")),
       failures_(
           metrics.AddCounter("muster_store_sweeper_failures_total",
-                             "Steps of the sweeper that failed, and identities whose member it could not read.")) {
-  std::set<std::uint32_t> databases;
-  for (std::uint16_t shard = 0; shard < kShardCount; ++shard) databases.insert(shards_.DatabaseOf(ShardId(shard)));
-  for (const std::uint32_t database : databases) tended_.push_back({.database = database});
-}
+                             "Steps of the sweeper that failed, and identities whose member it could not read.")) {}
 
 Sweeper::~Sweeper() { Stop(); }
 
@@ -256,13 +252,21 @@ void Sweeper::RunForEver() {
   using std::chrono::steady_clock;
   for (;;) {
     const auto end = steady_clock::now() + milliseconds(options_.period_ms);
-    for (Tended& tended : tended_) tended.due = {.changes = changes_ != nullptr};
+    BeginPeriod();
     do {
       const bool worked = TakeTurn();
       const auto left = std::chrono::ceil<milliseconds>(end - steady_clock::now()).count();
       if (!Wait(worked ? options_.pause_ms : left)) return;
     } while (steady_clock::now() < end);
   }
+}
+
+void Sweeper::BeginPeriod() {
+  std::set<std::uint32_t> databases;
+  for (std::uint16_t shard = 0; shard < kShardCount; ++shard) databases.insert(shards_.DatabaseOf(ShardId(shard)));
+  for (const Tended& tended : tended_) databases.erase(tended.database);
+  for (const std::uint32_t database : databases) tended_.push_back({.database = database});
+  for (Tended& tended : tended_) tended.due = {.changes = changes_ != nullptr};
 }
 
 bool Sweeper::TakeTurn() {

@@ -98,6 +98,8 @@ class Sweeper {
   };
 
   void RunForEver();
+  // Everything is due, in every database in which a shard lives now or has since the start.
+  void BeginPeriod();
   // One step of what is due in the next database; false when nothing is, in any.
   bool TakeTurn();
   void Tend(Tended& tended);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "domain/shard_set.h"
 
 // The databases of an installation as the topology names them, and what moves the right to write between its centers.
 namespace muster {
@@ -67,6 +68,9 @@ struct GroupRecord {
   // The position of the log at which the primary was promoted; empty: it is the first. Who has more than that of an
   // earlier primary holds what nobody acknowledged.
   std::string promoted_at = {};
+  // That live here. When no group has any they are spread over all groups (topology/shard_map.h); else each shard is in
+  // exactly one.
+  ShardSet shards = {};
   friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
 
   const DatabaseRecord* Find(std::string_view database) const;

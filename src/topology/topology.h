@@ -64,13 +64,18 @@ struct TopologyDocument {
   // For how long a confirmation of the epoch allows to write (writer_lease.h). It may be raised at any time, and
   // lowered only while nobody writes: who holds a longer one does not hear of it in time.
   std::int64_t lease_ms = kLeaseMsDefault;
-  std::vector<GroupRecord> groups = {};          // sorted by name; their primaries are in the center that writes
+  // Sorted by name, which numbers them; their primaries are in the center that writes.
+  std::vector<GroupRecord> groups = {};
+  // Of the topology that last changed in which group a shard lives; 0: none has. Kept by ChangeTopology.
+  std::int64_t shards_revision = 0;
   std::optional<FailoverJournal> failover = {};  // under way: then there is no writer
   std::vector<FailoverOutcome> failovers = {};   // that have ended, oldest first
   std::vector<CacheRecord> caches = {};          // sorted by center; one without is not used
   std::vector<CallerRecord> callers = {};        // sorted by name
   friend bool operator==(const TopologyDocument&, const TopologyDocument&) = default;
 
+  // Else the shards are spread over the groups.
+  bool names_shards() const;
   const GroupRecord* FindGroup(std::string_view group) const;
   GroupRecord* FindGroup(std::string_view group);
   const CacheRecord* FindCache(std::string_view center) const;

@@ -41,10 +41,30 @@ void WriteCaller(JsonWriter& json, const CallerRecord& caller) {
 }
 
 std::int64_t FormatOf(const TopologyDocument& document) {
+  const bool has_rebuild = std::ranges::any_of(document.groups, [](const GroupRecord& group) {
+    return std::ranges::any_of(group.databases, [](const DatabaseRecord& each) { return each.rebuild.has_value(); });
+  });
+  if (document.names_shards() || has_rebuild) return 4;
   const bool has_centers = !document.centers.empty() || !document.writer.empty() || !document.groups.empty() ||
                            document.failover || !document.failovers.empty() || !document.caches.empty();
   if (has_centers || document.lease_ms != TopologyDocument::kLeaseMsDefault) return 3;
   return std::ranges::any_of(document.callers, &CallerRecord::idempotency_key_required) ? 2 : 1;
+}
+
+// What is wrong with where the shards live; empty: nothing.
+std::string FaultOfShards(const TopologyDocument& document) {
+  if (!document.names_shards()) {
+    return document.shards_revision == 0 ? "" : "\"shardsRevision\" is there without \"shards\" of groups";
+  }
+  ShardSet seen;
+  for (const GroupRecord& group : document.groups) {
+    if (const ShardSet twice = seen & group.shards; twice.any()) {
+      return "each shard is in exactly one group: " + ShardsText(twice) + " of group \"" + group.name +
+             "\" are in another one, too";
+    }
+    seen |= group.shards;
+  }
+  return seen.all() ? "" : "each shard is in exactly one group: " + ShardsText(~seen) + " are in none";
 }
 
 // Reads one file.
@@ -55,8 +75,8 @@ class Parser {
   Result<TopologyDocument> Parse() {
     TopologyDocument topology;
     bool has_format = false;
-    MUSTER_TRY(json_.Read({"format", "revision", "epoch", "?centers", "?writer", "?leaseMs", "?groups", "?failover",
-                           "?failovers", "?caches", "callers"},
+    MUSTER_TRY(json_.Read({"format", "revision", "epoch", "?centers", "?writer", "?leaseMs", "?groups",
+                           "?shardsRevision", "?failover", "?failovers", "?caches", "callers"},
                           [&](std::string_view name, Value& value) {
                             if (name == "format") {
                               has_format = true;
@@ -71,6 +91,7 @@ class Parser {
     if (topology.failover && !topology.writer.empty()) {
       return Fail(json_.At(0, "while a \"failover\" is under way there is no \"writer\""));
     }
+    if (const std::string fault = FaultOfShards(topology); !fault.empty()) return Fail(json_.At(0, fault));
     return topology;
   }
 
@@ -106,6 +127,7 @@ class Parser {
       return json_.ReadArray(
           value, name, [&](Value& element) { return ReadGroup(json_, element, topology.centers, topology.groups); });
     }
+    if (name == "shardsRevision") return json_.ReadNumber64(value, name, topology.shards_revision);
     if (name == "failover") return ReadJournal(json_, value, topology.centers, topology.groups, topology.failover);
     if (name == "failovers") {
       return json_.ReadArray(value, name,
@@ -243,6 +265,7 @@ std::string RenderTopology(const TopologyDocument& document) {
     }
     json.EndArray();
   }
+  if (document.shards_revision != 0) json.Key("shardsRevision").Number64(document.shards_revision);
   if (document.failover) {
     json.Key("failover");
     WriteJournal(json, *document.failover);

@@ -149,8 +149,8 @@ TEST(TopologyCodec, TheRightToWriteIsTakenUnderANewEpochOnly) {
 }
 
 TEST(TopologyCodec, RefusesANewerFormatBeforeItMeetsWhatItDoesNotKnow) {
-  EXPECT_EQ(RefusalOf(R"({"format":4,"lanes":[]})"),
-            "t.json: has format 4, this muster reads up to 3: it was written by a newer one; run that");
+  EXPECT_EQ(RefusalOf(R"({"format":5,"lanes":[]})"),
+            "t.json: has format 5, this muster reads up to 4: it was written by a newer one; run that");
   EXPECT_THAT(RefusalOf(R"({"revision":"1","format":1,"epoch":"1","callers":[]})"),
               HasSubstr("\"format\" must be the first"));
 }

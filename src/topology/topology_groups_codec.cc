@@ -29,6 +29,16 @@ Result<void> ReadName(const StrictJson& json, StrictJson::Value& value, std::str
   return {};
 }
 
+Result<void> ReadShards(const StrictJson& json, StrictJson::Value& value, std::string_view name, ShardSet& shards) {
+  const std::size_t offset = json.Offset(value);
+  std::string text;
+  MUSTER_TRY(json.ReadText(value, name, text));
+  const auto read = ParseShards(text);
+  if (!read || read->none()) return Fail(json.Wrong(offset, name, "shards, as in \"0-127,200,512-1022/2\""));
+  shards = *read;
+  return {};
+}
+
 // Appended to a list that is sorted by name.
 template <typename Record>
 Result<void> Append(const StrictJson& json, std::size_t offset, std::string_view list, Record record,
@@ -186,6 +196,7 @@ void WriteGroup(JsonWriter& json, const GroupRecord& group) {
   json.EndArray();
   if (group.ackers_revision != 0) json.Key("ackersRevision").Number64(group.ackers_revision);
   if (!group.promoted_at.empty()) json.Key("promotedAt").String(group.promoted_at);
+  if (group.shards.any()) json.Key("shards").String(ShardsText(group.shards));
   json.Key("databases").BeginArray();
   for (const DatabaseRecord& database : group.databases) {
     json.BeginObject();
@@ -237,13 +248,14 @@ Result<void> ReadGroup(const StrictJson& json, StrictJson::Value& value, const s
   const std::size_t offset = json.Offset(value);
   GroupRecord group;
   MUSTER_TRY(json.ReadObject(
-      value, {"name", "primary", "durability", "ackers", "?ackersRevision", "?promotedAt", "databases"},
+      value, {"name", "primary", "durability", "ackers", "?ackersRevision", "?promotedAt", "?shards", "databases"},
       [&](std::string_view name, StrictJson::Value& field) -> Result<void> {
         if (name == "name") return ReadName(json, field, name, group.name);
         if (name == "primary") return ReadName(json, field, name, group.primary);
         if (name == "durability") return ReadEnumeration(json, field, name, kDurabilities, group.durability);
         if (name == "ackersRevision") return json.ReadNumber64(field, name, group.ackers_revision);
         if (name == "promotedAt") return ReadName(json, field, name, group.promoted_at);
+        if (name == "shards") return ReadShards(json, field, name, group.shards);
         if (name == "ackers") {
           return json.ReadArray(field, name,
                                 [&](StrictJson::Value& element) { return ReadAcker(json, element, group.ackers); });

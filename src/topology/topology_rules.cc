@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "topology/shard_map.h"
+
 namespace muster {
 namespace {
 
@@ -173,7 +175,29 @@ std::string BrokenByCaches(const TopologyDocument& before, const TopologyDocumen
   return {};
 }
 
+std::string BrokenByShards(const TopologyDocument& before, const TopologyDocument& after) {
+  if (before.groups.empty()) return {};
+  for (std::size_t i = 0; i < before.groups.size(); ++i) {
+    const std::string& name = before.groups[i].name;
+    if (i < after.groups.size() && after.groups[i].name == name) continue;
+    if (after.FindGroup(name) == nullptr) return "group \"" + name + "\" goes, and its databases are numbered by it";
+    return "groups are numbered by their names, so \"" + after.groups[i].name + "\" needs one that stands behind \"" +
+           before.groups.back().name + "\"";
+  }
+  const ShardMap then = ShardMap::Of(before);
+  const ShardMap now = ShardMap::Of(after);
+  for (std::uint16_t shard = 0; shard < kShardCount; ++shard) {
+    if (then.GroupOf(ShardId(shard)) == now.GroupOf(ShardId(shard))) continue;
+    return "shard " + std::to_string(shard) + " would live in another group, and its rows do not";
+  }
+  return {};
+}
+
 }  // namespace
+
+bool TopologyDocument::names_shards() const {
+  return std::ranges::any_of(groups, [](const GroupRecord& group) { return group.shards.any(); });
+}
 
 const CacheRecord* TopologyDocument::FindCache(std::string_view center) const {
   const auto found = std::ranges::find(caches, center, &CacheRecord::center);
@@ -208,6 +232,12 @@ void TidyTopology(const TopologyDocument& before, TopologyDocument& document) {
                          std::ranges::equal(then->ackers, group.ackers, {}, &AckerRecord::name, &AckerRecord::name);
     if (!is_same) group.ackers_revision = document.revision;
   }
+  const bool moved = !before.groups.empty() && document.names_shards() &&
+                     std::ranges::any_of(document.groups, [&before](const GroupRecord& group) {
+                       const GroupRecord* const then = before.FindGroup(group.name);
+                       return (then == nullptr ? ShardSet() : then->shards) != group.shards;
+                     });
+  if (moved) document.shards_revision = document.revision;
   if (document.failovers.size() > kOutcomesKept) {
     document.failovers.erase(document.failovers.begin(), document.failovers.end() - kOutcomesKept);
   }
@@ -216,6 +246,7 @@ void TidyTopology(const TopologyDocument& before, TopologyDocument& document) {
 std::string BrokenRule(const TopologyDocument& before, const TopologyDocument& after) {
   if (std::string broken = BrokenByWriter(before, after); !broken.empty()) return broken;
   if (std::string broken = BrokenByCaches(before, after); !broken.empty()) return broken;
+  if (std::string broken = BrokenByShards(before, after); !broken.empty()) return broken;
   if (!before.failover && after.failover) return BrokenByBegin(before, after);
   if (before.failover && after.failover) return BrokenByProgress(before, after);
   if (before.failover && !after.failover) return BrokenByEnd(before, after);

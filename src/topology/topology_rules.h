@@ -7,7 +7,7 @@
 namespace muster {
 
 // What is a list by name becomes sorted by it, the oldest failovers are forgotten, and groups whose ackers are others
-// than in `before` get the document's revision as that of their ackers.
+// than in `before` get the document's revision as that of their ackers; so does where the shards live.
 void TidyTopology(const TopologyDocument& before, TopologyDocument& document);
 
 // Which rule `after` would break if it took the place of `before`, as the words of an error; empty: none. These are
@@ -21,6 +21,8 @@ void TidyTopology(const TopologyDocument& before, TopologyDocument& document);
 //   * A group whose commits wait for nobody is failed over by an operator alone, who accepts the loss.
 //   * A cache of a center is never forgotten and its epoch never falls; it rises with each change but that from WARMING
 //     to ON.
+//   * Groups are numbered by their names: none goes, and a new one's name stands behind all others. It begins without
+//     shards, and none moves to another group.
 //   * An acker begins as `joining`, and goes only after it was `leaving`, unless its group is `degraded` by that
 //   change.
 std::string BrokenRule(const TopologyDocument& before, const TopologyDocument& after);

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "domain/json_writer.h"
+#include "topology/added_groups.h"
 #include "topology/topology_codec.h"
 
 namespace muster {
@@ -222,6 +223,25 @@ Outcome<ExitCode> Init(const InitFlags& flags) {
   return ExitCode::kOk;
 }
 
+Outcome<ExitCode> AddGroup(const InitFlags& flags) {
+  MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags.server));
+  if (!options.center.is_etcd()) {
+    return Fails(ExitCode::kUsage, "topology.kind is file: such a server has no groups in its topology");
+  }
+  MUSTER_ASSIGN(const std::string text, ReadSmallFile(flags.file, kLayoutBytesMax));
+  const auto layout = ParseTopology(flags.file, text);
+  if (!layout) return Fails(layout.error());
+  if (layout->groups.empty()) return Fails(ExitCode::kUsage, flags.file + " names no groups to add");
+  const SystemClock clock;
+  SystemRandom random;
+  MUSTER_ASSIGN(const auto store, OpenTopologyStore(options, clock, random));
+  const auto stored = store->Update([&](TopologyDocument& document) { return AddGroups(layout->groups, document); });
+  if (!stored) return Fails(stored.error());
+  PrintNote("the topology has " + std::to_string((*stored)->groups.size()) +
+            " groups; start the servers again, one after another: each makes ready what it finds there");
+  return ExitCode::kOk;
+}
+
 CLI::App* AddMove(CLI::App& topology, MoveFlags& flags, const std::string& name, const char* description) {
   CLI::App* command = topology.add_subcommand(name, description);
   command->add_option("--cause", flags.cause, "Why, for whoever reads it later")->type_name("TEXT");
@@ -279,6 +299,12 @@ void AddTopologyCommands(CLI::App& root, CommandContext& context) {
   AddServerFlags(*command, init->server);
   command->add_option("FILE", init->file, "Centers, the writer and groups, as topology.json has them")->required();
   command->callback([&context, init] { context.action = [init] { return Init(*init); }; });
+
+  auto added = std::make_shared<InitFlags>();
+  command = topology->add_subcommand("add-group", "Name more groups of databases, without shards, in the topology");
+  AddServerFlags(*command, added->server);
+  command->add_option("FILE", added->file, "The groups, and the centers, as for init")->required();
+  command->callback([&context, added] { context.action = [added] { return AddGroup(*added); }; });
   topology->group(kOperateGroup);
 }
 

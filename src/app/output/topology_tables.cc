@@ -83,6 +83,10 @@ Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_
                                             {"under way", failover},
                                             {"last", last},
                                             {"attention", Lines(Texts(root, "attention"))}});
+  Table shards({{"GROUP"}, {"SHARDS"}});
+  for (const element& group : Elements(root, "groups")) {
+    shards.AddRow({FieldOf(group, "name"), FieldOf(group, "shards")});
+  }
   Table table(
       {{"GROUP"}, {"DURABILITY"}, {"DATABASE"}, {"CENTER"}, {"ROLE"}, {"ACKER"}, {"UP"}, {"STATE"}, {"ADDRESS"}});
   for (const element& group : Elements(root, "groups")) {
@@ -92,7 +96,7 @@ Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_
                     Flag(database, "isUp") ? "yes" : "no", FieldOf(database, "state"), FieldOf(database, "address")});
     }
   }
-  return out + "\n" + table.Render(terminal);
+  return out + "\n" + table.Render(terminal) + "\n" + shards.Render(terminal);
 }
 
 Outcome<std::string> RenderFreshness(const Terminal& terminal, std::string_view json) {

@@ -52,6 +52,10 @@ class Centers {
   mariadb::PlacementSource placement() {
     return [this] { return placement_->Now(); };
   }
+  // In which of them each shard lives.
+  ShardMapSource shards() {
+    return [this] { return placement_->Shards(); };
+  }
   // Null: no Redis is configured, and nothing is cached.
   CenterCaches* caches() { return caches_.get(); }
   // Who has to hear of what is committed; null: nobody.

@@ -7,8 +7,8 @@
 #include <optional>
 #include <utility>
 
-#include "store/mariadb/shard_map.h"
 #include "store/mariadb/version_probe.h"
+#include "topology/shard_map.h"
 
 namespace muster {
 namespace {
@@ -31,18 +31,8 @@ Held AskReads(const RouteTrees& routes, const Clock& clock, MemberId id, Deadlin
   return std::optional(answer->member ? answer->member->version() : Version(0));
 }
 
-// Groups are numbered in the order of their names.
-std::vector<std::string> NamesOf(const TopologyDocument& document) {
-  std::vector<std::string> names;
-  names.reserve(document.groups.size());
-  for (const GroupRecord& group : document.groups) names.push_back(group.name);
-  std::ranges::sort(names);
-  return names;
-}
-
 FreshnessTier DatabaseTier(const FreshnessSurroundings& around, const std::shared_ptr<mariadb::VersionProbe>& probe,
                            std::uint32_t index, const std::string& group, const DatabaseRecord& record) {
-  const std::uint32_t groups = static_cast<std::uint32_t>(around.watcher.snapshot()->groups.size());
   return {.name = "database " + record.name,
           .center = record.center,
           .bound = around.replica_lag_max,
@@ -57,8 +47,8 @@ FreshnessTier DatabaseTier(const FreshnessSurroundings& around, const std::share
                           probe->Ask(endpoint, id, deadline.at() - clock.Monotonic()));
             return std::optional(held.value_or(Version(0)));
           },
-          .concerns = [shards = ShardMap::Spread(groups),
-                       index](MemberId id) { return shards.GroupOf(ShardOf(id)) == index; }};
+          .concerns = [&watcher = around.watcher,
+                       index](MemberId id) { return ShardMap::Of(*watcher.snapshot()).GroupOf(ShardOf(id)) == index; }};
 }
 
 }  // namespace
@@ -82,9 +72,8 @@ std::vector<FreshnessTier> FreshnessTiers(const FreshnessSurroundings& around) {
                    }});
   const auto probe = std::make_shared<mariadb::VersionProbe>(around.control, around.database);
   const auto document = around.watcher.snapshot();
-  const std::vector<std::string> names = NamesOf(*document);
-  for (const GroupRecord& group : document->groups) {
-    const auto index = static_cast<std::uint32_t>(std::ranges::find(names, group.name) - names.begin());
+  for (std::uint32_t index = 0; index < document->groups.size(); ++index) {
+    const GroupRecord& group = document->groups[index];
     for (const DatabaseRecord& database : group.databases) {
       tiers.push_back(DatabaseTier(around, probe, index, group.name, database));
     }

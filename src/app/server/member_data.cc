@@ -76,6 +76,7 @@ Outcome<OpenedStore> OpenMariadb(const ServerOptions& options, const StoreSurrou
   if (around.centers != nullptr) {
     dependencies.lease = around.centers->lease();
     dependencies.placement = around.centers->placement();
+    dependencies.shards = around.centers->shards();
     dependencies.listener = around.centers->listener();
   }
   MariadbOptions mariadb = options.mariadb;

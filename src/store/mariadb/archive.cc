@@ -19,6 +19,9 @@ constexpr std::uint32_t kPrefixesFirst = 16;
 constexpr std::uint32_t kPrefixesMost = 1024;
 constexpr std::uint32_t kPrefixCount = 65536;
 
+// How often a call is done again because shards have moved: a move of some is seconds.
+constexpr int kMapTriesMax = 4;
+
 std::string LimitText(std::size_t limit) { return " LIMIT " + std::to_string(std::min<std::size_t>(limit, 1U << 30)); }
 
 std::string HexLiteral(std::string_view bytes) {
@@ -37,12 +40,32 @@ IdentityKey WithPrefix(std::uint32_t prefix, std::uint8_t rest) {
 
 }  // namespace
 
-Archive::Archive(std::vector<SessionSettings> groups, const ShardMap& shards, const Keyring& keyring, Random& random)
-    : shards_(shards), codec_(keyring, random) {
+Archive::Archive(std::vector<SessionSettings> groups, ShardMapSource shards, const Keyring& keyring, Random& random)
+    : shards_(std::move(shards)), codec_(keyring, random) {
   for (SessionSettings& settings : groups) groups_.emplace_back(std::move(settings), Use::kRead);
 }
 
+template <typename Read>
+auto Archive::UnderOneMap(Read read) -> decltype(read()) {
+  std::lock_guard lock(mutex_);
+  for (int number = 0; number < kMapTriesMax; ++number) {
+    map_ = shards_();
+    auto answer = read();
+    if (*shards_() == *map_) return answer;
+  }
+  return Fail(Reason::kOverloaded, "shards move between groups just now; try again in a moment");
+}
+
+std::string Archive::LivesIn(std::uint32_t group) const {
+  std::string shards;
+  for (std::uint16_t shard = 0; shard < kShardCount; ++shard) {
+    if (map_->GroupOf(ShardId(shard)) == group) shards += (shards.empty() ? "" : ", ") + std::to_string(shard);
+  }
+  return "shard IN (" + (shards.empty() ? "NULL" : shards) + ")";
+}
+
 Result<Archive::Rows> Archive::Ask(std::uint32_t group, const std::string& sql) {
+  if (group >= groups_.size()) return GroupIsNew(group, Use::kRead);
   return groups_[group].Run([&](Connection& connection) { return connection.Query(sql); });
 }
 
@@ -51,71 +74,76 @@ Result<Member> Archive::Decode(const Connection::Row& row) {
 }
 
 Result<std::vector<Change>> Archive::ListHistory(MemberId id, Version before, std::size_t limit) {
-  std::lock_guard lock(mutex_);
-  const ShardId shard = ShardOf(id);
-  MUSTER_ASSIGN(const Rows rows,
-                Ask(shards_.GroupOf(shard),
-                    "SELECT version, type, time, detail FROM history WHERE shard = " + std::to_string(shard.value()) +
-                        " AND member_id = " + std::to_string(id.value()) + " AND version < " +
-                        std::to_string(before.value()) + " ORDER BY version DESC" + LimitText(limit)));
-  std::vector<Change> changes;
-  for (const Connection::Row& row : rows) {
-    Change& change = changes.emplace_back();
-    change.member_id = id;
-    change.version = Version(NumberIn(row[0]));
-    MUSTER_ASSIGN(change.type, DecodeChangeType(id, NumberIn(row[1])));
-    change.time = Timestamp(Duration(NumberIn(row[2])));
-    MUSTER_TRY(codec_.DecodeDetail(row[3], change));
-  }
-  return changes;
+  return UnderOneMap([&]() -> Result<std::vector<Change>> {
+    const ShardId shard = ShardOf(id);
+    MUSTER_ASSIGN(const Rows rows,
+                  Ask(map_->GroupOf(shard),
+                      "SELECT version, type, time, detail FROM history WHERE shard = " + std::to_string(shard.value()) +
+                          " AND member_id = " + std::to_string(id.value()) + " AND version < " +
+                          std::to_string(before.value()) + " ORDER BY version DESC" + LimitText(limit)));
+    std::vector<Change> changes;
+    for (const Connection::Row& row : rows) {
+      Change& change = changes.emplace_back();
+      change.member_id = id;
+      change.version = Version(NumberIn(row[0]));
+      MUSTER_ASSIGN(change.type, DecodeChangeType(id, NumberIn(row[1])));
+      change.time = Timestamp(Duration(NumberIn(row[2])));
+      MUSTER_TRY(codec_.DecodeDetail(row[3], change));
+    }
+    return changes;
+  });
 }
 
 Result<std::vector<Member>> Archive::ScanMembers(MemberId after, std::size_t limit) {
-  std::lock_guard lock(mutex_);
-  Rows rows;
-  for (std::uint32_t group = 0; group < groups_.size(); ++group) {
-    MUSTER_ASSIGN(Rows some, Ask(group, "SELECT id, version, record FROM member FORCE INDEX(member_by_id) WHERE id > " +
-                                            std::to_string(after.value()) + " ORDER BY id" + LimitText(limit)));
-    rows.insert(rows.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
-  }
-  std::ranges::sort(rows, {}, [](const Connection::Row& row) { return NumberIn(row[0]); });
-  if (rows.size() > limit) rows.resize(limit);
-  std::vector<Member> members;
-  for (const Connection::Row& row : rows) {
-    MUSTER_ASSIGN(Member member, Decode(row));
-    MUSTER_ASSIGN(members.emplace_back(), Settle(std::move(member)));
-  }
-  return members;
-}
-
-Result<std::vector<Member>> Archive::ReadMembers(std::span<const MemberId> ids) {
-  std::lock_guard lock(mutex_);
-  std::vector<std::string> wanted(groups_.size());
-  for (const MemberId id : ids) {
-    std::string& text = wanted[shards_.GroupOf(ShardOf(id))];
-    text +=
-        (text.empty() ? "(" : ", (") + std::to_string(ShardOf(id).value()) + ", " + std::to_string(id.value()) + ")";
-  }
-  std::vector<Member> members;
-  for (std::uint32_t group = 0; group < groups_.size(); ++group) {
-    if (wanted[group].empty()) continue;
-    MUSTER_ASSIGN(const Rows rows, Ask(group,
-                                       "SELECT id, version, record FROM member FORCE INDEX(PRIMARY) WHERE "
-                                       "(shard, id) IN (" +
-                                           wanted[group] + ")"));
+  return UnderOneMap([&]() -> Result<std::vector<Member>> {
+    Rows rows;
+    for (std::uint32_t group = 0; group < groups_.size(); ++group) {
+      MUSTER_ASSIGN(
+          Rows some,
+          Ask(group, "SELECT id, version, record FROM member FORCE INDEX(member_by_id) WHERE id > " +
+                         std::to_string(after.value()) + " AND " + LivesIn(group) + " ORDER BY id" + LimitText(limit)));
+      rows.insert(rows.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+    }
+    std::ranges::sort(rows, {}, [](const Connection::Row& row) { return NumberIn(row[0]); });
+    if (rows.size() > limit) rows.resize(limit);
+    std::vector<Member> members;
     for (const Connection::Row& row : rows) {
       MUSTER_ASSIGN(Member member, Decode(row));
       MUSTER_ASSIGN(members.emplace_back(), Settle(std::move(member)));
     }
-  }
-  return members;
+    return members;
+  });
+}
+
+Result<std::vector<Member>> Archive::ReadMembers(std::span<const MemberId> ids) {
+  return UnderOneMap([&]() -> Result<std::vector<Member>> {
+    std::vector<std::string> wanted(std::max<std::size_t>(groups_.size(), map_->group_count()));
+    for (const MemberId id : ids) {
+      std::string& text = wanted[map_->GroupOf(ShardOf(id))];
+      text +=
+          (text.empty() ? "(" : ", (") + std::to_string(ShardOf(id).value()) + ", " + std::to_string(id.value()) + ")";
+    }
+    std::vector<Member> members;
+    for (std::uint32_t group = 0; group < wanted.size(); ++group) {
+      if (wanted[group].empty()) continue;
+      MUSTER_ASSIGN(const Rows rows, Ask(group,
+                                         "SELECT id, version, record FROM member FORCE INDEX(PRIMARY) WHERE "
+                                         "(shard, id) IN (" +
+                                             wanted[group] + ")"));
+      for (const Connection::Row& row : rows) {
+        MUSTER_ASSIGN(Member member, Decode(row));
+        MUSTER_ASSIGN(members.emplace_back(), Settle(std::move(member)));
+      }
+    }
+    return members;
+  });
 }
 
 Result<std::optional<Member>> Archive::ReadRow(MemberId id) {
   const ShardId shard = ShardOf(id);
-  MUSTER_ASSIGN(const Rows rows, Ask(shards_.GroupOf(shard), "SELECT id, version, record FROM member WHERE shard = " +
-                                                                 std::to_string(shard.value()) +
-                                                                 " AND id = " + std::to_string(id.value())));
+  MUSTER_ASSIGN(const Rows rows, Ask(map_->GroupOf(shard), "SELECT id, version, record FROM member WHERE shard = " +
+                                                               std::to_string(shard.value()) +
+                                                               " AND id = " + std::to_string(id.value())));
   if (rows.empty()) return std::optional<Member>();
   MUSTER_ASSIGN(Member member, Decode(rows[0]));
   return std::optional(std::move(member));
@@ -147,18 +175,20 @@ Result<std::uint64_t> Archive::CountRangeLines(std::int64_t first) {
 }
 
 Result<std::vector<MemberId>> Archive::ScanMarked(std::uint32_t group, MemberId after, std::size_t limit) {
-  std::lock_guard lock(mutex_);
-  // Those of one kind are few: moves under way.
-  MUSTER_ASSIGN(
-      const Rows rows,
-      Ask(group, "SELECT record_key, value FROM record FORCE INDEX(record_by_time) WHERE kind = 3 AND record_key > " +
-                     HexLiteral(RecordTable::KeyOfMark(after)) + " ORDER BY record_key" + LimitText(limit)));
-  std::vector<MemberId> ids;
-  for (const Connection::Row& row : rows) {
-    MUSTER_ASSIGN(const RecordTable::Mark mark, RecordTable::DecodeMark(row[0], row[1]));
-    ids.push_back(mark.id);
-  }
-  return ids;
+  return UnderOneMap([&]() -> Result<std::vector<MemberId>> {
+    // Those of one kind are few: moves under way.
+    MUSTER_ASSIGN(
+        const Rows rows,
+        Ask(group, "SELECT record_key, value FROM record FORCE INDEX(record_by_time) WHERE kind = 3 AND record_key > " +
+                       HexLiteral(RecordTable::KeyOfMark(after)) + " AND " + LivesIn(group) + " ORDER BY record_key" +
+                       LimitText(limit)));
+    std::vector<MemberId> ids;
+    for (const Connection::Row& row : rows) {
+      MUSTER_ASSIGN(const RecordTable::Mark mark, RecordTable::DecodeMark(row[0], row[1]));
+      ids.push_back(mark.id);
+    }
+    return ids;
+  });
 }
 
 Result<std::int64_t> Archive::EstimateRows(std::uint32_t group, const std::string& table) {
@@ -183,10 +213,13 @@ Result<Archive::Lookups> Archive::ReadLookups(std::uint32_t group, const std::st
 }
 
 Result<Archive::Lookups> Archive::ScanLookups(std::uint32_t group, const IdentityKey& after, std::size_t limit) {
-  std::lock_guard lock(mutex_);
-  MUSTER_ASSIGN(const std::int64_t estimate, EstimateRows(group, "identity"));
-  if (estimate < sorted_rows_max_) return ReadLookups(group, "identity_key > " + HexLiteral(AsBytes(after)), limit);
-  return WalkLookups(group, after, limit);
+  return UnderOneMap([&]() -> Result<Archive::Lookups> {
+    MUSTER_ASSIGN(const std::int64_t estimate, EstimateRows(group, "identity"));
+    if (estimate < sorted_rows_max_) {
+      return ReadLookups(group, "identity_key > " + HexLiteral(AsBytes(after)) + " AND " + LivesIn(group), limit);
+    }
+    return WalkLookups(group, after, limit);
+  });
 }
 
 // In the order of keys, where the table is in the order of shards: the first two bytes of a key say its shard, so the
@@ -198,7 +231,7 @@ Result<Archive::Lookups> Archive::WalkLookups(std::uint32_t group, const Identit
     std::string ranges;
     for (std::uint32_t asked = 0; asked < count && prefix < kPrefixCount; ++prefix) {
       const ShardId shard = ShardOf(WithPrefix(prefix, 0));
-      if (shards_.GroupOf(shard) != group) continue;
+      if (map_->GroupOf(shard) != group) continue;
       ++asked;
       const bool begins = prefix == PrefixOf(after);
       ranges += (ranges.empty() ? "(shard = " : " OR (shard = ") + std::to_string(shard.value()) +

@@ -13,16 +13,17 @@
 #include "store/mariadb/connection.h"
 #include "store/mariadb/primary_link.h"
 #include "store/mariadb/session.h"
-#include "store/mariadb/shard_map.h"
 #include "store/member_codec.h"
+#include "topology/shard_map.h"
 
 namespace muster::mariadb {
 
 // Reads of many rows, with a connection a group of their own, which is opened when it is needed. One call runs at a
-// time; each is bounded by its limit. A connection that has ended is opened again, once a call.
+// time; each is bounded by its limit. A connection that has ended is opened again, once a call. What is answered was
+// read where it lives: a call under way while shards move is done again.
 class Archive final : public MemberArchive {
  public:
-  Archive(std::vector<SessionSettings> groups, const ShardMap& shards, const Keyring& keyring, Random& random);
+  Archive(std::vector<SessionSettings> groups, ShardMapSource shards, const Keyring& keyring, Random& random);
 
   Result<std::vector<Change>> ListHistory(MemberId id, Version before, std::size_t limit) override;
   Result<std::vector<Member>> ScanMembers(MemberId after, std::size_t limit) override;
@@ -43,6 +44,11 @@ class Archive final : public MemberArchive {
   using Rows = std::vector<Connection::Row>;
   class RowSource;
 
+  // Runs `read` under one map, again when shards have moved meanwhile. OVERLOADED: they did each time.
+  template <typename Read>
+  auto UnderOneMap(Read read) -> decltype(read());
+  // SQL: the rows of shards that live in the group; what it has of others comes or goes with them.
+  std::string LivesIn(std::uint32_t group) const;
   Result<Rows> Ask(std::uint32_t group, const std::string& sql);
   Result<std::optional<Member>> ReadRow(MemberId id);
   Result<Lookups> ReadLookups(std::uint32_t group, const std::string& where, std::size_t limit);
@@ -51,8 +57,9 @@ class Archive final : public MemberArchive {
   Result<Member> Decode(const Connection::Row& row);
   Result<Member> Settle(Member member);
 
-  const ShardMap& shards_;
+  const ShardMapSource shards_;
   std::mutex mutex_;
+  std::shared_ptr<const ShardMap> map_;  // of the call under way
   MemberCodec codec_;
   std::vector<PrimaryLink> groups_;
   std::int64_t sorted_rows_max_ = 50'000;

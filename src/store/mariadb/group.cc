@@ -227,10 +227,11 @@ Group::Attempt Group::TryOnce(Worker& worker, Item& item) {
   if (unsettled_count_.load(std::memory_order_relaxed) > 0) Settle(session);
 
   const WriterLease lease = lease_();
+  const std::shared_ptr<const ShardMap> shards = shards_();
   if (!StillCovers(lease)) return {NotTheWriter(session.connection->where())};
   Transaction transaction(session, worker.codec,
                           {.group = settings_.index,
-                           .shards = shards_,
+                           .shards = *shards,
                            .clock = clock_,
                            .deadline = item.deadline,
                            .now = Now(),

@@ -24,9 +24,9 @@
 #include "domain/ports/shard_store.h"
 #include "store/answer_shares.h"
 #include "store/mariadb/session.h"
-#include "store/mariadb/shard_map.h"
 #include "store/mariadb/transaction.h"
 #include "store/mariadb/upkeep.h"
+#include "topology/shard_map.h"
 #include "topology/writer_lease.h"
 
 namespace muster::mariadb {
@@ -82,7 +82,7 @@ class Group {
     MetricRegistry& metrics;
     CommitFloor& floor;
     MemberCache* cache;  // may be null
-    const ShardMap& shards;
+    ShardMapSource shards;
     WriterLeaseSource lease;
     std::function<void(std::uint32_t)> on_change = {};  // told of a commit with something new in this group's outbox
     CommitListener* listener = nullptr;                 // has to hear of writes; may be null
@@ -173,7 +173,7 @@ class Group {
   Logger& logger_;
   CommitFloor& floor_;
   MemberCache* const cache_;
-  const ShardMap& shards_;
+  const ShardMapSource shards_;
   const WriterLeaseSource lease_;
   const std::function<void(std::uint32_t)> on_change_;
   CommitListener* const listener_;

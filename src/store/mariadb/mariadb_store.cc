@@ -29,7 +29,7 @@ constexpr Duration kCountOnFor = std::chrono::seconds(1);
 
 // What a store is made of. In the order of their dependencies.
 struct Parts {
-  std::unique_ptr<ShardMap> shard_map;
+  ShardMapSource shards;
   std::unique_ptr<mariadb::Node> node;
   std::unique_ptr<Archive> archive;
   std::unique_ptr<ChangeWakes> wakes;
@@ -86,9 +86,10 @@ class MariadbStoreImpl final : public MariadbStore,
   }
 
   using ShardStore::DatabaseOf;
-  std::uint32_t DatabaseOf(ShardId shard) const override { return parts_.shard_map->GroupOf(shard); }
+  std::uint32_t DatabaseOf(ShardId shard) const override { return parts_.shards()->GroupOf(shard); }
 
   void Run(std::uint32_t database, ShardStore::Transaction transaction, Done done) override {
+    if (database >= parts_.groups.size()) return done(mariadb::GroupIsNew(database, mariadb::Use::kWrite));
     GroupOf(database).Run(
         [transaction = std::move(transaction)](mariadb::Transaction& rows) mutable { return transaction(rows); },
         std::move(done));
@@ -171,9 +172,9 @@ class MariadbStoreImpl final : public MariadbStore,
 };
 
 // `relay`, when there is one already, is told of changes; without it these groups are its lanes.
-std::vector<std::unique_ptr<Group>> MakeGroups(const std::vector<SessionSettings>& sessions, const ShardMap& shards,
-                                               const MariadbOptions& options, const MariadbDependencies& dependencies,
-                                               mariadb::ChangeRelay* relay) {
+std::vector<std::unique_ptr<Group>> MakeGroups(const std::vector<SessionSettings>& sessions,
+                                               const ShardMapSource& shards, const MariadbOptions& options,
+                                               const MariadbDependencies& dependencies, mariadb::ChangeRelay* relay) {
   std::vector<std::unique_ptr<Group>> groups;
   groups.reserve(sessions.size());
   for (std::size_t index = 0; index < sessions.size(); ++index) {
@@ -217,9 +218,11 @@ Result<std::unique_ptr<MariadbStore>> MariadbStore::Open(const MariadbOptions& o
       *dependencies.logger);
   MUSTER_ASSIGN(std::vector<SessionSettings> sessions,
                 patience.For([&] { return mariadb::SessionsOf(options, dependencies.placement); }));
-  auto shard_map = std::make_unique<ShardMap>(ShardMap::Spread(static_cast<std::uint32_t>(sessions.size())));
+  const ShardMapSource shards = dependencies.shards
+                                    ? dependencies.shards
+                                    : FixedShards(ShardMap::Spread(static_cast<std::uint32_t>(sessions.size())));
   MUSTER_ASSIGN(const std::int64_t newest_number,
-                patience.For([&] { return mariadb::PrepareGroups(sessions, *shard_map, options, dependencies); }));
+                patience.For([&] { return mariadb::PrepareGroups(sessions, *shards(), options, dependencies); }));
   if (dependencies.placement) mariadb::LookAtCopies(sessions, dependencies);
   Parts parts;
   if (!dependencies.node_owner.empty()) {
@@ -227,23 +230,22 @@ Result<std::unique_ptr<MariadbStore>> MariadbStore::Open(const MariadbOptions& o
       return mariadb::Node::Take(sessions.front(), dependencies.node_owner, *dependencies.logger);
     }));
   }
-  parts.archive = std::make_unique<Archive>(sessions, *shard_map, *dependencies.keyring, *dependencies.random);
+  parts.archive = std::make_unique<Archive>(sessions, shards, *dependencies.keyring, *dependencies.random);
   parts.wakes = std::make_unique<ChangeWakes>();
   parts.feed = std::make_unique<mariadb::StreamFeed>(sessions.front(), *parts.wakes);
   parts.relay = std::make_unique<mariadb::ChangeRelay>(
-      MakeGroups(sessions, *shard_map, options, dependencies, nullptr), *parts.feed, *parts.wakes,
+      MakeGroups(sessions, shards, options, dependencies, nullptr), *parts.feed, *parts.wakes,
       std::chrono::milliseconds(options.changes_poll_ms),
       mariadb::ChangeRelay::Dependencies{
           .random = *dependencies.random, .logger = *dependencies.logger, .metrics = *dependencies.metrics});
-  parts.groups = MakeGroups(sessions, *shard_map, options, dependencies, parts.relay.get());
+  parts.groups = MakeGroups(sessions, shards, options, dependencies, parts.relay.get());
   const std::chrono::milliseconds read_timeout(options.read_timeout_ms);
   const mariadb::ReadTimes read_times{.lag_max = std::chrono::milliseconds(options.replica_lag_max_ms),
                                       .patience = read_timeout,
                                       .last_patience = std::max<Duration>(read_timeout, std::chrono::seconds(1))};
-  parts.readers =
-      std::make_unique<ReaderPool>(static_cast<std::size_t>(options.readers), sessions, read_times, *shard_map,
-                                   *dependencies.keyring, *dependencies.random, *dependencies.clock);
-  parts.shard_map = std::move(shard_map);
+  parts.readers = std::make_unique<ReaderPool>(static_cast<std::size_t>(options.readers), sessions, read_times, shards,
+                                               *dependencies.keyring, *dependencies.random, *dependencies.clock);
+  parts.shards = shards;
   auto store = std::make_unique<MariadbStoreImpl>(dependencies, std::move(parts), newest_number);
   MUSTER_TRY(patience.For([&] { return store->Start(); }));
   return store;

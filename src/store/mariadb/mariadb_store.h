@@ -20,6 +20,7 @@
 #include "store/mariadb/placement.h"
 #include "store/mariadb/server_settings.h"
 #include "store/member_store.h"
+#include "topology/shard_map.h"
 #include "topology/writer_lease.h"
 
 namespace muster {
@@ -72,6 +73,9 @@ struct MariadbDependencies {
   // Where the groups are, by name; their number and order are fixed when the data is made. None: where the options say,
   // for ever.
   mariadb::PlacementSource placement = {};
+  // In which of them each shard lives now, of the same topology as the placement or a later one. None: they are spread
+  // over the groups, for ever.
+  ShardMapSource shards = {};
   std::string node_owner = {};  // whose number ids are made with (node.h); none: 0, which is not taken
 };
 

@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "store/mariadb/mariadb_store.h"
 #include "store/mariadb/session.h"
-#include "store/mariadb/shard_map.h"
+#include "topology/shard_map.h"
 
 // What happens to the groups before a store is opened on them.
 namespace muster::mariadb {

@@ -16,7 +16,15 @@ std::shared_ptr<const GroupPlacement> Nowhere(const std::string& name) {
   return nowhere;
 }
 
+Reason ReasonFor(Use use) { return use == Use::kRead ? Reason::kOverloaded : Reason::kWritesUnavailable; }
+
 }  // namespace
+
+std::unexpected<Error> GroupIsNew(std::uint32_t group, Use use) {
+  return Fail(ReasonFor(use), "shards have moved to group number " + std::to_string(group) +
+                                  " of the topology, which this server does not know: it began before the group was "
+                                  "added. Start it again");
+}
 
 GroupPlace::GroupPlace(PlacementSource source, std::size_t index) : source_(std::move(source)), index_(index) {
   MUSTER_CHECK(source_ != nullptr);
@@ -45,7 +53,7 @@ std::shared_ptr<const GroupPlacement> GroupPlace::Now() const {
 Result<Endpoint> GroupPlace::Primary(Use use) const {
   const auto now = Now();
   if (now->primary) return *now->primary;
-  Error error{use == Use::kRead ? Reason::kOverloaded : Reason::kWritesUnavailable,
+  Error error{ReasonFor(use),
               "group " + now->name +
                   " has no primary just now: it moves to another server; try again in a moment, and if that lasts see "
                   "`muster topology show`"};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,6 +40,9 @@ struct GroupPlacement {
 // Of all groups, in their order. Thread-safe and quick: asked before each transaction and each batch of reads. A
 // connection to what is no longer named is given up.
 using PlacementSource = std::function<std::shared_ptr<const std::vector<GroupPlacement>>()>;
+
+// Of a group that the topology has got since this process has begun: WRITES_UNAVAILABLE, or OVERLOADED to readers.
+std::unexpected<Error> GroupIsNew(std::uint32_t group, Use use);
 
 // One group of a source, by its place there and by its name, which it has when this is made. Thread-safe.
 class GroupPlace {

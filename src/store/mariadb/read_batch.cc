@@ -50,12 +50,12 @@ class ReadBatch::Search final : public HolderSource, public MemberSource {
 
   Result<std::optional<LookupRow>> ReadLookup(const IdentityKey& key) override {
     if (is_anew_ || !batch_.lookups_.contains(key)) batch_.LoadLookups({&key, 1});
-    groups_.set(batch_.shards_.GroupOf(ShardOf(key)));
+    groups_.set(batch_.map_->GroupOf(ShardOf(key)));
     return batch_.lookups_.at(key);
   }
   Result<std::optional<Member>> ReadRow(MemberId id) override {
     if (is_anew_ || !batch_.members_.contains(id)) batch_.LoadMembers({&id, 1});
-    groups_.set(batch_.shards_.GroupOf(ShardOf(id)));
+    groups_.set(batch_.map_->GroupOf(ShardOf(id)));
     return batch_.members_.at(id);
   }
   Result<Owner> ReadOwner(MemberId id) override {
@@ -82,9 +82,9 @@ class ReadBatch::Search final : public HolderSource, public MemberSource {
   bool is_anew_ = false;
 };
 
-ReadBatch::ReadBatch(const std::vector<SessionSettings>& groups, const ReadTimes& times, const ShardMap& shards,
+ReadBatch::ReadBatch(const std::vector<SessionSettings>& groups, const ReadTimes& times, ShardMapSource shards,
                      MemberCodec codec, const Clock& clock, ServerWatch& watch)
-    : shards_(shards), codec_(std::move(codec)) {
+    : shards_(std::move(shards)), map_(shards_()), codec_(std::move(codec)) {
   for (const SessionSettings& settings : groups) {
     groups_.push_back(std::make_unique<GroupReader>(settings, times, clock, watch));
   }
@@ -97,6 +97,9 @@ void ReadBatch::BeginAnew() {
 }
 
 void ReadBatch::Begin(ReadFrom from, std::span<const MemberId> ids, std::span<const IdentityKey> keys) {
+  // Before the groups' placements: what these say of the rows of now is confirmed against it when all is read.
+  map_ = shards_();
+  is_moved_ = false;
   for (const auto& group : groups_) group->BeginRound(from);
   lookups_.clear();
   members_.clear();
@@ -111,12 +114,21 @@ void ReadBatch::Begin(ReadFrom from, std::span<const MemberId> ids, std::span<co
   LoadMembers(wanted);
 }
 
+template <typename Key, typename Rows>
+void ReadBatch::FailUnknown(std::span<const Key> keys, Rows& rows) const {
+  for (const Key& key : keys) {
+    const std::uint32_t group = map_->GroupOf(ShardOf(key));
+    if (group >= groups_.size()) rows.insert_or_assign(key, GroupIsNew(group, Use::kRead));
+  }
+}
+
 void ReadBatch::LoadLookups(std::span<const IdentityKey> keys) {
   rows_ += keys.size();
+  FailUnknown(keys, lookups_);
   for (std::uint32_t group = 0; group < groups_.size(); ++group) {
     std::vector<IdentityKey> here;
     for (const IdentityKey& key : keys) {
-      if (shards_.GroupOf(ShardOf(key)) == group) here.push_back(key);
+      if (map_->GroupOf(ShardOf(key)) == group) here.push_back(key);
     }
     if (here.empty()) continue;
     const Result<void> done = groups_[group]->Run([&](GroupReader::Server& server) {
@@ -142,10 +154,11 @@ void ReadBatch::LoadLookups(std::span<const IdentityKey> keys) {
 
 void ReadBatch::LoadMembers(std::span<const MemberId> ids) {
   rows_ += ids.size();
+  FailUnknown(ids, members_);
   for (std::uint32_t group = 0; group < groups_.size(); ++group) {
     std::vector<MemberId> here;
     for (const MemberId id : ids) {
-      if (shards_.GroupOf(ShardOf(id)) == group) here.push_back(id);
+      if (map_->GroupOf(ShardOf(id)) == group) here.push_back(id);
     }
     if (here.empty()) continue;
     const Result<void> done = groups_[group]->Run([&](GroupReader::Server& server) {
@@ -185,10 +198,12 @@ Result<ReadBatch::Found> ReadBatch::FindHolderOf(const IdentityKey& key) {
 
 void ReadBatch::ConfirmPrimaries() {
   for (const auto& group : groups_) group->ConfirmPrimary();
+  is_moved_ = *shards_() != *map_;
 }
 
 Serving ReadBatch::ServingOf(const Groups& groups) const {
   Serving serving;
+  serving.is_doubtful = is_moved_;
   for (std::size_t group = 0; group < groups_.size(); ++group) {
     if (groups[group]) serving.Add(groups_[group]->serving());
   }
@@ -196,6 +211,7 @@ Serving ReadBatch::ServingOf(const Groups& groups) const {
 }
 
 void ReadBatch::ExcludeThoseThatAnswered(const Groups& groups) {
+  if (is_moved_) return;  // they are as good as others, if they are asked for what lives there
   for (std::size_t group = 0; group < groups_.size(); ++group) {
     if (groups[group]) groups_[group]->ExcludeThoseThatAnswered();
   }

@@ -12,9 +12,9 @@
 #include "store/mariadb/group_reader.h"
 #include "store/mariadb/server_watch.h"
 #include "store/mariadb/session.h"
-#include "store/mariadb/shard_map.h"
 #include "store/member_codec.h"
 #include "store/settled_member.h"
+#include "topology/shard_map.h"
 
 namespace muster::mariadb {
 
@@ -30,7 +30,7 @@ namespace muster::mariadb {
 // (routing/center_route.h does, by floors).
 class ReadBatch {
  public:
-  ReadBatch(const std::vector<SessionSettings>& groups, const ReadTimes& times, const ShardMap& shards,
+  ReadBatch(const std::vector<SessionSettings>& groups, const ReadTimes& times, ShardMapSource shards,
             MemberCodec codec, const Clock& clock, ServerWatch& watch);
   ~ReadBatch();
 
@@ -47,7 +47,7 @@ class ReadBatch {
   // As of the round, or later.
   Result<Found> ReadDocument(MemberId id);
   Result<Found> FindHolderOf(const IdentityKey& key);
-  // When all of a round's reads are done; before ServingOf.
+  // When all of a round's reads are done; before ServingOf. When shards have moved meanwhile all of it is doubtful.
   void ConfirmPrimaries();
   Serving ServingOf(const Groups& groups) const;
   // In the rounds to come those servers of these groups are not asked that answered in this one.
@@ -63,10 +63,15 @@ class ReadBatch {
     Groups groups;
   };
 
+  // Fails those of them that live where this process knows no group.
+  template <typename Key, typename Rows>
+  void FailUnknown(std::span<const Key> keys, Rows& rows) const;
   void LoadLookups(std::span<const IdentityKey> keys);
   void LoadMembers(std::span<const MemberId> ids);
 
-  const ShardMap& shards_;
+  const ShardMapSource shards_;
+  std::shared_ptr<const ShardMap> map_;  // of the round
+  bool is_moved_ = false;                // shards have moved since it began
   MemberCodec codec_;
   std::vector<std::unique_ptr<GroupReader>> groups_;
   std::map<IdentityKey, Result<std::optional<LookupRow>>> lookups_;

@@ -24,7 +24,7 @@ class ReaderPool {
   using Job = std::move_only_function<void(ReadBatch&)>;
 
   ReaderPool(std::size_t threads, const std::vector<SessionSettings>& groups, const ReadTimes& times,
-             const ShardMap& shards, const Keyring& keyring, Random& random, const Clock& clock);
+             const ShardMapSource& shards, const Keyring& keyring, Random& random, const Clock& clock);
   ~ReaderPool();  // Close() must have been called
   ReaderPool(const ReaderPool&) = delete;
 

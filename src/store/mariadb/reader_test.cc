@@ -115,7 +115,6 @@ TEST(MariadbArchive, AWalkOverManyLookupsByRangesIsTheSameAsBySorting) {
     return {};
   }));
   std::ranges::sort(keys);
-  const ShardMap map = ShardMap::Spread(2);
   std::vector<SessionSettings> sessions;
   for (const auto& group : harness.options.groups) {
     SessionSettings& session = sessions.emplace_back();
@@ -123,7 +122,7 @@ TEST(MariadbArchive, AWalkOverManyLookupsByRangesIsTheSameAsBySorting) {
     session.account.user = "root";
     session.database = group.database;
   }
-  Archive archive(sessions, map, harness.keyring, harness.random);
+  Archive archive(sessions, FixedShards(ShardMap::Spread(2)), harness.keyring, harness.random);
   for (const std::int64_t sorted_rows_max : {std::int64_t{0}, std::int64_t{1'000'000}}) {
     archive.SortUpTo(sorted_rows_max);
     for (const std::size_t limit : {std::size_t{7}, std::size_t{1000}}) {

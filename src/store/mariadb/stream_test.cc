@@ -43,13 +43,12 @@ class Steps : public ::testing::Test {
                  .metrics = metrics,
                  .floor = harness.floor,
                  .cache = nullptr,
-                 .shards = shards,
+                 .shards = FixedShards(ShardMap::Spread(2)),
                  .lease = {}}) {
       EXPECT_TRUE(group.Start());
     }
     ~Lane() { group.Close(); }
     MetricRegistry metrics;
-    ShardMap shards = ShardMap::Spread(2);
     Group group;
   };
 

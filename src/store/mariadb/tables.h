@@ -9,7 +9,7 @@
 #include "domain/identity_catalog.h"
 #include "domain/keyring.h"
 #include "store/mariadb/connection.h"
-#include "store/mariadb/shard_map.h"
+#include "topology/shard_map.h"
 
 namespace muster::mariadb {
 

@@ -65,7 +65,7 @@ TopologyPlacement::TopologyPlacement(StatusSource status, std::string center, co
     : status_(std::move(status)),
       center_(std::move(center)),
       clock_(clock),
-      now_(std::make_shared<std::vector<GroupPlacement>>()) {
+      now_(std::make_shared<const Seen>(Seen{.groups = {}, .shards = ShardMap::Of({})})) {
   Look();
 }
 
@@ -75,16 +75,27 @@ void TopologyPlacement::Look() {
   looked_at_ = now;
   const failover::FailoverStatus status = status_();
   if (!status.document) return;
-  auto placement = std::make_shared<const std::vector<GroupPlacement>>(
-      PlacementOf(*status.document, status.document_at, center_, status.has_all_before));
+  auto seen = std::make_shared<const Seen>(
+      Seen{.groups = PlacementOf(*status.document, status.document_at, center_, status.has_all_before),
+           .shards = ShardMap::Of(*status.document)});
   std::lock_guard lock(mutex_);
-  now_ = std::move(placement);
+  now_ = std::move(seen);
 }
 
-std::shared_ptr<const std::vector<GroupPlacement>> TopologyPlacement::Now() {
+std::shared_ptr<const TopologyPlacement::Seen> TopologyPlacement::LookAndTake() {
   if (const std::unique_lock looking(looking_, std::try_to_lock); looking) Look();
   std::lock_guard lock(mutex_);
   return now_;
+}
+
+std::shared_ptr<const std::vector<GroupPlacement>> TopologyPlacement::Now() {
+  auto seen = LookAndTake();
+  return {seen, &seen->groups};
+}
+
+std::shared_ptr<const ShardMap> TopologyPlacement::Shards() {
+  auto seen = LookAndTake();
+  return {seen, &seen->shards};
 }
 
 }  // namespace muster::mariadb

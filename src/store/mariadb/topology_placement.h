@@ -11,6 +11,7 @@
 #include "store/mariadb/placement.h"
 #include "topology/failover/failover_runner.h"
 #include "topology/failover/replica_lag.h"
+#include "topology/shard_map.h"
 #include "topology/topology.h"
 
 namespace muster::mariadb {
@@ -30,8 +31,16 @@ class TopologyPlacement {
   TopologyPlacement(StatusSource status, std::string center, const Clock& clock);
 
   std::shared_ptr<const std::vector<GroupPlacement>> Now();
+  // Where the shards live, by the same sight or a later one than what was asked of `Now` before.
+  std::shared_ptr<const ShardMap> Shards();
 
  private:
+  struct Seen {
+    std::vector<GroupPlacement> groups;
+    ShardMap shards;
+  };
+
+  std::shared_ptr<const Seen> LookAndTake();
   void Look();
 
   const StatusSource status_;
@@ -40,7 +49,7 @@ class TopologyPlacement {
   std::mutex looking_;
   Instant looked_at_ = Instant::min();  // guarded by looking_
   std::mutex mutex_;
-  std::shared_ptr<const std::vector<GroupPlacement>> now_;  // guarded by mutex_
+  std::shared_ptr<const Seen> now_;  // guarded by mutex_
 };
 
 }  // namespace muster::mariadb

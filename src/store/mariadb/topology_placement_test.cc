@@ -125,6 +125,24 @@ TEST(TopologyPlacement, IsLookedAtAgainWhenItIsNotFreshAndKeptWhenNothingIsKnown
   EXPECT_EQ(placement.Now()->size(), 1U);
 }
 
+TEST(TopologyPlacement, TheMapIsThatOfTheSameSightOrALaterOne) {
+  failover::FailoverStatus status;
+  ManualClock clock;
+  TopologyPlacement placement([&] { return status; }, "west", clock);
+  EXPECT_EQ(placement.Shards()->group_count(), 0U);
+  status.document = std::make_shared<TopologyDocument>(TwoCenters(2));
+  clock.Advance(TopologyPlacement::kFreshFor);
+  EXPECT_EQ(placement.Now()->size(), 2U);
+  EXPECT_EQ(*placement.Shards(), ShardMap::Spread(2));
+  auto moved = TwoCenters(2);
+  moved.groups[0].shards.set();
+  moved.shards_revision = 11;
+  status.document = std::make_shared<TopologyDocument>(std::move(moved));
+  EXPECT_EQ(*placement.Shards(), ShardMap::Spread(2)) << "what was looked at a moment ago is good enough";
+  clock.Advance(TopologyPlacement::kFreshFor);
+  EXPECT_EQ(placement.Shards()->ShardsOf(0), ShardSet().set());
+}
+
 TEST(GroupPlace, IsThatOfOneNameAlone) {
   auto groups = std::make_shared<std::vector<GroupPlacement>>(PlacementOf(TwoCenters(2), kConfirmed, "west", {}));
   const GroupPlace place([&] { return groups; }, 1);

@@ -9,6 +9,9 @@
 namespace muster::mariadb {
 namespace {
 
+// When whoever is refused may ask again: the next request finds the shard.
+constexpr std::int64_t kShardMovedRetryMs = 100;
+
 std::int64_t Number(ShardId shard) { return shard.value(); }
 
 }  // namespace
@@ -46,6 +49,16 @@ Result<void> Transaction::Ready() {
   failure_ =
       Error{Reason::kOverloaded, "the transaction took longer than store.mariadb.transaction_timeout; try again later"};
   failure_->retry_after_ms = 1000;
+  return std::unexpected(*failure_);
+}
+
+Result<void> Transaction::NeedShard(ShardId shard) {
+  if (failure_) return std::unexpected(*failure_);
+  if (context_.shards.GroupOf(shard) == context_.group) return {};
+  failure_ = Error{Reason::kWritesUnavailable,
+                   "shard " + std::to_string(shard.value()) +
+                       " has moved to another group since the request began; nothing was written, try again"};
+  failure_->retry_after_ms = kShardMovedRetryMs;
   return std::unexpected(*failure_);
 }
 
@@ -107,7 +120,7 @@ Result<void> Transaction::Validate() {
 }
 
 Result<std::optional<Member>> Transaction::ReadMember(MemberId id) {
-  MUSTER_CHECK(Owns(ShardOf(id)));
+  MUSTER_TRY(NeedShard(ShardOf(id)));
   MUSTER_ASSIGN(const Statement* const row, Read(NameOf(id)));
   if (row == nullptr) return std::optional<Member>();
   MUSTER_ASSIGN(Member member, codec_.Decode(id, Version(row->Integer(0)), row->Blob(1)));
@@ -130,7 +143,7 @@ Result<void> Transaction::PutMember(const Member& member) {
 }
 
 Result<void> Transaction::MarkMember(const Member& member) {
-  MUSTER_CHECK(Owns(ShardOf(member.id)));
+  MUSTER_TRY(NeedShard(ShardOf(member.id)));
   MUSTER_TRY(PutMember(member));
   return NoteMark(member);
 }
@@ -147,7 +160,8 @@ Result<void> Transaction::NoteMark(const Member& member) {
 }
 
 Result<void> Transaction::WriteMember(const Member& member, const Change& change) {
-  MUSTER_CHECK(Owns(ShardOf(member.id)) && change.member_id == member.id && change.version == member.version);
+  MUSTER_CHECK(change.member_id == member.id && change.version == member.version);
+  MUSTER_TRY(NeedShard(ShardOf(member.id)));
   MUSTER_TRY(codec_.EncodeDetail(change, detail_));
   MUSTER_TRY(PutMember(member));
   touched_members_.push_back(member.id);
@@ -181,14 +195,14 @@ Result<void> Transaction::WriteMember(const Member& member, const Change& change
 }
 
 Result<std::optional<LookupRow>> Transaction::ReadLookup(const IdentityKey& key) {
-  MUSTER_CHECK(Owns(ShardOf(key)));
+  MUSTER_TRY(NeedShard(ShardOf(key)));
   MUSTER_ASSIGN(const Statement* const row, Read(NameOf(key)));
   if (row == nullptr) return std::optional<LookupRow>();
   return std::optional(LookupRow{MemberId(row->Integer(0)), OperationId(row->Integer(1))});
 }
 
 Result<void> Transaction::WriteLookup(const IdentityKey& key, const std::optional<LookupRow>& row) {
-  MUSTER_CHECK(Owns(ShardOf(key)));
+  MUSTER_TRY(NeedShard(ShardOf(key)));
   MUSTER_TRY(Ready());
   wrote_ = true;
   touched_keys_.push_back(key);
@@ -268,7 +282,7 @@ Result<std::optional<KeptAnswer>> Transaction::ReadAnswer(const RequestHash& key
 }
 
 Result<void> Transaction::WriteAnswer(const RequestHash& key, const KeptAnswer& answer) {
-  MUSTER_CHECK(Owns(ShardOf(answer.member.id)));
+  MUSTER_TRY(NeedShard(ShardOf(answer.member.id)));
   MUSTER_TRY(context_.answers.Take(OwnerOf(key)));
   MUSTER_ASSIGN(std::string value, RecordTable::EncodeAnswer(answer, codec_));
   // Everything that this transaction changes has been written: an answer comes last.
@@ -278,7 +292,7 @@ Result<void> Transaction::WriteAnswer(const RequestHash& key, const KeptAnswer& 
 }
 
 Result<std::optional<MergeRecord>> Transaction::ReadMerge(MemberId target, MemberId source) {
-  MUSTER_CHECK(Owns(ShardOf(target)));
+  MUSTER_TRY(NeedShard(ShardOf(target)));
   MUSTER_ASSIGN(const Statement* const row, Read(NameOf(RecordTable::Kind::kMerge, Number(ShardOf(target)),
                                                         RecordTable::KeyOfMerge(target, source))));
   if (row == nullptr) return std::optional<MergeRecord>();
@@ -287,7 +301,7 @@ Result<std::optional<MergeRecord>> Transaction::ReadMerge(MemberId target, Membe
 }
 
 Result<void> Transaction::WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) {
-  MUSTER_CHECK(Owns(ShardOf(target)));
+  MUSTER_TRY(NeedShard(ShardOf(target)));
   const RowName row =
       NameOf(RecordTable::Kind::kMerge, Number(ShardOf(target)), RecordTable::KeyOfMerge(target, source));
   if (!record) return DeleteRecord(row);

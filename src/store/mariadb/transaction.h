@@ -11,10 +11,10 @@
 #include "domain/ports/shard_store.h"
 #include "store/answer_shares.h"
 #include "store/mariadb/session.h"
-#include "store/mariadb/shard_map.h"
 #include "store/mariadb/touched_rows.h"
 #include "store/member_codec.h"
 #include "store/record_table.h"
+#include "topology/shard_map.h"
 
 namespace muster::mariadb {
 
@@ -106,7 +106,8 @@ class Transaction final : public ShardTransaction, public WriteRecords {
   Result<void> NoteMark(const Member& member);
   Result<void> PutRecord(const RowName& row, std::string_view value);
   Result<void> DeleteRecord(const RowName& row);
-  bool Owns(ShardId shard) const { return context_.shards.GroupOf(shard) == context_.group; }
+  // WRITES_UNAVAILABLE: the shard lives in another group, where whoever asked for it here finds it now.
+  Result<void> NeedShard(ShardId shard);
 
   Session& session_;
   MemberCodec& codec_;

@@ -257,7 +257,8 @@ MariadbDependencies MariadbHarness::Dependencies() {
           .cache = nullptr,
           .catalog = &catalog,
           .lease = lease,
-          .listener = listener};
+          .listener = listener,
+          .shards = shards};
 }
 
 Result<void> MariadbHarness::Open() {
