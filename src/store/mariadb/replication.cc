@@ -91,6 +91,10 @@ class MariadbReplicaControl final : public ReplicaControl {
       return Fail(Reason::kStateConflict,
                   options_.name + " takes writes; only a replica is rebuilt, have it follow first");
     }
+    // Of two controllers that go by one topology the slower one is not to begin anew.
+    const bool follows = state.following == source.address && state.is_connected && state.applies;
+    if (follows && state.fault == failover::ReplicaFault::kNone) return options_.name + " follows already";
+    if (!goes_on()) return Fail(Reason::kWritesUnavailable, options_.name + " is not to be rebuilt any more");
     MUSTER_ASSIGN(std::string saved, SaveWhatItHasMore(session.connection(), *donor, source.name));
     Result<void> done = BecomeCopy(session, *donor, goes_on);
     if (done) done = StartFollowing(session, revision, source, false, false);

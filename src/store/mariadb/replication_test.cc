@@ -151,7 +151,8 @@ TEST(Replication, OneGroupThroughItsOrders) {
 // what only e1 has.
 std::string BreakOffRebuild(MariadbGroup& group) {
   const auto e1 = group.MakeControl("e1");
-  const auto broken_off = e1->Rebuild(21, group.SourceOf("w1"), [] { return false; });
+  int asked = 0;
+  const auto broken_off = e1->Rebuild(21, group.SourceOf("w1"), [&] { return ++asked == 1; });
   EXPECT_EQ(broken_off.error().reason, Reason::kWritesUnavailable);
   Expect(e1->Follow(21, group.SourceOf("w1"), false, Deadline()));
   EXPECT_TRUE(WaitUntil([&] { return group.Look("e1").fault == ReplicaFault::kDiverged; })) << group["e1"].log();
@@ -184,6 +185,10 @@ void ExpectRebuilt(MariadbGroup& group) {
   group["w1"].Execute(InsertOf(9));
   EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 9); })) << group["e1"].log();
   EXPECT_EQ(group.Look("e1").fault, ReplicaFault::kNone);
+  const auto again = group.MakeControl("e1")->Rebuild(22, group.SourceOf("w1"), [] { return true; });
+  ASSERT_TRUE(again) << "by another controller that has not heard of it";
+  EXPECT_THAT(*again, HasSubstr("follows already"));
+  EXPECT_TRUE(Has(group, "e1", 9));
 }
 
 // What it wrote itself, and another one has, comes back to it: a replica passes over events of its own server_id.

@@ -89,6 +89,8 @@ TEST_F(MemoryDatabasesTest, AnOldPrimaryWithMoreHasDiverged) {
 TEST_F(MemoryDatabasesTest, ARebuildThatIsBrokenOffLeavesWhatCannotFollow) {
   databases.Write("a", 7);
   Deliver("b");
+  EXPECT_TRUE(databases.Rebuild("b", 2, {.name = "a", .address = "a:3306"})) << "it follows already";
+  databases["b"].fault = ReplicaFault::kBroken;
   databases.breaks_off_rebuild = true;
   EXPECT_FALSE(databases.Rebuild("b", 2, {.name = "a", .address = "a:3306"}));
   EXPECT_TRUE(databases.Follow("b", 2, {.name = "a", .address = "a:3306"}, false));

@@ -148,6 +148,8 @@ Result<std::string> MemoryDatabases::Rebuild(const std::string& name, std::int64
   MUSTER_TRY(Obey(database, revision));
   const Database& from = *databases_.at(source.name);
   if (!from.Answers()) return Fail(Reason::kWritesUnavailable, source.name + " does not answer");
+  const bool follows = database.following == source.name && database.is_connected && database.applies;
+  if (follows && database.fault == ReplicaFault::kNone) return name + " follows already";
   const std::size_t extra = database.log.size();
   if (std::exchange(breaks_off_rebuild, false)) {
     database.log.assign(1, {.server = kNobody, .value = 0});
