@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "topology/failover/failover_controller.h"
 #include "topology/failover/start_role.h"
@@ -228,6 +229,38 @@ TEST(FailoverController, APrimaryThatCameBackTakesWritesOnceAnAckerHasAllOfIt) {
   degraded->groups[0].ackers.clear();
   sight.document = degraded;
   EXPECT_TRUE(is_made_writable());
+}
+
+// A late order of another controller has made it a replica again, by the topology by which it was promoted.
+TEST(FailoverController, APrimaryThatFollowsIsPromotedAgain) {
+  Sight sight = WellSight();
+  DatabaseState& primary = sight.databases["e1"].state;
+  primary.is_writable = primary.waits = false;
+  primary.following = "w1:3306";
+  primary.receives = primary.applies = true;
+  primary.applied = primary.received = GtidPosition::Of(0, 1, 101);
+  const auto promotion = [&]() -> std::optional<DatabaseOrder> {
+    const ControllerTurn turn = FailoverController(kOptions).Decide(sight);
+    EXPECT_THAT(turn.attention, Not(IsEmpty()));
+    EXPECT_FALSE(turn.next);
+    for (const DatabaseOrder& order : turn.orders) {
+      if (order.kind == OrderKind::kPromote && order.database == "e1") return order;
+    }
+    return std::nullopt;
+  };
+  EXPECT_FALSE(promotion()) << "no acker has all that it shows";
+  sight.databases["w1"].state.received = GtidPosition::Of(0, 1, 101);
+  ASSERT_TRUE(promotion());
+  EXPECT_TRUE(promotion()->waits);
+  primary.received = GtidPosition::Of(0, 1, 102);
+  EXPECT_FALSE(promotion()) << "it has to apply that first";
+  primary.received = primary.applied;
+  auto degraded = std::make_shared<TopologyDocument>(*sight.document);
+  degraded->groups[0].durability = Durability::kDegraded;
+  degraded->groups[0].ackers.clear();
+  sight.document = degraded;
+  ASSERT_TRUE(promotion());
+  EXPECT_FALSE(promotion()->waits);
 }
 
 TEST(StartRole, IsAReplicasOnlyOnceAnotherWasPromoted) {

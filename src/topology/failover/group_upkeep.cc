@@ -33,11 +33,7 @@ class GroupUpkeep {
     }
     // What is not asked of the primary itself can wait until it answers.
     if (seen_primary_ == nullptr) return;
-    if (!seen_primary_->state.following.empty()) {
-      build_.Attention(primary_.name + " is the primary of group " + group_.name + " and follows " +
-                       seen_primary_->state.following + ": somebody else commands it; run RESET SLAVE ALL there");
-      return;
-    }
+    if (!seen_primary_->state.following.empty()) return PromoteAgain();
     if (group_.durability == Durability::kBothCenters) {
       KeepAckers();
     } else {
@@ -50,6 +46,27 @@ class GroupUpkeep {
  private:
   const DatabaseSight* Reached(const std::string& name) const {
     return sight_.FindReached(name, options_.detect_after);
+  }
+
+  // A controller that had not seen yet that the chosen database has everything told it to get that, by the same
+  // topology by which another one promoted it, and was heard last: it follows, and nobody else will ever promote it.
+  // As one that was started again, it takes writes when somebody else in the set has all that it shows.
+  void PromoteAgain() {
+    const DatabaseState& state = seen_primary_->state;
+    build_.Attention(primary_.name + " is the primary of group " + group_.name + " and follows " + state.following +
+                     ": it is promoted again; if that lasts somebody else commands it, run RESET SLAVE ALL there");
+    const bool is_degraded = group_.durability == Durability::kDegraded;
+    const bool is_kept = std::ranges::any_of(group_.ackers, [&](const AckerRecord& acker) {
+      const DatabaseSight* const seen = acker.state == AckerState::kLeaving ? nullptr : Reached(acker.name);
+      return seen != nullptr && Has(seen->state, state.Held());
+    });
+    if (!state.applied.Covers(state.received) || !(is_degraded || is_kept)) return;
+    build_.Order({.database = primary_.name, .kind = OrderKind::kPromote, .waits = !is_degraded});
+  }
+
+  static bool Has(const DatabaseState& state, const GtidPosition& position) {
+    const GtidPosition held = state.Held();
+    return held.Covers(position) && !held.Contradicts(position);
   }
 
   ReplicationSource PrimaryFor(const std::string& database) const { return SourceFor(group_, primary_.name, database); }
@@ -249,9 +266,7 @@ class GroupUpkeep {
     if (state.is_writable || group_.durability == Durability::kDegraded) return true;
     return std::ranges::any_of(group_.ackers, [&](const AckerRecord& acker) {
       const DatabaseSight* const seen = acker.state == AckerState::kIn ? Healthy(acker) : nullptr;
-      if (seen == nullptr) return false;
-      const GtidPosition held = seen->state.Held();
-      return held.Covers(state.applied) && !held.Contradicts(state.applied);
+      return seen != nullptr && Has(seen->state, state.applied);
     });
   }
 
