@@ -41,9 +41,11 @@ fuzz: deps ## every fuzzer for FUZZ_SECONDS (600) each
 	@tools/cmake-build asan muster_fuzzers -DMUSTER_FUZZ_SECONDS=$(FUZZ_SECONDS)
 	@ctest --test-dir build/asan --output-on-failure -L fuzz -j $(JOBS)
 
-sim: deps ## SEEDS (100000) seeds of the directory simulation
+sim: deps ## SEEDS (100000) seeds of the directory simulation, and of that of two centers
 	@tools/cmake-build release muster_sim
+	@tools/cmake-build release muster_sim_centers
 	@build/release/sim/muster_sim --seeds $(SEEDS)
+	@build/release/sim/muster_sim_centers --seeds $(SEEDS)
 
 models: deps ## check the Promela models with spin
 	@tools/cmake-build release none

@@ -70,6 +70,7 @@ class CenterUpkeepTest : public ::testing::Test {
                                                  .clock = &clock_,
                                                  .timer = &timer_,
                                                  .logger = &NullLogger()});
+    bypass_->Start();
   }
   ~CenterUpkeepTest() override {
     bypass_.reset();

@@ -16,7 +16,7 @@ std::unexpected<Error> Refused() {
 
 }  // namespace
 
-TopologyBypass::TopologyBypass(const Dependencies& dependencies) : dependencies_(dependencies) {
+void TopologyBypass::Start() {
   thread_ = std::thread([this] { Run(); });
   NameThread(thread_, "bypass");
 }
@@ -27,7 +27,7 @@ TopologyBypass::~TopologyBypass() {
     stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
   for (Wanted& wanted : waiting_) wanted.reply(Refused());
 }
 
@@ -61,11 +61,19 @@ void TopologyBypass::Run() {
   while (true) {
     changed_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
     if (stopping_) return;
-    std::vector<Wanted> wanted = std::exchange(waiting_, {});
     lock.unlock();
-    for (Wanted& one : wanted) one.reply(Store(one));
+    Step();
     lock.lock();
   }
+}
+
+void TopologyBypass::Step() {
+  std::vector<Wanted> wanted;
+  {
+    std::lock_guard lock(mutex_);
+    wanted.swap(waiting_);
+  }
+  for (Wanted& one : wanted) one.reply(Store(one));
 }
 
 Result<void> TopologyBypass::Store(const Wanted& wanted) {

@@ -17,7 +17,8 @@
 
 namespace muster {
 
-// Takes caches out of use in the topology: a thread, since whoever changes the topology waits for its store.
+// Takes caches out of use in the topology: a thread, since whoever changes the topology waits for its store. (Without
+// Start there is none: a simulation calls Step in its own time.)
 //
 // Readers are not asked whether they have heard of it: each believes what it knows for a lease at most (CacheStates),
 // so that one lease after this process has seen a change nobody goes by what was before. What is waited for is time
@@ -35,8 +36,12 @@ class TopologyBypass final : public BypassSource {
   // More that wait are refused: whoever bypasses asks once for each center (CenterInvalidator).
   static constexpr std::size_t kWaitingMax = 256;
 
-  explicit TopologyBypass(const Dependencies& dependencies);
+  explicit TopologyBypass(const Dependencies& dependencies) : dependencies_(dependencies) {}
   ~TopologyBypass() override;  // what waits is refused; the timer has to have run what it was given
+
+  void Start();
+  // Stores, and replies to, what waits now; what the thread does again and again.
+  void Step();
 
   void Bypass(const std::string& center, Epoch failed, Deadline deadline, Reply reply) override;
   void AwaitReaders(const std::string& center, Epoch epoch, Deadline deadline, Reply reply) override;

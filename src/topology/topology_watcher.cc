@@ -75,7 +75,11 @@ Duration TopologyWatcher::Pause() const {
 
 Result<void> TopologyWatcher::Look() {
   const Instant sent = dependencies_.clock->Monotonic();  // before anything is sent: leases are counted from here
-  MUSTER_ASSIGN(std::shared_ptr<const TopologyDocument> document, dependencies_.store->Read());
+  MUSTER_ASSIGN(const std::shared_ptr<const TopologyDocument> document, dependencies_.store->Read());
+  return Take(document, sent);
+}
+
+Result<void> TopologyWatcher::Take(const std::shared_ptr<const TopologyDocument>& document, Instant sent) {
   const std::shared_ptr<const TopologyDocument> before = snapshot();
   if (before && document->revision < before->revision) {
     return Fail(

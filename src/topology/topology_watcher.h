@@ -68,6 +68,10 @@ class TopologyWatcher {
   // Ends the thread, after a read under way. The document stays; a timed lease runs out.
   void Stop();
 
+  // What becomes of each read: one that was sent at `sent` has answered `document`. STALE: that has gone back. Not
+  // while a thread runs: for whoever reads in a time of its own, as a simulation does, instead of Start.
+  Result<void> Take(const std::shared_ptr<const TopologyDocument>& document, Instant sent);
+
   // Thread-safe, from Start on.
   std::shared_ptr<const TopologyDocument> snapshot() const;
   // Of the snapshot, without a lock: for whoever keeps a copy and wants to know whether it is the newest.

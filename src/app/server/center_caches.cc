@@ -54,6 +54,7 @@ Result<void> CenterCaches::Connect() {
                                                                           .clock = &around_.clock,
                                                                           .timer = timer_.get(),
                                                                           .logger = &around_.logger});
+  bypass_->Start();
   std::vector<CenterInvalidator::Center> told;
   std::vector<CacheKeeper::Center> kept;
   for (const CenterOptions::CacheRow& row : options_.caches) {

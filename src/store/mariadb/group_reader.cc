@@ -11,36 +11,92 @@ constexpr std::int64_t kAskAgainMs = 500;
 // A call that took so much of its time was not answered; one that failed sooner was.
 bool IsMostOf(Duration spent, Duration patience) { return spent * 5 >= patience * 4; }
 
+// What is said of a copy of which nothing is known: it has been out of sight of its primary since this process began.
+constexpr Duration kAgeUnknown = std::chrono::hours(24);
+
+std::unexpected<Error> NobodyHas(Version asked, const MemberDocumentRef& found) {
+  if (!found) {
+    return Fail(Reason::kStale, "nobody that can be asked knows of version " + std::to_string(asked.value()) +
+                                    ", and something older is not answered; try again in a moment");
+  }
+  return Fail(Reason::kStale, "the member has version " + std::to_string(found->version().value()) +
+                                  ", below the version asked for; no source has a newer one");
+}
+
+std::unexpected<Error> NotSureOfThePrimary() {
+  Error error{
+      Reason::kOverloaded,
+      "it cannot be made sure just now which server is the primary; try again in a moment, or without no-cache"};
+  error.retry_after_ms = 500;
+  return std::unexpected(std::move(error));
+}
+
+Duration AgeOf(const Serving& serving, Instant now) {
+  if (serving.has_all_before >= now) return Duration(0);
+  if (serving.has_all_before == Instant::min()) return kAgeUnknown;
+  return std::min(kAgeUnknown, now - serving.has_all_before);
+}
+
+Version LeastOf(const ReadOptions& options, bool is_exact) {
+  return is_exact ? options.min_version : std::max(options.min_version, options.floor);
+}
+
+std::unexpected<Error> AnsweredTooLate() {
+  return Fail(Reason::kDeadlineExceeded, "the deadline passed before the store had answered; allow more time");
+}
+
 }  // namespace
+
+std::vector<ReadCandidate> CandidatesOf(const GroupPlacement& placement, ReadFrom from, Duration lag_max, Instant now,
+                                        std::span<const Endpoint> excluded) {
+  std::vector<ReadCandidate> candidates;
+  const auto add = [&](const GroupPlacement::Copy& copy) {
+    const bool is_there =
+        std::ranges::any_of(candidates, [&](const ReadCandidate& each) { return each.copy.endpoint == copy.endpoint; });
+    if (is_there || std::ranges::count(excluded, copy.endpoint) > 0) return;
+    candidates.push_back({.copy = copy, .is_primary = placement.primary == copy.endpoint});
+  };
+  if (from == ReadFrom::kNearest) {
+    for (const GroupPlacement::Copy& copy : placement.copies) {
+      const bool is_known = copy.has_all_before != Instant::min();
+      if (copy.is_durable && is_known && copy.has_all_before >= now - lag_max) add(copy);
+    }
+  }
+  if (placement.primary) add({.endpoint = *placement.primary, .has_all_before = placement.sole_until});
+  if (from != ReadFrom::kPrimary) {
+    for (const GroupPlacement::Copy& copy : placement.copies) add(copy);
+  }
+  if (!candidates.empty()) candidates.back().is_last = true;
+  return candidates;
+}
+
+ReadVerdict JudgeRead(ReadFrom from, const ReadOptions& options, const MemberDocumentRef& found, const Serving& serving,
+                      const Clock& clock) {
+  if (serving.is_doubtful) return {.answer = NotSureOfThePrimary(), .is_final = false};
+  const Duration age = AgeOf(serving, clock.Monotonic());
+  const bool is_exact = serving.is_primary && age == Duration(0);
+  if (from == ReadFrom::kPrimary && !is_exact) return {.answer = NotSureOfThePrimary()};
+  const Version least = LeastOf(options, is_exact);
+  if ((found ? found->version() : Version(0)) < least) {
+    return {.answer = NobodyHas(least, found), .is_final = is_exact};
+  }
+  if (options.deadline.Passed(clock)) return {.answer = AnsweredTooLate()};
+  return {.answer = MemberAnswer{.member = found,
+                                 .source = is_exact ? Source::kPrimary : Source::kReplica,
+                                 .age = age,
+                                 .may_be_kept = serving.is_durable}};
+}
 
 GroupReader::GroupReader(SessionSettings settings, const ReadTimes& times, const Clock& clock, ServerWatch& watch)
     : settings_(std::move(settings)), times_(times), clock_(clock), watch_(watch) {}
 
 void GroupReader::BeginRound(ReadFrom from) {
   placement_ = settings_.place.Now();
-  candidates_.clear();
   next_ = 0;
   answered_.clear();
   serving_ = {};
   primary_that_answered_.reset();
-  const Instant now = clock_.Monotonic();
-  const auto add = [&](const GroupPlacement::Copy& copy) {
-    const bool is_there =
-        std::ranges::any_of(candidates_, [&](const Candidate& each) { return each.copy.endpoint == copy.endpoint; });
-    if (is_there || std::ranges::count(excluded_, copy.endpoint) > 0) return;
-    candidates_.push_back({.copy = copy, .is_primary = placement_->primary == copy.endpoint});
-  };
-  if (from == ReadFrom::kNearest) {
-    for (const GroupPlacement::Copy& copy : placement_->copies) {
-      const bool is_known = copy.has_all_before != Instant::min();
-      if (copy.is_durable && is_known && copy.has_all_before >= now - times_.lag_max) add(copy);
-    }
-  }
-  if (placement_->primary) add({.endpoint = *placement_->primary, .has_all_before = placement_->sole_until});
-  if (from != ReadFrom::kPrimary) {
-    for (const GroupPlacement::Copy& copy : placement_->copies) add(copy);
-  }
-  if (!candidates_.empty()) candidates_.back().is_last = true;
+  candidates_ = CandidatesOf(*placement_, from, times_.lag_max, clock_.Monotonic(), excluded_);
   // Connections to what is no longer named.
   std::erase_if(servers_, [&](const auto& server) {
     return placement_->primary != server->endpoint && std::ranges::none_of(placement_->copies, [&](const auto& copy) {

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "domain/ports/member_reader.h"
 #include "store/mariadb/connection.h"
 #include "store/mariadb/placement.h"
 #include "store/mariadb/server_watch.h"
@@ -49,6 +50,24 @@ struct Serving {
     has_all_before = std::min(has_all_before, other.has_all_before);
   }
 };
+
+// Whom a round of reads may ask.
+struct ReadCandidate {
+  GroupPlacement::Copy copy;
+  bool is_primary = false;
+  bool is_last = false;
+};
+// In their order, without those in `excluded`. `lag_max`: see ReadTimes.
+std::vector<ReadCandidate> CandidatesOf(const GroupPlacement& placement, ReadFrom from, Duration lag_max, Instant now,
+                                        std::span<const Endpoint> excluded);
+
+// What a read is answered by what a round has found. (`as_of` is the caller's.)
+struct ReadVerdict {
+  Result<MemberAnswer> answer;
+  bool is_final = true;  // false: others may have more; the answer is what is left if they have not
+};
+ReadVerdict JudgeRead(ReadFrom from, const ReadOptions& options, const MemberDocumentRef& found, const Serving& serving,
+                      const Clock& clock);
 
 // The connections of one reading thread to the servers of one group, opened when they are needed. A round of reads asks
 // one of them; the next one does so when that fails. Not thread-safe.
@@ -98,11 +117,7 @@ class GroupReader {
   const Serving& serving() const { return serving_; }
 
  private:
-  struct Candidate {
-    GroupPlacement::Copy copy;
-    bool is_primary = false;
-    bool is_last = false;
-  };
+  using Candidate = ReadCandidate;
 
   template <typename Read>
   Result<void> Try(const Candidate& candidate, Read read) {

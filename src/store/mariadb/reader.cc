@@ -15,8 +15,6 @@ namespace {
 constexpr std::size_t kBatchesUnderWayMax = 2;
 // Rounds of one batch: each asks servers that the ones before did not.
 constexpr int kReadRoundsMax = 4;
-// What is said of a copy of which nothing is known: it has been out of sight of its primary since this process began.
-constexpr Duration kAgeUnknown = std::chrono::hours(24);
 
 struct WaitingRead {
   bool is_resolve = false;
@@ -35,33 +33,6 @@ std::unexpected<Error> TooManyReads() {
 
 std::unexpected<Error> TooLate() {
   return Fail(Reason::kDeadlineExceeded, "the deadline passed before the store had answered; allow more time");
-}
-
-std::unexpected<Error> NobodyHas(Version asked, const MemberDocumentRef& found) {
-  if (!found) {
-    return Fail(Reason::kStale, "nobody that can be asked knows of version " + std::to_string(asked.value()) +
-                                    ", and something older is not answered; try again in a moment");
-  }
-  return Fail(Reason::kStale, "the member has version " + std::to_string(found->version().value()) +
-                                  ", below the version asked for; no source has a newer one");
-}
-
-std::unexpected<Error> NotSureOfThePrimary() {
-  Error error{
-      Reason::kOverloaded,
-      "it cannot be made sure just now which server is the primary; try again in a moment, or without no-cache"};
-  error.retry_after_ms = 500;
-  return std::unexpected(std::move(error));
-}
-
-Duration AgeOf(const Serving& serving, Instant now) {
-  if (serving.has_all_before >= now) return Duration(0);
-  if (serving.has_all_before == Instant::min()) return kAgeUnknown;
-  return std::min(kAgeUnknown, now - serving.has_all_before);
-}
-
-Version LeastOf(const ReadOptions& options, bool is_exact) {
-  return is_exact ? options.min_version : std::max(options.min_version, options.floor);
 }
 
 ReadFrom SourceOf(const ReadOptions& options) {
@@ -206,29 +177,11 @@ class PooledReader final : public MemberReader {
   // False: others may have more. The answer is what is left if they have not.
   bool Answer(ReadFrom from, WaitingRead& read, const ReadBatch::Found& found, const Serving& serving,
               CommitSequence as_of) {
-    if (serving.is_doubtful) {
-      read.answer = NotSureOfThePrimary();
-      return false;
-    }
-    const Duration age = AgeOf(serving, clock_.Monotonic());
-    const bool is_exact = serving.is_primary && age == Duration(0);
-    if (from == ReadFrom::kPrimary && !is_exact) {
-      read.answer = NotSureOfThePrimary();
-    } else if (const Version least = LeastOf(read.options, is_exact);
-               (found.document ? found.document->version() : Version(0)) < least) {
-      read.answer = NobodyHas(least, found.document);
-      if (!is_exact) return false;
-    } else if (read.options.deadline.Passed(clock_)) {
-      read.answer = TooLate();
-    } else {
-      if (!is_exact) from_copies_.fetch_add(1, std::memory_order_relaxed);
-      read.answer = MemberAnswer{.member = found.document,
-                                 .source = is_exact ? Source::kPrimary : Source::kReplica,
-                                 .age = age,
-                                 .as_of = is_exact ? as_of : CommitSequence(0),
-                                 .may_be_kept = serving.is_durable};
-    }
-    return true;
+    ReadVerdict verdict = JudgeRead(from, read.options, found.document, serving, clock_);
+    read.answer = std::move(verdict.answer);
+    if (read.answer && read.answer->source == Source::kPrimary) read.answer->as_of = as_of;
+    if (read.answer && read.answer->source == Source::kReplica) from_copies_.fetch_add(1, std::memory_order_relaxed);
+    return verdict.is_final;
   }
 
   void Reply(Reads& reads) {

@@ -211,22 +211,7 @@ void FailoverRunner::Exchange() {
     sight_.board_since = Instant::min();
     return;
   }
-  if (sight_.board_since == Instant::min()) sight_.board_since = sent;
-  sight_.board_at = sent;
-  TakeReports(*reports, sent);
-}
-
-void FailoverRunner::TakeReports(const std::vector<ObserverReport>& reports, Instant sent) {
-  for (const ObserverReport& report : reports) {
-    if (report.observer == options_.name) continue;
-    const auto known = std::ranges::find(sight_.reports, report.observer,
-                                         [](const ReportSight& each) { return each.report.observer; });
-    if (known == sight_.reports.end()) {
-      if (sight_.reports.size() < kObserversMax) sight_.reports.push_back({.report = report, .moved_at = sent});
-    } else if (known->report.sequence != report.sequence) {
-      *known = {.report = report, .moved_at = sent};
-    }
-  }
+  TakeReports(sight_, *reports, sent);
 }
 
 Sight FailoverRunner::SightNow() const {

@@ -82,7 +82,6 @@ class FailoverRunner final : public FailoverOperator {
   void RunExchange();
   void RunTurns();
   void Exchange();
-  void TakeReports(const std::vector<ObserverReport>& reports, Instant sent);
   void StartWorkers(const TopologyDocument& document);
   void TakeDocument(std::shared_ptr<const TopologyDocument> document, Instant sent);
   void Turn();

@@ -53,6 +53,11 @@ class GroupUpkeep {
     return sight_.FindReached(name, options_.detect_after);
   }
 
+  static bool Has(const DatabaseState& state, const GtidPosition& position) {
+    const GtidPosition held = state.Held();
+    return held.Covers(position) && !held.Contradicts(position);
+  }
+
   ReplicationSource PrimaryFor(const std::string& database) const { return SourceFor(group_, primary_.name, database); }
 
   bool Follows(const std::string& database, const DatabaseState& state) const {
@@ -287,9 +292,7 @@ class GroupUpkeep {
     if (state.is_writable || group_.durability == Durability::kDegraded) return true;
     return std::ranges::any_of(group_.ackers, [&](const AckerRecord& acker) {
       const DatabaseSight* const seen = acker.state == AckerState::kIn ? Healthy(acker) : nullptr;
-      if (seen == nullptr) return false;
-      const GtidPosition held = seen->state.Held();
-      return held.Covers(state.applied) && !held.Contradicts(state.applied);
+      return seen != nullptr && Has(seen->state, state.applied);
     });
   }
 

@@ -85,6 +85,23 @@ std::string ControllerOf(const Sight& sight, const FailoverOptions& options) {
   return leader;
 }
 
+void TakeReports(Sight& sight, const std::vector<ObserverReport>& reports, Instant sent) {
+  const bool was_silent = sight.board_since == Instant::min();
+  const Instant moved_at = was_silent ? sight.board_at : sent;
+  if (was_silent) sight.board_since = sent;
+  sight.board_at = sent;
+  for (const ObserverReport& report : reports) {
+    if (report.observer == sight.self) continue;
+    const auto known =
+        std::ranges::find(sight.reports, report.observer, [](const ReportSight& each) { return each.report.observer; });
+    if (known == sight.reports.end()) {
+      if (sight.reports.size() < kObserversMax) sight.reports.push_back({.report = report, .moved_at = sent});
+    } else if (known->report.sequence != report.sequence) {
+      *known = {.report = report, .moved_at = moved_at};
+    }
+  }
+}
+
 std::vector<std::string> ReachedDatabases(const Sight& sight, const FailoverOptions& options) {
   std::vector<std::string> reached;
   for (const auto& [name, each] : sight.databases) {

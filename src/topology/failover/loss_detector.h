@@ -28,6 +28,11 @@ CenterVerdict JudgeCenter(const Sight& sight, const FailoverOptions& options);
 // hold themselves for it at once, which costs work and no safety.
 std::string ControllerOf(const Sight& sight, const FailoverOptions& options);
 
+// An exchange with the board that was sent at `sent` has answered these, of whoever. One whose sequence is another one
+// than before has moved on since then: after a time in which the board did not answer, at some moment of that time, so
+// that it is not taken for a word of now.
+void TakeReports(Sight& sight, const std::vector<ObserverReport>& reports, Instant sent);
+
 // The names of databases that answered within `reached_within`: what this observer reports.
 std::vector<std::string> ReachedDatabases(const Sight& sight, const FailoverOptions& options);
 

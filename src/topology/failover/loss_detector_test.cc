@@ -113,6 +113,29 @@ TEST(LossDetector, TheControllerIsWhoReachesThePrimaries) {
   EXPECT_EQ(ControllerOf(sight, kDefaults), "so") << "not fresh";
 }
 
+// Whoever wrote just before the board fell silent may have gone with the center: its word is not one of now.
+TEST(LossDetector, AReportThatMovedOnWhileTheBoardWasSilentIsNotFresh) {
+  Sight sight = WellSight();
+  sight.reports.clear();
+  sight.board_at = sight.board_since = Instant::min();
+  const auto moved_at = [&](std::int64_t sequence, Instant sent) {
+    TakeReports(sight, {{.observer = "so", .sequence = 1}, {.observer = "a-east", .sequence = sequence}}, sent);
+    EXPECT_EQ(sight.board_at, sent);
+    EXPECT_EQ(sight.reports.size(), 1U) << "one's own is none";
+    return sight.reports[0].moved_at;
+  };
+  const Instant first = sight.now;
+  EXPECT_EQ(moved_at(1, first), first);
+  EXPECT_EQ(sight.board_since, first);
+  EXPECT_EQ(moved_at(2, first + milliseconds(100)), first + milliseconds(100));
+  EXPECT_EQ(moved_at(2, first + milliseconds(200)), first + milliseconds(100)) << "it stands still";
+  sight.board_since = Instant::min();
+  const Instant again = first + milliseconds(1200);
+  EXPECT_EQ(moved_at(3, again), first + milliseconds(200)) << "at some time of the silence";
+  EXPECT_EQ(sight.board_since, again);
+  EXPECT_EQ(moved_at(4, again + milliseconds(100)), again + milliseconds(100));
+}
+
 TEST(ObserverBoard, AReportIsReadAsItWasWritten) {
   const ObserverReport report{
       .observer = "s\"1", .center = "east", .sequence = 7, .controls = true, .reaches = {"a", "b"}};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "topology/failover/loss_detector.h"
 #include "topology/failover/testing/failover_world_node.h"
 #include "topology/testing/two_center_topology.h"
 #include "topology/topology_codec.h"
@@ -150,20 +151,9 @@ void FailoverWorld::ExchangeReports(Node& node) {
   After(Latency(), [this, &node, life = node.life, sent, own] {
     if (node.life != life || !ReachesEtcd(node.center)) return;
     board_[own.observer] = own;
-    OnNode(node, Latency(), [&node, sent, board = board_] {
-      node.sight.board_at = sent;
-      if (node.sight.board_since == Instant::min()) node.sight.board_since = sent;
-      for (const auto& [name, report] : board) {
-        if (name == node.name) continue;
-        const auto known =
-            std::ranges::find(node.sight.reports, name, [](const ReportSight& each) { return each.report.observer; });
-        if (known == node.sight.reports.end()) {
-          node.sight.reports.push_back({.report = report, .moved_at = sent});
-        } else if (known->report.sequence != report.sequence) {
-          *known = {.report = report, .moved_at = sent};
-        }
-      }
-    });
+    std::vector<ObserverReport> reports;
+    for (const auto& [name, report] : board_) reports.push_back(report);
+    OnNode(node, Latency(), [&node, sent, reports] { TakeReports(node.sight, reports, sent); });
   });
 }
 
