@@ -113,7 +113,7 @@ def ordered(grounds, *words):
 
 
 FAULTS = [
-    Fault("none", "what is measured when nothing is wrong", lambda g: []),
+    Fault("none", "nothing is wrong", lambda g: []),
     # A component of each kind, dead and silent.
     Fault("kill-server", "the other servers answer", lambda g: [kill(g, g.of("muster", g.writing())[0])]),
     Fault("freeze-server", "the other servers answer", lambda g: [freeze(g, g.of("muster", g.other())[0])]),
@@ -171,7 +171,7 @@ def pair(first, second):
         steps = first.steps(grounds)
         stopped = frozenset().union(*(step.what for step in steps))
         return steps + [step for step in second.steps(grounds) if not step.what & stopped]
-    return Fault(f"{first.name} + {second.name}", "both", both, lambda g: first.gone(g) | second.gone(g))
+    return Fault(f"{first.name} + {second.name}", f"{first.promise}; {second.promise}", both, lambda g: first.gone(g) | second.gone(g))
 
 
 def choose(names, pairs, seed):

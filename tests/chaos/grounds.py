@@ -13,7 +13,6 @@ from muster_process import environment, run
 CENTERS = ("A", "B")
 # How long an operator waits before he helps: what comes back by itself has done so by then.
 PATIENCE_S = 25.0
-STUCK_S = 8.0
 LOOK_EVERY_S = 0.25
 COMMAND_DEADLINE_S = 120.0
 
@@ -61,6 +60,17 @@ class Grounds:
                 except OSError:
                     continue
         return None
+
+    def attention(self):
+        """What needs somebody, as the controller says it, whichever server that is."""
+        texts = []
+        for one in self.components().values():
+            if one["kind"] == "muster" and one["up"]:
+                try:
+                    texts += topology_of(one["admin"], self.key, deadline_s=2.0)["attention"]
+                except OSError:
+                    continue
+        return texts
 
     def command(self, *words):
         """`muster topology WORDS` at a server that answers: the finished process."""
@@ -134,15 +144,15 @@ class Grounds:
             time.sleep(LOOK_EVERY_S)
 
     def help(self, missing, passed):
-        """What the documentation and the logs tell an operator to do, and no more."""
+        """What the documentation tells an operator to do, and no more."""
         states = dict(text.split(" is ", 1) for text in missing if text.startswith("mariadb-"))
         diverged = [name for name, state in states.items() if state == "diverged"]
-        if passed > STUCK_S and "writing" in states.values():
-            # It was the primary, and its commits wait for an acknowledgement that nobody will give.
-            name = next(name for name, state in states.items() if state == "writing")
-            self.lab("kill", name)
-            self.lab("start", name)
-            self.helped.append(f"restart of {name}")
+        waiting = [name for name, state in states.items() if state == "writing" and any(
+            text.startswith(name + " ") and "commits that wait for an acknowledgement" in text for text in self.attention())]
+        if waiting:
+            self.lab("kill", waiting[0])
+            self.lab("start", waiting[0])
+            self.helped.append(f"restart of {waiting[0]}")
         elif diverged and len(diverged) == len(states):
             self.rebuild(diverged[0])
             self.helped.append(f"rebuild of {diverged[0]}")

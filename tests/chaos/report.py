@@ -53,14 +53,14 @@ def gap(row, center, what):
 
 def table(all_rows):
     """Markdown."""
-    lines = ["| Fault | no reads, ms: A | B | no writes, ms: A | B | lost | stale | other | whole again after, s | by |",
-             "|---|---|---|---|---|---|---|---|---|---|"]
+    lines = ["| Fault | no reads, ms: A | B | no writes, ms: A | B | lost | stale | other | whole again after, s | by | meanwhile |",
+             "|---|---|---|---|---|---|---|---|---|---|---|"]
     for row in all_rows:
         whole = "never" if row["recovered_s"] is None else f"{row['recovered_s']:.1f}"
         lines.append("| " + " | ".join([
             row["fault"], *(gap(row, center, what) for what in ("reads", "writes") for center in ("A", "B")),
             str(count(row, "lost")), str(count(row, "stale", "backwards")),
-            str(count(row, *OTHER)), whole, row["recovered_by"] or "nothing to do"]) + " |")
+            str(count(row, *OTHER)), whole, row["recovered_by"] or "nothing to do", row["promise"]]) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -56,7 +56,7 @@ def test_links_are_healed_and_voters_started_first():
 
 
 def window(fault, begin, end, **more):
-    return {"look": "window", "fault": fault, "promise": "", "seed": 1, "begin": begin * MS, "end": end * MS, "gone": [], "recovered_s": 1.5,
+    return {"look": "window", "fault": fault, "promise": "it goes on", "seed": 1, "begin": begin * MS, "end": end * MS, "gone": [], "recovered_s": 1.5,
             "recovered_by": "", **more}
 
 
@@ -83,7 +83,7 @@ def test_what_is_found_counts_to_the_fault_before_it():
     assert not report.is_good(first) and not report.is_good(second)
     assert report.is_good({**first, "violations": []}) and not report.is_good({**second, "violations": []})
     lines = report.table([first, second]).splitlines()
-    assert lines[2].endswith("| 1 | 1 | 0 | 1.5 | nothing to do |") and lines[3].endswith("| 0 | 0 | 2 | never | mariadb-a1 is ended |")
+    assert lines[2].endswith("| 1 | 1 | 0 | 1.5 | nothing to do | it goes on |") and lines[3].endswith("| 0 | 0 | 2 | never | mariadb-a1 is ended | it goes on |")
 
 
 def test_transactions_are_told_in_stretches():

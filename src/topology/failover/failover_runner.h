@@ -34,6 +34,7 @@ struct FailoverRunnerOptions {
   Duration exchange_period = std::chrono::milliseconds(100);  // the topology is read, and reports are exchanged
   Duration turn_period = std::chrono::milliseconds(50);       // at the latest; also whenever there is news
   Duration order_timeout = std::chrono::seconds(5);
+  Duration order_patience = std::chrono::seconds(10);  // who obeys no order for so long needs somebody
 };
 
 // Looks at all databases, tells the other servers what it reaches, and is the controller while it is its turn: the
@@ -89,6 +90,8 @@ class FailoverRunner final : public FailoverOperator {
   // Of an operator's act: the controller was faster. Reads what it has stored, so that the act is looked at again.
   Result<void> TakeNewer(Result<void> refused, int attempt);
   Result<void> Execute(ReplicaControl& control, const DatabaseOrder& order) const;
+  // A database that obeys no order for longer than `order_patience` needs somebody.
+  void NoteRefusals(ControllerTurn& turn);
   void LogAttention(const std::vector<std::string>& attention);
   Sight SightNow() const;
 
