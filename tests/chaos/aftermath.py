@@ -13,8 +13,7 @@ PATIENCE_S = 60.0
 PAGE = 1000
 
 
-def record(grounds, recorded, is_whole):
-    """Databases are looked into only when all is whole; else not all of them have all."""
+def record(grounds, recorded):
     members = sorted({call["member"] for call in recorded.calls() if call["op"] in history.WRITES and call["outcome"] == "ok"})
     identities = sorted({call["identity"] for call in recorded.calls() if call.get("identity")})
     for center in CENTERS:
@@ -24,34 +23,43 @@ def record(grounds, recorded, is_whole):
                 of_member(recorded, client, center, name, member)
             for identity in identities:
                 of_identity(recorded, client, center, name, identity)
-    if not is_whole:
-        return
     names = [one["name"] for one in grounds.databases()]
     wait_for(lambda: len({grounds.ask(name, "SELECT @@gtid_binlog_pos") for name in names}) == 1, "all databases have all", PATIENCE_S)
     for name in names:
         of_database(grounds, recorded, name)
 
 
-def of_member(recorded, client, center, server, member):
-    begin = time.monotonic_ns()
-    reply = client.get(member, Cache_Control="no-cache")
+def answered(send):
+    """(begin, end, reply) of the first time that it is answered: on a machine with a lot to do a lease may just have run out."""
+    def once():
+        begin = time.monotonic_ns()
+        reply = send()
+        return reply.status in (200, 404) and (begin, time.monotonic_ns(), reply)
+    return wait_for(once, "a read in the end is answered", PATIENCE_S)
+
+
+def read_of(op, center, server, begin, end, reply):
     answer = reply.json
-    event = {"op": "final", "begin": begin, "end": time.monotonic_ns(), "center": center, "server": server, "caller": "final", "member": member,
-             "status": reply.status, "code": answer.get("code", ""), "outcome": "ok" if reply.status in (200, 404) else "refused"}
-    if event["outcome"] == "ok":
-        event |= {"source": reply.source, "age_ms": int(reply.headers["x-muster-age-ms"])}
+    event = {"op": op, "begin": begin, "end": end, "center": center, "server": server, "caller": "final", "outcome": "ok",
+             "status": reply.status, "code": answer.get("code", ""), "source": reply.source, "age_ms": int(reply.headers["x-muster-age-ms"])}
     if reply.status == 200:
-        event |= {"version": int(answer["version"]), "value": answer["displayName"],
+        event |= {"member": answer["id"], "version": int(answer["version"]), "value": answer["displayName"],
                   "identities": sorted(one["value"] for one in answer.get("identities", []))}
+    return event
+
+
+def of_member(recorded, client, center, server, member):
+    event = read_of("final", center, server, *answered(lambda: client.get(member, Cache_Control="no-cache")))
+    if event["status"] == 200:
         recorded.add(look="changes", center=center, member=member, versions=changes(client, member))
-    recorded.add(**event)
+    recorded.add(**{"member": member, **event})
 
 
 def changes(client, member):
     """version → Request-Id."""
     found, token = {}, ""
     while True:
-        reply = client.history(member, f"?pageSize={PAGE}&pageToken={token}")
+        *_, reply = answered(lambda: client.history(member, f"?pageSize={PAGE}&pageToken={token}"))  # noqa: B023
         assert reply.status == 200, f"the history of {member} was answered {reply}"
         found |= {change["version"]: change["requestId"] for change in reply.json["changes"]}
         token = reply.json["nextPageToken"]
@@ -60,18 +68,8 @@ def changes(client, member):
 
 
 def of_identity(recorded, client, center, server, identity):
-    begin = time.monotonic_ns()
-    reply = client.resolve("card", identity, "chaos", Cache_Control="no-cache")
-    answer = reply.json
-    event = {"op": "resolve", "begin": begin, "end": time.monotonic_ns(), "center": center, "server": server, "caller": "final",
-             "identity": identity, "status": reply.status, "code": answer.get("code", ""),
-             "outcome": "ok" if reply.status in (200, 404) else "refused"}
-    if event["outcome"] == "ok":
-        event |= {"source": reply.source, "age_ms": int(reply.headers["x-muster-age-ms"]), "holder": answer.get("id")}
-    if reply.status == 200:
-        event |= {"member": answer["id"], "version": int(answer["version"]), "value": answer["displayName"],
-                  "identities": sorted(one["value"] for one in answer.get("identities", []))}
-    recorded.add(**event)
+    event = read_of("resolve", center, server, *answered(lambda: client.resolve("card", identity, "chaos", Cache_Control="no-cache")))
+    recorded.add(**event, identity=identity, holder=event.get("member"))
 
 
 def of_database(grounds, recorded, name):

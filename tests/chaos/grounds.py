@@ -8,7 +8,7 @@ import threading
 import time
 
 from member_client import Client
-from muster_process import environment, run
+from muster_process import binary, environment, run, wait_for
 
 CENTERS = ("A", "B")
 # How long an operator waits before he helps: what comes back by itself has done so by then.
@@ -24,6 +24,27 @@ class Grounds:
         self.directory = pathlib.Path(directory)
         self.helped = []  # what an operator had to do since it was cleared
         self._rebuilt = 0
+        self._process = None
+
+    def up(self):
+        """Starts it; it ends with this process, however that ends."""
+        log = self.directory.with_name("lab.log")
+        with open(log, "w", encoding="utf-8") as out:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", binary(), "lab", "up", "--foreground", "--dir", str(self.directory)],
+                env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        wait_for(lambda: self._process.poll() is not None or self.is_up(), "the lab is up", COMMAND_DEADLINE_S)
+        if self._process.poll() is not None:
+            raise RuntimeError(f"muster lab up has ended with {self._process.returncode}: {log.read_text()}")
+
+    def is_up(self):
+        done = run("lab", "status", "-o", "json", "--dir", self.directory)
+        return done.returncode == 0 and all(one["up"] for one in json.loads(done.stdout)["components"])
+
+    def down(self):
+        if self._process.poll() is None:
+            self.lab("down")
+            self._process.wait(COMMAND_DEADLINE_S)
 
     def lab(self, *words):
         done = run("lab", words[0], "--dir", self.directory, *words[1:], deadline_s=COMMAND_DEADLINE_S)

@@ -29,7 +29,7 @@ from grounds import Grounds, Watch  # noqa: E402
 from history import History, read  # noqa: E402
 from load import Load  # noqa: E402
 from member_client import Client  # noqa: E402
-from muster_process import binary, environment  # noqa: E402
+from muster_process import binary, environment, wait_for  # noqa: E402
 
 SHORTEST_HOLD_S, LONGEST_HOLD_S = 4.0, 15.0
 # Of --seconds, about as much goes by for each fault beside its hold: done, undone, whole again, taken back.
@@ -52,7 +52,7 @@ class Background:
         self.path = out / "bench.json"
         address = grounds.doors()["B"][0][1]
         with Client(address, grounds.key) as client:
-            members = [client.register(displayName=f"bench {n}").json["id"] for n in range(BENCH_MEMBERS)]
+            members = [self.register(client, f"bench {n}") for n in range(BENCH_MEMBERS)]
         population = out / "bench-members.jsonl"
         population.write_text("".join(json.dumps({"id": member, "displayName": "bench"}) + "\n" for member in members))
         self._out = open(self.path, "w", encoding="utf-8")  # noqa: SIM115: for as long as it runs
@@ -61,6 +61,14 @@ class Background:
              "--timeout", "2s", "--connections", "4", "--mix", "get=8,update=2", "--population", str(population),
              "--server", f"http://{address}", "--key-file", str(grounds.directory / "admin.key"), "-o", "json"],
             env=environment(), stdout=self._out, stderr=subprocess.DEVNULL)
+
+    @staticmethod
+    def register(client, name):
+        """Its id; on a machine with a lot to do, a lease may just then have run out."""
+        def done():
+            reply = client.register(displayName=name)
+            return reply.status == 201 and reply.json["id"]
+        return wait_for(done, "a member of muster bench is registered")
 
     def stop(self):
         """SIGINT has it print what it has measured until then."""
@@ -91,18 +99,20 @@ class Run:
     def do(self):
         schedule = self.schedule()
         say(f"seed {self.arguments.seed}: {', '.join(fault.name for fault in schedule)}")
-        self.grounds.lab("up")
         try:
+            self.grounds.up()
             self.begin()
             is_whole = all(self.one(fault, self.hold_s(len(schedule))) for fault in schedule)
+            if not is_whole:
+                say("what is left of the schedule is not tried, and nobody is asked for what is there in the end")
             bench = self.end(is_whole)
         finally:
             for watch in self.watches:
                 watch.is_over.set()
             if self.load:
                 self.load.is_over.set()
-            self.grounds.lab("down")
-        return bench
+            self.grounds.down()
+        return bench, is_whole
 
     def begin(self):
         if not self.grounds.await_whole(RECOVERY_DEADLINE_S, lambda: None):
@@ -135,8 +145,6 @@ class Run:
             by = "; ".join(grounds.lacks())
         self.history.add(look="window", fault=fault.name, promise=fault.promise, seed=self.arguments.seed, begin=begin,
                          end=time.monotonic_ns(), gone=gone, recovered_s=recovered_s, recovered_by=by)
-        if not came_back:
-            say("what is left of the schedule is not tried")
         say(f"{fault.name}: {'never whole again' if recovered_s is None else f'whole again after {recovered_s:.1f} s'}{by and ', ' + by}")
         return recovered_s is not None and self.take_back()
 
@@ -147,16 +155,18 @@ class Run:
         end = time.monotonic() + RECOVERY_DEADLINE_S
         while self.grounds.command("failback").returncode and self.grounds.writing() != self.first_writer:
             if time.monotonic() > end:
+                say(f"muster topology failback to {self.first_writer} was refused for {RECOVERY_DEADLINE_S:.0f} s")
                 return False
         return self.grounds.await_whole(RECOVERY_DEADLINE_S, self.load.check)
 
     def end(self, is_whole):
-        """What is there when all is over, in both centers and in each database."""
+        """Records what is there when all is over, in both centers and in each database, if these can be asked."""
         bench = self.background.stop()
         self.load.stop()
         for watch in self.watches:
             watch.stop()
-        aftermath.record(self.grounds, self.history, is_whole)
+        if is_whole:
+            aftermath.record(self.grounds, self.history)
         self.history.close()
         return bench
 
@@ -173,7 +183,7 @@ def judge(path, events):
     return sorted(violations, key=lambda one: one["at"]), note
 
 
-def write_report(arguments, path, bench):
+def write_report(arguments, path, bench, is_whole):
     events = read(path)
     violations, note = judge(path, events)
     rows = list(report.rows(events, violations))
@@ -190,7 +200,7 @@ def write_report(arguments, path, bench):
     if arguments.json:
         document = {"seed": arguments.seed, "rows": rows, "violations": violations, "bench": bench, "calls": calls, "note": note}
         pathlib.Path(arguments.json).write_text(json.dumps(document, indent=1) + "\n")
-    return bool(rows) and not wrong and all(report.is_good(row) for row in rows)
+    return is_whole and bool(rows) and not wrong and all(report.is_good(row) for row in rows)
 
 
 def parse():
@@ -218,8 +228,8 @@ def main():
         return 1 if os.environ.get("MUSTER_REQUIRE_TOOLS") == "1" else 77
     out = pathlib.Path(arguments.out or tempfile.mkdtemp(prefix="muster-chaos-"))
     out.mkdir(parents=True, exist_ok=not arguments.out)
-    bench = Run(arguments, out).do()
-    if write_report(arguments, out / "history.jsonl", bench):
+    bench, is_whole = Run(arguments, out).do()
+    if write_report(arguments, out / "history.jsonl", bench, is_whole):
         if not arguments.out:
             shutil.rmtree(out)
         return 0
