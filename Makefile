@@ -3,11 +3,14 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help deps run lab engines build test lint asan tsan fuzz sim models bench reference release-contract format clean
+.PHONY: help deps run lab engines build test lint asan tsan fuzz sim models bench chaos reference release-contract format clean
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 SEEDS ?= 100000
+SEED ?= 1
+SECONDS ?= 1200
+PAIRS ?= 10
 PRESETS := dev release asan tsan
 
 help: ## list the targets
@@ -56,6 +59,11 @@ bench: ## the figures of docs/figures.md: a table, and JSON in build/bench/
 	@tools/cmake-build release all
 	@/usr/bin/python3 tests/figures/run.py --build build/release --out build/bench
 
+chaos: build engines ## every fault and PAIRS (10) random pairs of SEED (1) on a two-center system, in about SECONDS (1200); report in build/chaos/
+	@mkdir -p build/chaos
+	@MUSTER_BINARY=build/release/muster /usr/bin/python3 tests/chaos/run.py --seed $(SEED) --faults all --pairs $(PAIRS) --seconds $(SECONDS) \
+	  --report build/chaos/seed-$(SEED).md --json build/chaos/seed-$(SEED).json
+
 lint: ## formatting, import directions, ports, the contract, clang-tidy, generated pages
 	@tools/install-packages build test lint
 	@tools/cmake-build release muster
@@ -72,4 +80,4 @@ format: ## clang-format everything
 	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
 
 clean: ## remove what was built
-	@rm -rf $(addprefix build/,$(PRESETS)) build/bench
+	@rm -rf $(addprefix build/,$(PRESETS)) build/bench build/chaos

@@ -15,7 +15,11 @@ struct FailoverRunner::Worker {
   std::unique_ptr<ReplicaControl> orders;
   std::optional<DatabaseOrder> order = std::nullopt;  // guarded by the runner's mutex_
   bool looks_at_once = false;                         // likewise
-  bool was_reached = true;                            // of the thread that looks
+  // Likewise: since when it obeys no order, when it was last tried, and why it does not.
+  std::optional<Instant> refused_since = std::nullopt;
+  Instant refused_at = {};
+  std::string refusal = {};
+  bool was_reached = true;  // of the thread that looks
   std::thread look_thread;
   std::thread order_thread;
 };
@@ -137,12 +141,19 @@ void FailoverRunner::RunOrders(Worker& worker) {
                                                                 {"error", done.error().message}});
     }
     lock.lock();
-    EndOrder(worker, order, done);
+    EndOrder(worker, order, done, begin);
   }
 }
 
 // Under the lock.
-void FailoverRunner::EndOrder(Worker& worker, const DatabaseOrder& order, const Result<std::string>& done) {
+void FailoverRunner::EndOrder(Worker& worker, const DatabaseOrder& order, const Result<std::string>& done,
+                              Instant begin) {
+  if (done || begin - worker.refused_at > options_.order_patience) worker.refused_since.reset();
+  if (!done) {
+    worker.refused_since = worker.refused_since.value_or(begin);
+    worker.refused_at = dependencies_.clock->Monotonic();
+    worker.refusal = order.database + " does not obey the order '" + order.Describe() + "': " + done.error().message;
+  }
   DatabaseSight& seen = sight_.databases[worker.name];
   // What may be otherwise the next time is tried again.
   if (order.kind == OrderKind::kRebuild && !done && done.error().reason != Reason::kWritesUnavailable) {
@@ -250,6 +261,7 @@ void FailoverRunner::Turn() {
     status_.verdict = turn.verdict;
   }
   if (turn.leads && options_.controls) {
+    NoteRefusals(turn);
     LogAttention(turn.attention);
     for (const auto& worker : workers_) {
       const auto order = std::ranges::find(turn.orders, worker->name, &DatabaseOrder::database);
@@ -262,6 +274,16 @@ void FailoverRunner::Turn() {
     if (turn.next) Replace(*turn.next, sight.document->revision, turn.why);
   }
   turned_at_ = dependencies_.clock->Monotonic();
+}
+
+void FailoverRunner::NoteRefusals(ControllerTurn& turn) {
+  const Instant now = dependencies_.clock->Monotonic();
+  std::lock_guard lock(mutex_);
+  for (const auto& worker : workers_) {
+    const bool is_tried = now - worker->refused_at <= options_.order_patience;
+    if (!worker->refused_since || !is_tried || now - *worker->refused_since < options_.order_patience) continue;
+    turn.attention.push_back(worker->refusal);
+  }
 }
 
 void FailoverRunner::LogAttention(const std::vector<std::string>& attention) {

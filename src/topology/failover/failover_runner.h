@@ -35,6 +35,7 @@ struct FailoverRunnerOptions {
   Duration exchange_period = std::chrono::milliseconds(100);  // the topology is read, and reports are exchanged
   Duration turn_period = std::chrono::milliseconds(50);       // at the latest; also whenever there is news
   Duration order_timeout = std::chrono::seconds(5);
+  Duration order_patience = std::chrono::seconds(10);  // who obeys no order for so long needs somebody
 };
 
 // Looks at all databases, tells the other servers what it reaches, and is the controller while it is its turn: the
@@ -91,8 +92,10 @@ class FailoverRunner final : public FailoverOperator {
   Result<void> TakeNewer(Result<void> refused, int attempt);
   // What there is to say of it, or nothing.
   Result<std::string> Execute(ReplicaControl& control, const DatabaseOrder& order) const;
-  void EndOrder(Worker& worker, const DatabaseOrder& order, const Result<std::string>& done);
+  void EndOrder(Worker& worker, const DatabaseOrder& order, const Result<std::string>& done, Instant begin);
   bool IsRebuildWanted(const std::string& database) const;
+  // A database that obeys no order for longer than `order_patience` needs somebody.
+  void NoteRefusals(ControllerTurn& turn);
   void LogAttention(const std::vector<std::string>& attention);
   Sight SightNow() const;
 

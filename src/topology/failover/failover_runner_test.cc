@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -111,7 +112,7 @@ class FailoverRunnerTest : public ::testing::Test {
     for (const auto& [name, center] : {std::pair("sw", "west"), std::pair("so", "witness")}) {
       boards_.push_back(std::make_unique<MemoryObserverBoard>(shared_));
       runners.push_back(std::make_unique<FailoverRunner>(
-          FailoverRunnerOptions{.name = name, .center = center},
+          FailoverRunnerOptions{.name = name, .center = center, .order_patience = std::chrono::milliseconds(300)},
           FailoverRunner::Dependencies{
               .store = store.get(),
               .board = boards_.back().get(),
@@ -180,6 +181,29 @@ TEST_F(FailoverRunnerTest, ADatabaseThatHasDivergedIsRebuiltOnRequest) {
     const auto again = runners[1]->Rebuild("e2", true);
     return !again && again.error().reason == Reason::kStateConflict;
   }));
+}
+
+// Its last commits wait for an acknowledgement that nobody will give, so it cannot become a replica by itself.
+TEST_F(FailoverRunnerTest, AnOldPrimaryThatObeysNoOrderNeedsSomebody) {
+  databases.With([](MemoryDatabases& all) {
+    EXPECT_GT(all.Write("e1", 7), 0U);
+    all["e1"].is_frozen = all["e2"].is_frozen = true;
+  });
+  EXPECT_TRUE(WaitUntil([&] { return Topology().writer == "west"; }));
+  databases.With([](MemoryDatabases& all) { all["e1"].is_frozen = all["e2"].is_frozen = false; });
+  const auto says = [&](const char* text) {
+    return std::ranges::any_of(runners, [&](const auto& runner) {
+      return std::ranges::any_of(runner->Status().attention,
+                                 [&](const std::string& one) { return one.find(text) != std::string::npos; });
+    });
+  };
+  EXPECT_TRUE(
+      WaitUntil([&] { return says("e1 does not obey the order 'follow w") && says("e1 has commits that wait"); }));
+  databases.With([](MemoryDatabases& all) {
+    all.Kill("e1");
+    all.Run("e1", MemoryDatabases::Start::kAsReplica);
+  });
+  EXPECT_TRUE(WaitUntil([&] { return !says("does not obey"); }));
 }
 
 TEST_F(FailoverRunnerTest, WhatWaitsSaysSoUntilTheLossIsAccepted) {
