@@ -24,10 +24,6 @@ PlantedFault FaultOf(PlantedInCenters bug) {
       return PlantedFault::kNoWait;
     case PlantedInCenters::kFirstAcker:
       return PlantedFault::kAnyAcker;
-    case PlantedInCenters::kAckersGoOn:
-      return PlantedFault::kNoStop;
-    case PlantedInCenters::kOutBehind:
-      return PlantedFault::kOutBehind;
     default:
       return PlantedFault::kNone;
   }

@@ -135,10 +135,9 @@ void CopyReader::Judge(const ReadingRef& reading, bool is_doubtful) {
   const mariadb::ReadCandidate& candidate = reading->candidates[reading->next];
   const bool says_age = !world_.IsPlanted(PlantedInCenters::kAgeUnsaid) &&
                         !(candidate.is_primary && world_.IsPlanted(PlantedInCenters::kPrimaryUnconfirmed));
-  const bool may_be_kept = candidate.copy.is_durable || world_.IsPlanted(PlantedInCenters::kCopyMayBeKept);
   const mariadb::Serving serving{.is_primary = candidate.is_primary,
                                  .is_doubtful = is_doubtful,
-                                 .is_durable = may_be_kept,
+                                 .is_durable = candidate.copy.is_durable,
                                  .has_all_before = says_age ? candidate.copy.has_all_before : Instant::max()};
   mariadb::ReadVerdict verdict =
       mariadb::JudgeRead(reading->from, reading->options, *reading->found, serving, world_.clock);

@@ -7,7 +7,6 @@ const std::vector<PlantedCenterBug>& PlantedCenterBugs() {
       {PlantedInCenters::kAckBeforeCaches, "ack-before-caches"},
       {PlantedInCenters::kForgetCenter, "forget-center"},
       {PlantedInCenters::kFillUnchecked, "fill-unchecked"},
-      {PlantedInCenters::kEpochNotInKey, "epoch-not-in-key"},
       {PlantedInCenters::kTrustRestarted, "trust-restarted"},
       {PlantedInCenters::kBypassUnawaited, "bypass-unawaited"},
       {PlantedInCenters::kTrustAtOnce, "trust-at-once"},
@@ -15,14 +14,10 @@ const std::vector<PlantedCenterBug>& PlantedCenterBugs() {
       {PlantedInCenters::kLeaseFromReply, "lease-from-reply"},
       {PlantedInCenters::kLeasesNotAwaited, "leases-not-awaited"},
       {PlantedInCenters::kFirstAcker, "first-acker"},
-      {PlantedInCenters::kAckersGoOn, "ackers-go-on"},
-      {PlantedInCenters::kOutBehind, "out-behind"},
       {PlantedInCenters::kNoAcknowledgement, "no-acknowledgement"},
       {PlantedInCenters::kKeptAllAtStart, "kept-all-at-start"},
-      {PlantedInCenters::kRestartServesAtOnce, "restart-serves-at-once"},
       {PlantedInCenters::kAgeUnsaid, "age-unsaid"},
       {PlantedInCenters::kPrimaryUnconfirmed, "primary-unconfirmed"},
-      {PlantedInCenters::kCopyMayBeKept, "copy-may-be-kept"},
       {PlantedInCenters::kUnvouched, "unvouched"},
   };
   return kBugs;

@@ -12,14 +12,10 @@ bool RedisTwin::Has(const CacheMarker& marker) const {
   return data_.marker == marker && process_ == marker.process;
 }
 
-std::pair<Epoch, CacheSubject> RedisTwin::KeyOf(const CacheMarker& marker, const CacheSubject& subject) const {
-  return {world_.IsPlanted(PlantedInCenters::kEpochNotInKey) ? Epoch(0) : marker.epoch, subject};
-}
-
 RedisTwin::Missed RedisTwin::Get(const CacheMarker& marker, const CacheSubject& subject, std::uint64_t token,
                                  Duration lease) {
   if (!Has(marker)) return {};
-  const auto key = KeyOf(marker, subject);
+  const auto key = std::pair(marker.epoch, subject);
   if (const auto value = data_.values.find(key); value != data_.values.end()) {
     return {.kind = Miss::kValue, .value = value->second};
   }
@@ -34,7 +30,7 @@ RedisTwin::Missed RedisTwin::Get(const CacheMarker& marker, const CacheSubject& 
 
 void RedisTwin::Fill(const CacheMarker& marker, const CacheSubject& subject, std::uint64_t token, CacheValue value) {
   if (!Has(marker)) return;
-  const auto key = KeyOf(marker, subject);
+  const auto key = std::pair(marker.epoch, subject);
   if (!world_.IsPlanted(PlantedInCenters::kFillUnchecked)) {
     const auto lease = data_.leases.find(key);
     if (lease == data_.leases.end() || lease->second.token != token || lease->second.until <= world_.now()) return;
@@ -52,7 +48,7 @@ bool RedisTwin::Invalidate(const CacheMarker& marker, const std::vector<std::pai
   for (const auto& [subject, version] : entries) {
     Version& floor = data_.floors[subject];
     floor = std::max(floor, version);
-    const auto key = KeyOf(marker, subject);
+    const auto key = std::pair(marker.epoch, subject);
     const auto known = data_.values.find(key);
     if (known != data_.values.end() && (subject.is_identity || known->second.version < version)) {
       data_.values.erase(known);

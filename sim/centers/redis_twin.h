@@ -87,7 +87,6 @@ class RedisTwin {
   };
 
   bool Has(const CacheMarker& marker) const;
-  std::pair<Epoch, CacheSubject> KeyOf(const CacheMarker& marker, const CacheSubject& subject) const;
 
   CenterWorld& world_;
   const Place place_;

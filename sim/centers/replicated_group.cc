@@ -137,13 +137,9 @@ Result<void> ReplicatedGroup::Execute(const failover::DatabaseOrder& order) {
     case OrderKind::kFollow:
       done = databases_.Follow(order.database, order.revision, order.source, order.acknowledges);
       break;
-    case OrderKind::kGovern: {
-      failover::PrimaryOrder wanted = order.primary;
-      const bool at_once = world_.IsPlanted(PlantedInCenters::kRestartServesAtOnce) && !topology_.document()->failover;
-      wanted.is_writable = wanted.is_writable || at_once;
-      done = databases_.Govern(order.database, order.revision, wanted);
+    case OrderKind::kGovern:
+      done = databases_.Govern(order.database, order.revision, order.primary);
       break;
-    }
     case OrderKind::kPromote:
       done = databases_.Promote(order.database, order.revision, order.waits);
       if (done)
