@@ -93,7 +93,7 @@ Result<void> GroupTransaction::WriteOperation(OperationId id, OperationOutcome o
   return {};
 }
 
-Result<std::optional<KeptAnswer>> GroupTransaction::ReadAnswer(const RequestHash& key) {
+Result<std::optional<KeptAnswer>> GroupTransaction::ReadAnswer(const RequestHash& key, AnswerUse /*use*/) {
   Lock(RowLock::Table::kAnswer, 0, key.bytes);
   const auto* const written = FindWritten(commit_.answers, key);
   const std::optional<KeptRow> kept = written != nullptr ? std::optional(*written) : CopyOf(rows_.answers, key);

@@ -71,7 +71,7 @@ class GroupTransaction final : public ShardTransaction, public WriteRecords {
   WriteRecords& records() override { return *this; }
   Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) override;
   Result<void> WriteOperation(OperationId id, OperationOutcome outcome) override;
-  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key) override;
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, AnswerUse use) override;
   Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override;
   Result<std::optional<MergeRecord>> ReadMerge(MemberId target, MemberId source) override;
   Result<void> WriteMerge(MemberId target, MemberId source, const std::optional<MergeRecord>& record) override;

@@ -145,6 +145,11 @@ Result<void> ReplicatedGroup::Execute(const failover::DatabaseOrder& order) {
       if (done)
         checker_.Promoted(order.database, order.revision, *topology_.document(), databases_.Get(order.database).log);
       break;
+    case OrderKind::kRebuild:
+      if (auto rebuilt = databases_.Rebuild(order.database, order.revision, order.source); !rebuilt) {
+        done = std::unexpected(std::move(rebuilt).error());
+      }
+      break;
   }
   SettleAll();
   return done;

@@ -230,6 +230,50 @@ TEST(FailoverController, APrimaryThatCameBackTakesWritesOnceAnAckerHasAllOfIt) {
   EXPECT_TRUE(is_made_writable());
 }
 
+// Two controllers that go by one topology, of which one does not see the acker, must not tell the primary two things.
+TEST(FailoverController, CommitsOfAGroupThatComesBackWaitByTheTopologyAlone) {
+  TopologyDocument document = TwoCenters();
+  document.groups[0].durability = Durability::kDegraded;
+  Sight sight = WellSight(document);
+  sight.databases["e1"].state.waits = false;
+  const auto waits = [&] {
+    const ControllerTurn turn = FailoverController(kOptions).Decide(sight);
+    return std::ranges::any_of(turn.orders, [](const DatabaseOrder& order) {
+      return order.kind == OrderKind::kGovern && order.database == "e1" && order.primary.waits;
+    });
+  };
+  EXPECT_TRUE(waits());
+  Silence(sight, "w1");
+  Silence(sight, "w2");
+  EXPECT_TRUE(waits()) << "though nobody is seen to acknowledge";
+  auto joining = std::make_shared<TopologyDocument>(document);
+  for (AckerRecord& acker : joining->groups[0].ackers) acker.state = AckerState::kJoining;
+  sight.document = joining;
+  EXPECT_FALSE(waits());
+}
+
+TEST(FailoverController, AGroupIsInBothCentersOnceItsPrimaryHasObeyedThatItWaits) {
+  TopologyDocument document = TwoCenters();
+  document.groups[0].durability = Durability::kDegraded;
+  Sight sight = WellSight(document);
+  sight.databases["e1"].state.obeyed = 9;
+  FailoverController controller(kOptions);
+  controller.Decide(sight);  // from here on an acker has to have what the primary had then
+  const auto later = [&] {
+    sight.now += std::chrono::milliseconds(400);
+    sight.document_at = sight.board_at = sight.now;
+    for (auto& [name, seen] : sight.databases) seen.looked_at = sight.now;
+    return controller.Decide(sight);
+  };
+  const ControllerTurn before = later();
+  EXPECT_FALSE(before.next);
+  EXPECT_EQ(std::ranges::count(before.orders, OrderKind::kGovern, &DatabaseOrder::kind), 1) << "that it obeys this one";
+  sight.databases["e1"].state.obeyed = 10;
+  const ControllerTurn after = later();
+  ASSERT_TRUE(after.next);
+  EXPECT_EQ(after.next->groups[0].durability, Durability::kBothCenters);
+}
+
 TEST(FailoverController, ASwitchoverChoosesForAllGroupsAtOnce) {
   Sight sight = WellSight(FailingOver(FailoverKind::kPlanned, 2));
   for (const char* const name : {"e1", "e3"}) {

@@ -112,7 +112,7 @@ class FailoverRunnerTest : public ::testing::Test {
     for (const auto& [name, center] : {std::pair("sw", "west"), std::pair("so", "witness")}) {
       boards_.push_back(std::make_unique<MemoryObserverBoard>(shared_));
       runners.push_back(std::make_unique<FailoverRunner>(
-          FailoverRunnerOptions{.name = name, .center = center, .order_patience = std::chrono::milliseconds(300)},
+          FailoverRunnerOptions{.name = name, .center = center, .order_patience = std::chrono::milliseconds(1000)},
           FailoverRunner::Dependencies{
               .store = store.get(),
               .board = boards_.back().get(),

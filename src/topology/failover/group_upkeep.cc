@@ -185,6 +185,12 @@ class GroupUpkeep {
 
   bool AnyHealthyIn() const { return FindHealthyBut("") != nullptr; }
 
+  // By the topology alone: whoever commands the primary by the same one says the same, whatever it sees of the ackers.
+  bool MustWait() const {
+    return group_.durability == Durability::kBothCenters ||
+           std::ranges::any_of(group_.ackers, [](const AckerRecord& acker) { return acker.state == AckerState::kIn; });
+  }
+
   void Restore() {
     for (const AckerRecord& acker : group_.ackers) {
       if (HasFailed(acker)) {
@@ -207,8 +213,14 @@ class GroupUpkeep {
       return database.name == primary_.name || group_.FindAcker(database.name) != nullptr || IsSilent(database.name) ||
              std::ranges::binary_search(seen_primary_->state.shut_out, database.name);
     });
+    // An order of an earlier topology, that its commits wait for nobody, could still come: not once it has obeyed this.
+    const bool will_wait = seen_primary_->state.obeyed >= sight_.document->revision;
     for (const AckerRecord& acker : group_.ackers) {
       if (acker.state != AckerState::kIn || !others_are_silent || !HasSince(acker.name, barrier)) continue;
+      if (!will_wait) {
+        is_to_obey_ = true;
+        return;
+      }
       Edit("acker " + acker.name + " has everything").durability = Durability::kBothCenters;
       return;
     }
@@ -297,9 +309,7 @@ class GroupUpkeep {
   }
 
   void GovernPrimary() {
-    PrimaryOrder wanted{.is_writable = MayTakeWrites(),
-                        .waits = group_.durability == Durability::kBothCenters || AnyHealthyIn(),
-                        .shut_out = {}};
+    PrimaryOrder wanted{.is_writable = MayTakeWrites(), .waits = MustWait(), .shut_out = {}};
     for (const DatabaseRecord& database : group_.databases) {  // by name
       if (database.name == primary_.name) continue;
       const AckerRecord* const acker = group_.FindAcker(database.name);
@@ -313,7 +323,7 @@ class GroupUpkeep {
     }
     const DatabaseState& state = seen_primary_->state;
     const PrimaryOrder is{.is_writable = state.is_writable, .waits = state.waits, .shut_out = state.shut_out};
-    if (is == wanted) return;
+    if (is == wanted && !is_to_obey_) return;
     build_.Order({.database = primary_.name, .kind = OrderKind::kGovern, .primary = std::move(wanted)});
   }
 
@@ -324,6 +334,7 @@ class GroupUpkeep {
   const GroupRecord& group_;
   const DatabaseRecord& primary_;
   const DatabaseSight* const seen_primary_;
+  bool is_to_obey_ = false;  // the primary is told what it is to be though it is so
 };
 
 }  // namespace
