@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 constexpr Duration kFaultsBegin = milliseconds(600);
 constexpr Duration kHealAt = milliseconds(5500);
-constexpr Duration kEndAt = seconds(13);
+constexpr Duration kEndAt = seconds(16);
 // What is promised when the center that writes is lost and nothing else goes wrong (docs/decisions/0023-failover.md);
 // and when the other one is: its ackers go out of the set, and then the first write has its cache bypassed.
 constexpr Duration kWritesAwayMax = seconds(3);
