@@ -19,8 +19,9 @@ std::unexpected<Error> NotShards(std::string_view part) {
 
 std::optional<std::size_t> ParseNumber(std::string_view text, std::size_t most) {
   std::size_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [read_to, error] = std::from_chars(text.data(), end, number);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [read_to, error] = std::from_chars(begin, end, number);
   if (error != std::errc() || read_to != end || number > most) return std::nullopt;
   return number;
 }

@@ -24,9 +24,9 @@ ShardMap ShardMap::Of(const TopologyDocument& document) {
   ShardMap map;
   map.group_count_ = count;
   map.revision_ = document.shards_revision;
-  for (std::uint16_t group = 0; group < count; ++group) {
+  for (std::uint32_t group = 0; group < count; ++group) {
     for (std::uint16_t shard = 0; shard < kShardCount; ++shard) {
-      if (document.groups[group].shards[shard]) map.groups_[shard] = group;
+      if (document.groups[group].shards[shard]) map.groups_[shard] = static_cast<std::uint16_t>(group);
     }
   }
   return map;

@@ -45,7 +45,7 @@ class FailoverOperator {
   virtual Result<void> AcceptLoss() = 0;
   // Asks that a database becomes a copy of its group's primary; whoever controls has it done, and the topology says
   // when it has ended and how (DatabaseRecord::rebuild). Asked again it is the same request. `dry_run`: only looks
-  // whether it could be. INVALID_ARGUMENT: there is no such database. STATE_CONFLICT: there is no need for it, or it
+  // whether it could be. NOT_FOUND: there is no such database. STATE_CONFLICT: there is no need for it, or it
   // cannot be now.
   virtual Result<void> Rebuild(std::string_view database, bool dry_run) = 0;
 };

@@ -318,7 +318,7 @@ Result<TopologyDocument> AskForRebuild(const Sight& sight, std::string_view data
     record->rebuild = {.revision = document.revision + 1};
     return document;
   }
-  return Fail(Reason::kInvalidArgument,
+  return Fail(Reason::kNotFound,
               "the topology has no database \"" + std::string(database) + "\"; `muster topology show` lists them");
 }
 

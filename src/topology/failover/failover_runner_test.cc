@@ -169,7 +169,7 @@ TEST_F(FailoverRunnerTest, ADatabaseThatHasDivergedIsRebuiltOnRequest) {
   databases.With([](MemoryDatabases& all) { all["e2"].log.push_back({.server = 99, .value = 1}); });
   const auto is_diverged = [&] { return runners[1]->Status().databases["e2"].state.fault != ReplicaFault::kNone; };
   EXPECT_TRUE(WaitUntil(is_diverged));
-  EXPECT_EQ(runners[1]->Rebuild("e9", false).error().reason, Reason::kInvalidArgument);
+  EXPECT_EQ(runners[1]->Rebuild("e9", false).error().reason, Reason::kNotFound);
   EXPECT_TRUE(runners[1]->Rebuild("e2", true));
   EXPECT_FALSE(Topology().groups[0].Find("e2")->rebuild) << "that was a dry run";
   EXPECT_TRUE(runners[1]->Rebuild("e2", false));

@@ -58,7 +58,7 @@ TEST(Rebuild, IsAskedForByTheTopology) {
 
 TEST(Rebuild, IsRefusedWhereItIsNotNeededOrCannotBe) {
   const Sight sight = WithDiverged();
-  EXPECT_EQ(AskForRebuild(sight, "x9", kTimes).error().reason, Reason::kInvalidArgument);
+  EXPECT_EQ(AskForRebuild(sight, "x9", kTimes).error().reason, Reason::kNotFound);
   EXPECT_EQ(AskForRebuild(sight, "e1", kTimes).error().reason, Reason::kStateConflict);
   EXPECT_THAT(RefusalOf(sight, "e1"), HasSubstr("it is the primary"));
   EXPECT_THAT(RefusalOf(sight, "w1"), HasSubstr("it counts among those that acknowledge"));
