@@ -1,7 +1,6 @@
 """The lab that is broken: who is what in it just now, whether it is whole, and what an operator does when it is not by itself."""
 import json
 import pathlib
-import shutil
 import socket
 import subprocess
 import threading
@@ -23,7 +22,6 @@ class Grounds:
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self.helped = []  # what an operator had to do since it was cleared
-        self._rebuilt = 0
         self._process = None
 
     def up(self):
@@ -175,24 +173,11 @@ class Grounds:
             self.lab("start", waiting[0])
             self.helped.append(f"restart of {waiting[0]}")
         elif diverged and len(diverged) == len(states):
-            self.rebuild(diverged[0])
-            self.helped.append(f"rebuild of {diverged[0]}")
+            if self.command("rebuild", diverged[0]).returncode == 0:  # else it is asked for again at the next look
+                self.helped.append(f"rebuild of {diverged[0]}")
         elif passed > PATIENCE_S and "failover" not in self.helped and (self.topology() or {}).get("health") == "lost":
             self.command("failover")
             self.helped.append("failover")
-
-    def rebuild(self, name):
-        """A diverged database is copied anew from another replica that stands still meanwhile."""
-        replicas = [one for one in self.databases() if one["role"] == "replica" and one["state"] == "following"]
-        source = min(replicas, key=lambda one: one["acker"] != "")["name"]  # one that no commit waits for, if there is one
-        self._rebuilt += 1
-        data = self.directory / name / "data"
-        self.lab("kill", name)
-        self.lab("kill", source)
-        data.rename(self.directory / name / f"diverged-{self._rebuilt}")
-        shutil.copytree(self.directory / source / "data", data, ignore=lambda _folder, files: [f for f in files if f == "socket"])
-        self.lab("start", source)
-        self.lab("start", name)
 
     # Past muster.
 

@@ -64,9 +64,12 @@ class Background:
 
     @staticmethod
     def register(client, name):
-        """Its id; on a machine with a lot to do, a lease may just then have run out."""
+        """Its id; on a machine with a lot to do, a lease may just then have run out, or the server not listen yet."""
         def done():
-            reply = client.register(displayName=name)
+            try:
+                reply = client.register(displayName=name)
+            except OSError:
+                return None
             return reply.status == 201 and reply.json["id"]
         return wait_for(done, "a member of muster bench is registered")
 

@@ -122,8 +122,16 @@ class MariadbReplicaControl final : public ReplicaControl {
     const std::string path = options_.saved_directory + "/" + options_.name + "-after-" +
                              (common.empty() ? "start" : common.Text()) + "-to-" + end[0][0] + ".binlog";
     MUSTER_ASSIGN(auto reader, Connection::Open(options_.endpoint, options_.control, "", kRebuildTimeouts, Use::kRead));
-    MUSTER_ASSIGN(const std::int64_t saved, SaveBinlogAfter(*reader, common, path));
-    return path + " has " + std::to_string(saved) + " transactions that " + donor_name + " does not have";
+    auto saved = SaveBinlog(*reader, common, path);
+    const bool is_all = !saved && saved.error().reason == Reason::kNotFound;
+    if (is_all) {
+      // It was rebuilt itself since, or its first logs are gone: all that there is may be more than what differs.
+      MUSTER_ASSIGN(reader, Connection::Open(options_.endpoint, options_.control, "", kRebuildTimeouts, Use::kRead));
+      saved = SaveBinlog(*reader, std::nullopt, path);
+    }
+    if (!saved) return Fail(std::move(saved).error());
+    return path + " has " + (is_all ? "all its " : "") + std::to_string(*saved) + " transactions" +
+           (is_all ? "" : " that " + donor_name + " does not have");
   }
 
   // As what it follows. A replica passes over events of its own server_id: one that was a primary, and was truncated

@@ -23,6 +23,7 @@ using failover::GtidPosition;
 
 constexpr std::uint64_t kSavedBytesMax = std::uint64_t{4} << 30;
 constexpr int kRowsOfPage = 500;
+constexpr unsigned kFatalDumpError = 1236;
 constexpr unsigned kDumpServerId = 4'294'967'000;  // of no server: two that dump under one id end each other
 
 // The file that is being written, under another name until it is kept; gone again unless it was.
@@ -164,23 +165,31 @@ Result<GtidPosition> BeginSnapshot(Connection& source) {
 
 }  // namespace
 
-Result<std::int64_t> SaveBinlogAfter(Connection& server, const GtidPosition& position, const std::string& path) {
+Result<std::int64_t> SaveBinlog(Connection& server, const std::optional<GtidPosition>& position,
+                                const std::string& path) {
   MUSTER_ASSIGN(SavedFile file, SavedFile::Create(path));
-  for (const std::string& statement :
-       {std::string("SET @mariadb_slave_capability = 4"), std::string("SET @master_binlog_checksum = 'NONE'"),
-        std::string("SET @slave_gtid_strict_mode = 0"),
-        "SET @slave_connect_state = " + server.Quote(position.Text())}) {
+  for (const char* const statement : {"SET @mariadb_slave_capability = 4", "SET @master_binlog_checksum = 'NONE'",
+                                      "SET @slave_gtid_strict_mode = 0"}) {
     MUSTER_TRY(server.Execute(statement));
+  }
+  std::string first;  // file; empty: as the position says
+  if (position) {
+    MUSTER_TRY(server.Execute("SET @slave_connect_state = " + server.Quote(position->Text())));
+  } else {
+    MUSTER_ASSIGN(const auto logs, server.Query("SHOW BINARY LOGS"));
+    if (!logs.empty()) first = logs[0][0];
   }
   const std::unique_ptr<MARIADB_RPL, decltype(&mariadb_rpl_close)> log(mariadb_rpl_init(server.handle()),
                                                                        &mariadb_rpl_close);
   mariadb_rpl_optionsv(log.get(), MARIADB_RPL_SERVER_ID, kDumpServerId);
   mariadb_rpl_optionsv(log.get(), MARIADB_RPL_FLAGS, static_cast<unsigned>(MARIADB_RPL_BINLOG_DUMP_NON_BLOCK));
-  mariadb_rpl_optionsv(log.get(), MARIADB_RPL_FILENAME, "", 0);
+  mariadb_rpl_optionsv(log.get(), MARIADB_RPL_FILENAME, first.c_str(), first.size());
   mariadb_rpl_optionsv(log.get(), MARIADB_RPL_START, static_cast<unsigned long>(4));
   const auto failure = [&] {
-    return Fail(Reason::kInternal, server.where() + ": its binlog cannot be read (error " +
-                                       std::to_string(mysql_errno(server.handle())) + "); save it by mariadb-binlog");
+    const bool is_missing = mysql_errno(server.handle()) == kFatalDumpError;
+    return Fail(is_missing ? Reason::kNotFound : Reason::kInternal,
+                server.where() + ": its binlog cannot be read (error " + std::to_string(mysql_errno(server.handle())) +
+                    "); save it by mariadb-binlog");
   };
   if (mariadb_rpl_open(log.get()) != 0) return failure();
   MUSTER_TRY(

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -10,11 +11,12 @@
 
 namespace muster::mariadb {
 
-// Writes what the server's binlog has after `position` into a file of mode 0600, as a binlog that mariadb-binlog reads;
-// answers how many transactions. It holds rows, and so what personal values are sealed into. The file is whole as soon
-// as it is there, and one that is there is replaced.
-Result<std::int64_t> SaveBinlogAfter(Connection& server, const failover::GtidPosition& position,
-                                     const std::string& path);
+// Writes what the server's binlog has after `position`, or all of it, into a file of mode 0600, as a binlog that
+// mariadb-binlog reads; answers how many transactions. It holds rows, and so what personal values are sealed into. The
+// file is whole as soon as it is there, and one that is there is replaced. NOT_FOUND: the binlog does not go back to
+// that position. The connection serves for nothing else afterwards.
+Result<std::int64_t> SaveBinlog(Connection& server, const std::optional<failover::GtidPosition>& position,
+                                const std::string& path);
 
 // Where the log of `diverged` leaves that of `source`: the last transaction of the server that wrote its end which
 // `source` has as well. Empty: none, or that cannot be told.

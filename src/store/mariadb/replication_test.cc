@@ -213,6 +213,25 @@ TEST(Replication, AnOldPrimaryGetsBackWhatItWroteItself) {
   EXPECT_TRUE(Has(group, "e1", 7));
 }
 
+// One that was rebuilt, was the primary since and has diverged: its log does not go back to what both have. All of it
+// is saved.
+TEST(Replication, OneWhoseLogDoesNotGoBackToWhereItLeftTheOtherIsRebuilt) {
+  MariadbGroup group;
+  Expect(group.MakeControl("e2")->StopReceiving(20, Deadline()));
+  group["e1"].Execute(InsertOf(9));
+  group["e2"].Execute("RESET MASTER");
+  group["e2"].Execute("SET GLOBAL read_only = 0");
+  const auto session = group["e2"].Connect("muster");
+  for (const std::string& statement : {std::string("SET SESSION server_id = 1"), InsertOf(7), InsertOf(8)}) {
+    Expect(session->Execute(statement));
+  }
+  group["e2"].Execute("SET GLOBAL read_only = 1");
+  const auto rebuilt = group.MakeControl("e2")->Rebuild(21, group.SourceOf("e1"), [] { return true; });
+  ASSERT_TRUE(rebuilt) << rebuilt.error().message;
+  EXPECT_THAT(*rebuilt, HasSubstr(".binlog has all its 2 transactions"));
+  EXPECT_TRUE(WaitUntil([&] { return Has(group, "e2", 9) && !Has(group, "e2", 7); }));
+}
+
 // Of two controllers that go by one topology the slower one still has it fetch what it lacks.
 TEST(Replication, WhatWasPromotedFollowsNobodyUnderTheSameTopology) {
   MariadbGroup group;
