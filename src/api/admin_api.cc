@@ -61,6 +61,8 @@ Result<void> AdminHandler::Dispatch(Call& call, const Input& input) {
       return MoveWriter(call, input, FailoverKind::kLoss);
     case Rpc::kSwitchOver:
       return MoveWriter(call, input, FailoverKind::kPlanned);
+    case Rpc::kMoveShards:
+      return MoveShards(call, input);
     case Rpc::kReserveImport:
       return ReserveImport(call, input);
     case Rpc::kImportMembers:

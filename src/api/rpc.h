@@ -44,6 +44,7 @@ enum class Rpc : std::uint8_t {
   kGetFreshness,
   kFailOver,
   kSwitchOver,
+  kMoveShards,
   kReserveImport,
   kImportMembers,
   kExportMembers,

@@ -55,6 +55,23 @@ Result<void> BeginShardMove(const ShardMoveRequest& request, Timestamp now, Topo
   return {};
 }
 
+ShardMovePlan PlanOfStop(const TopologyDocument& document) {
+  const ShardMoveRecord& move = *document.shard_move;
+  const GroupRecord* const to = document.FindGroup(move.to);
+  ShardMovePlan plan{.request = {.shards = move.shards, .from = move.from, .to = move.to}, .steps = {}};
+  const bool has_gone = move.step == ShardMoveStep::kSwitched || move.step == ShardMoveStep::kCleaning;
+  if (move.batch.any()) {
+    const std::string batch = "shards " + ShardsText(move.batch);
+    plan.steps.push_back(has_gone ? batch + " have been switched: their move is brought to its end"
+                                  : batch + " stay in group \"" + move.from + "\": what was copied of them is deleted");
+  }
+  if (const ShardSet moved = to == nullptr ? ShardSet() : move.shards & to->shards; moved.any()) {
+    plan.steps.push_back("shards " + ShardsText(moved) + " live in group \"" + move.to +
+                         "\" already, and stay there; to have them back, move them from there");
+  }
+  return plan;
+}
+
 Result<void> StopShardMove(TopologyDocument& document) {
   if (!document.shard_move) return NotNow("no shards move");
   document.shard_move->stops = true;
@@ -66,6 +83,7 @@ Result<void> StepShardMove(std::int64_t term, ShardMoveStep next, TopologyDocume
   if (document.failover || document.writer.empty()) return NotNow("a failover is under way");
   ShardMoveRecord& move = *document.shard_move;
   if (next == ShardMoveStep::kSwitched) {
+    if (move.stops) return NotNow("the move was stopped");
     GroupRecord* const from = document.FindGroup(move.from);
     GroupRecord* const to = document.FindGroup(move.to);
     if (from == nullptr || to == nullptr) return NotNow("a group of the move is gone");

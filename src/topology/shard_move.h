@@ -29,6 +29,9 @@ Result<ShardMovePlan> PlanShardMove(const ShardMoveRequest& request, const Topol
 // Writes it down as a move that begins; whoever controls carries it out. Errors of PlanShardMove.
 Result<void> BeginShardMove(const ShardMoveRequest& request, Timestamp now, TopologyDocument& document);
 
+// What becomes of one that is stopped.
+ShardMovePlan PlanOfStop(const TopologyDocument& document);
+
 // Nothing begins any more: what is under way and has not been switched is undone, what has been is brought to its end.
 // STATE_CONFLICT: nothing moves.
 Result<void> StopShardMove(TopologyDocument& document);

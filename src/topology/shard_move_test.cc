@@ -152,6 +152,23 @@ TEST(ShardMove, OnlyTheMoverOfTheLastTermGoesOn) {
             "accepted");
 }
 
+TEST(ShardMove, WhatWasStoppedIsUndoneOrBroughtToItsEnd) {
+  for (const ShardMoveStep step : {kCopying, kFenced}) {
+    TopologyDocument document = Moving(step);
+    ASSERT_TRUE(StopShardMove(document));
+    EXPECT_THAT(PlanOfStop(document).steps, ::testing::ElementsAre(HasSubstr("shards 0,2 stay in group \"g0\"")));
+    EXPECT_EQ(RefusalOf(document, [](TopologyDocument& d) { d.shard_move->step = kUndoing; }), "accepted");
+    const ShardMoveStep next = step == kCopying ? kFenced : kSwitched;
+    EXPECT_NE(RefusalOf(document, [next](TopologyDocument& d) { d.shard_move->step = next; }), "accepted");
+    EXPECT_THAT(RefusalOf(document, [](TopologyDocument& d) { d.shard_move->stops = false; }), HasSubstr("stopped"));
+  }
+  TopologyDocument document = Moving(kSwitched);
+  ASSERT_TRUE(StopShardMove(document));
+  EXPECT_EQ(PlanOfStop(document).steps.size(), 2U);
+  EXPECT_TRUE(Changed(document, [](TopologyDocument& d) { return StepShardMove(12, kCleaning, d); }));
+  EXPECT_TRUE(NextBatch(document, 8).none());
+}
+
 TEST(ShardMove, StandsStillDuringAFailover) {
   TopologyDocument document = Moving(kFenced);
   const TopologyDocument failing = FailingOver(FailoverKind::kLoss, 2);

@@ -222,7 +222,9 @@ std::string BrokenByShardMove(const TopologyDocument& before, const TopologyDocu
   if (now.term < then.term || (now.mover != then.mover && now.term == then.term)) {
     return "a mover of shards takes a term of its own";
   }
-  if (then.stops && !now.stops) return "a move of shards that was stopped does not go on";
+  const bool begins =
+      now.step != then.step && (now.step == ShardMoveStep::kFenced || now.step == ShardMoveStep::kSwitched);
+  if (then.stops && (!now.stops || begins)) return "a move of shards that was stopped does not go on";
   if (then.step != now.step && !MayFollow(then.step, now.step)) {
     return "a move of shards does not go from " + std::string(NameOf(then.step)) + " to " +
            std::string(NameOf(now.step));

@@ -12,6 +12,7 @@ namespace muster {
 // Answers of /admin/v1/topology as a person reads them.
 Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_view json);
 Outcome<std::string> RenderFailoverPlan(const Terminal& terminal, std::string_view json);
+Outcome<std::string> RenderShardMovePlan(const Terminal& terminal, std::string_view json);
 // Of /admin/v1/topology:freshness.
 Outcome<std::string> RenderFreshness(const Terminal& terminal, std::string_view json);
 
@@ -25,6 +26,7 @@ struct TopologyFacts {
   // The center from which the one that writes took over, unless that was a failback; empty: there is none.
   std::string last_from;
   bool last_was_undone = false;
+  bool shards_move = false;
 };
 Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json);
 
