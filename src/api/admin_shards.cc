@@ -42,6 +42,7 @@ void WriteShardMovePlan(JsonWriter& json, const ShardMovePlan& plan) {
   json.Key("steps").BeginArray();
   for (const std::string& step : plan.steps) json.String(step);
   json.EndArray();
+  if (plan.revision != 0) json.Key("revision").Number64(plan.revision);
   json.EndObject();
 }
 
@@ -72,6 +73,7 @@ Result<void> AdminHandler::MoveShards(Call& call, const Input& input) {
       plan = PlanOfStop(document);
       return {};
     }));
+    plan.revision = changed->revision;
   } else {
     MUSTER_ASSIGN(const auto document, admin_.topology->Read());
     MUSTER_ASSIGN(plan, PlanShardMove(move.request, *document));
@@ -79,6 +81,7 @@ Result<void> AdminHandler::MoveShards(Call& call, const Input& input) {
       MUSTER_ASSIGN(const auto changed, admin_.topology->Update([&](TopologyDocument& now) {
         return BeginShardMove(move.request, clock_.Now(), now);
       }));
+      plan.revision = changed->revision;
     }
   }
   std::string& body = calls_.StartBody();

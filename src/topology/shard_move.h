@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ struct ShardMoveRequest {
 struct ShardMovePlan {
   ShardMoveRequest request = {};
   std::vector<std::string> steps = {};
+  std::int64_t revision = 0;  // of the topology by which it is done; 0: it was only asked for
 };
 
 // Why the move cannot begin: INVALID_ARGUMENT about the request, STATE_CONFLICT about the topology.

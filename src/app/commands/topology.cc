@@ -163,16 +163,20 @@ Outcome<ExitCode> MoveShards(const ShardFlags& flags) {
   json.EndObject();
   MUSTER_ASSIGN(const HttpClientOptions target, flags.client->ResolveAdmin());
   HttpClient client(target);
+  // This server may hear of its own change a moment later.
+  std::int64_t revision = 0;
   MUSTER_ASSIGN(const ExitCode sent,
                 SendAndPrint(client, {.method = "POST", .path = std::string(kPath) + ":moveShards", .body = body},
-                             flags.client->format(), [](std::string_view answer) {
+                             flags.client->format(), [&revision](std::string_view answer) -> Outcome<std::string> {
+                               MUSTER_ASSIGN(const TopologyFacts done, ReadTopologyFacts(answer));
+                               revision = done.revision;
                                return RenderShardMovePlan(DescribeTerminal(STDOUT_FILENO), answer);
                              }));
   if (sent != ExitCode::kOk || flags.dry_run || flags.no_wait) return sent;
   const auto until = std::chrono::steady_clock::now() + target.timeout;
   while (true) {
     MUSTER_ASSIGN(const TopologyFacts facts, ReadFacts(client));
-    if (!facts.shards_move) break;
+    if (!facts.shards_move && facts.revision >= revision) break;
     if (std::chrono::steady_clock::now() >= until) {
       return Fails(ExitCode::kUnavailable, "it goes on by itself; `muster topology show` tells how far it is");
     }

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <charconv>
 #include <cstdio>
 
 #include "app/output/table.h"
@@ -178,6 +179,8 @@ Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json) {
   simdjson::dom::parser parser;
   MUSTER_ASSIGN(const element root, ParseTopologyAnswer(parser, json));
   TopologyFacts facts{.writer = FieldOf(root, "writer"), .centers = Texts(root, "centers"), .last_from = ""};
+  const std::string revision = FieldOf(root, "revision");
+  std::from_chars(revision.data(), revision.data() + revision.size(), facts.revision);
   facts.shards_move = root["shardMove"].error() == simdjson::SUCCESS;
   // Of those to the center that writes the last one counts.
   for (const element& ended : Elements(root, "failovers")) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +28,9 @@ struct TopologyFacts {
   std::string last_from;
   bool last_was_undone = false;
   bool shards_move = false;
+  std::int64_t revision = 0;
 };
+// Of an answer of :moveShards the revision alone is there.
 Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json);
 
 }  // namespace muster
