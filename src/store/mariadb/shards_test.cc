@@ -78,13 +78,13 @@ class MariadbShards : public ::testing::Test {
     return ids;
   }
 
-  MariadbHarness harness_{2};
   muster::testing::PostedLoop loop_;
   MemberId id_;
   MemberId neighbour_;
   std::int64_t revision_ = 0;
   std::mutex mutex_;
   std::shared_ptr<const ShardMap> map_ = std::make_shared<const ShardMap>(ShardMap::Spread(2));  // guarded by mutex_
+  MariadbHarness harness_{2};  // last: its threads ask for the map
 };
 
 TEST_F(MariadbShards, ReadsAndWritesFollowAShardToItsGroup) {
