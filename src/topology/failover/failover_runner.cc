@@ -145,7 +145,6 @@ void FailoverRunner::RunOrders(Worker& worker) {
   }
 }
 
-// Under the lock.
 void FailoverRunner::EndOrder(Worker& worker, const DatabaseOrder& order, const Result<std::string>& done,
                               Instant begin) {
   if (done || begin - worker.refused_at > options_.order_patience) worker.refused_since.reset();

@@ -92,6 +92,7 @@ class FailoverRunner final : public FailoverOperator {
   Result<void> TakeNewer(Result<void> refused, int attempt);
   // What there is to say of it, or nothing.
   Result<std::string> Execute(ReplicaControl& control, const DatabaseOrder& order) const;
+  // Under the lock: what is known of the database afterwards.
   void EndOrder(Worker& worker, const DatabaseOrder& order, const Result<std::string>& done, Instant begin);
   bool IsRebuildWanted(const std::string& database) const;
   // A database that obeys no order for longer than `order_patience` needs somebody.
