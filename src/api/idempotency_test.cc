@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,23 @@ TEST(IdempotencyOf, DependsOnEveryPart) {
   EXPECT_EQ(IdempotencyOf(hash, "orders", "k", shifted).key, one.key);
   EXPECT_NE(IdempotencyOf(hash, "coupons", "k", content).key, one.key);
   EXPECT_NE(IdempotencyOf(hash, "ordersk", "", content).key, one.key);
+}
+
+// Registrations are made where their key lives: those of one caller over all databases.
+TEST(IdempotencyOf, KeysOfOneCallerAreSpreadOverAllShards) {
+  constexpr int kKeys = 16 * static_cast<int>(kShardCount);
+  KeyedHash hash(SecretKey{});
+  const AnswerOwner owner = OwnerOf(IdempotencyOf(hash, "crm", "k", {}).key);
+  std::vector<int> keys_of(kShardCount);
+  for (int i = 0; i < kKeys; ++i) {
+    const RequestHash key = IdempotencyOf(hash, "crm", std::to_string(i), {}).key;
+    EXPECT_EQ(OwnerOf(key), owner);
+    ++keys_of[ShardOf(key).value()];
+  }
+  // 16 are expected of each, with a deviation of 4.
+  EXPECT_GE(*std::ranges::min_element(keys_of), 1);
+  EXPECT_LE(*std::ranges::max_element(keys_of), 40);
+  EXPECT_NE(OwnerOf(IdempotencyOf(hash, "orders", "k", {}).key), owner);
 }
 
 TEST(KeysUnderWay, ASecondOneIsRefusedUntilTheFirstHasLeft) {

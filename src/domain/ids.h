@@ -64,8 +64,12 @@ inline ShardId ShardOf(MemberId id) {
 inline ShardId ShardOf(const IdentityKey& key) {
   return ShardId(static_cast<std::uint16_t>((key.bytes[0] << 8 | key.bytes[1]) % kShardCount));
 }
-// Where a member is made whose registration has this key.
-inline ShardId ShardOf(const RequestHash& key) { return ShardOf(IdentityKey{key.bytes}); }
+// Where a member is made whose registration has this key: by what is not the caller's alone, which would be one place
+// for all of its members.
+inline ShardId ShardOf(const RequestHash& key) {
+  const std::uint8_t* const bytes = key.bytes.data() + kAnswerOwnerBytes;
+  return ShardId(static_cast<std::uint16_t>((bytes[0] << 8 | bytes[1]) % kShardCount));
+}
 
 }  // namespace muster
 

@@ -196,12 +196,12 @@ Task<bool> ClaimProtocol::Wait(const LookupRow& rival, Patience& patience, const
 // may be what that one has done.
 Task<Result<Claimed>> ClaimProtocol::ClaimAcross(const Operation& operation, const std::vector<IdentityKey>& keys,
                                                  const CommitStep& commit, const WriteContext& context) {
-  Result<Claimed> before = co_await FindAnswerAcross(operation, context);
+  Result<Claimed> before = co_await FindAnswerAcross(operation, context, AnswerUse::kKeep);
   if (!before || before->verdict == Claimed::Verdict::kReplayed) co_return before;
   Result<Claimed> claimed = co_await ReserveAndCommit(operation, keys, commit, context);
   const bool is_refused = claimed ? claimed->verdict == Claimed::Verdict::kTaken : IsRefusal(claimed.error());
   if (!is_refused) co_return claimed;
-  Result<Claimed> meanwhile = co_await FindAnswerAcross(operation, context);
+  Result<Claimed> meanwhile = co_await FindAnswerAcross(operation, context, AnswerUse::kLook);
   if (!meanwhile || meanwhile->verdict == Claimed::Verdict::kReplayed) co_return meanwhile;
   co_return claimed;
 }
@@ -249,12 +249,13 @@ Task<Result<Claimed>> ClaimProtocol::ReserveAndCommit(const Operation& operation
 }
 
 // kReplayed when the request has been answered before, else kNone.
-Task<Result<Claimed>> ClaimProtocol::FindAnswerAcross(const Operation& operation, const WriteContext& context) {
+Task<Result<Claimed>> ClaimProtocol::FindAnswerAcross(const Operation& operation, const WriteContext& context,
+                                                      AnswerUse use) {
   if (!context.idempotency) co_return Claimed{};
   MUSTER_CO_TRY(CheckDeadline(context));
   std::optional<Member> answer;
   ShardStore::Transaction look = [&](ShardTransaction& rows) -> Result<void> {
-    MUSTER_ASSIGN(answer, FindAnswer(rows, context, AnswerUse::kLook));
+    MUSTER_ASSIGN(answer, FindAnswer(rows, context, use));
     return {};
   };
   Result<void> result = co_await InDatabase(shards_, shards_.DatabaseOf(operation.member_id), std::move(look));

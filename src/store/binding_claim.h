@@ -99,7 +99,7 @@ class ClaimProtocol {
                                          const CommitStep& commit, const WriteContext& context);
   Task<Result<Claimed>> CommitAcross(const Operation& operation, const std::vector<IdentityKey>& held,
                                      const CommitStep& commit, const WriteContext& context);
-  Task<Result<Claimed>> FindAnswerAcross(const Operation& operation, const WriteContext& context);
+  Task<Result<Claimed>> FindAnswerAcross(const Operation& operation, const WriteContext& context, AnswerUse use);
   Task<Result<Claimed>> ReserveAcross(const Operation& operation, std::span<const IdentityKey> keys,
                                       const CommitStep& commit, const WriteContext& context);
   Task<Result<void>> Rehearse(const Operation& operation, const CommitStep& commit, const WriteContext& context);

@@ -14,7 +14,7 @@ class IdempotencyTest : public ::testing::TestWithParam<Shape>, public BindingWo
   static RequestHash HashOf(std::uint8_t number) {
     RequestHash hash;
     hash.bytes.fill(number);
-    hash.bytes[1] = static_cast<std::uint8_t>(number * 7);
+    hash.bytes[kAnswerOwnerBytes + 1] = static_cast<std::uint8_t>(number * 7);  // of another shard
     return hash;
   }
   WriteContext Keyed(std::uint8_t key, std::uint8_t content = 1) {
@@ -99,6 +99,35 @@ TEST_P(IdempotencyTest, ARefusedRequestMayBeCorrected) {
   EXPECT_EQ(ReasonOf(Finish(writer->Bind(member.id, IdentityAt(last(), 1), Keyed(1, 1)))), Reason::kIdentityTaken);
   EXPECT_TRUE(Finish(writer->Bind(member.id, IdentityAt(last(), 2), Keyed(1, 2))));
   EXPECT_FALSE(replayed_);
+  Check(true);
+}
+
+// Who may not have its answer kept is told before anything is written, also where that would be in several databases.
+TEST_P(IdempotencyTest, WhatHasNoRoomForItsAnswerWritesNothing) {
+  const Member member = Make(0, 0);
+  const Member other = Make(last(), 1, {IdentityAt(last(), 1)});
+  Member wanted;
+  wanted.identities = {IdentityAt(0, 3), IdentityAt(last(), 4)};
+  ASSERT_TRUE(Finish(writer->Register(wanted, false, Keyed(1))));
+  memory.KeepNoMoreAnswers();
+  const auto refused = [&](std::uint8_t key, std::size_t transactions, const auto& write) {
+    const std::size_t before = shards.runs();
+    EXPECT_EQ(ReasonOf(Finish(write(Keyed(key)))), Reason::kRateLimited) << static_cast<int>(key);
+    EXPECT_LE(shards.runs() - before, transactions) << static_cast<int>(key);
+  };
+  refused(2, 1, [&](WriteContext context) { return writer->Bind(member.id, IdentityAt(last(), 2), context); });
+  refused(3, 1, [&](WriteContext context) { return writer->Unbind(other.id, IdentityAt(last(), 1).key, context); });
+  refused(4, 1, [&](WriteContext context) {
+    Member another;
+    another.identities = {IdentityAt(0, 5), IdentityAt(last(), 6)};
+    return writer->Register(another, false, context);
+  });
+  // It looks at the source first, and, refused, whether the other process has answered meanwhile.
+  refused(5, 3, [&](WriteContext context) { return merger->Merge(member.id, other.id, false, context); });
+  EXPECT_EQ(Find(member.id)->version, Version(1));
+  EXPECT_EQ(Find(other.id)->version, Version(1));
+  EXPECT_TRUE(Finish(writer->Register(wanted, false, Keyed(1)))) << "what is kept is answered";
+  EXPECT_TRUE(replayed_);
   Check(true);
 }
 

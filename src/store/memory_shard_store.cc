@@ -74,13 +74,15 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction, publi
     return {};
   }
 
-  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, AnswerUse /*use*/) override {
+  Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, AnswerUse use) override {
     if (auto written = answers_.find(key); written != answers_.end()) return written->second;
     if (auto found = base_.answers.find(key); found != base_.answers.end()) return found->second.first;
+    if (use == AnswerUse::kKeep && !store_.keeps_answers_) return NoRoom();
     return std::nullopt;
   }
 
   Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) override {
+    if (!store_.keeps_answers_) return NoRoom();
     answers_[key] = answer;
     return {};
   }
@@ -121,6 +123,9 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction, publi
   }
 
  private:
+  static std::unexpected<Error> NoRoom() {
+    return Fail(Reason::kRateLimited, "this caller keeps as many answers as it may");
+  }
   const MemoryShardStore& store_;
   const Database& base_;
   const std::uint32_t index_;

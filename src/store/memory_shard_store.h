@@ -38,6 +38,9 @@ class MemoryShardStore final : public ShardStore, public ShardUpkeep {
   void ForgetOperations(std::uint32_t database, Timestamp before, Forgotten done) override;
   void ForgetAnswers(std::uint32_t database, Timestamp before, Forgotten done) override;
 
+  // From now on: a caller that wants a new answer kept has its share of them.
+  void KeepNoMoreAnswers() { keeps_answers_ = false; }
+
   std::uint32_t database_count() const { return static_cast<std::uint32_t>(databases_.size()); }
 
   // What tests and checkers compare. Each is a snapshot of one database or of one member.
@@ -53,6 +56,7 @@ class MemoryShardStore final : public ShardStore, public ShardUpkeep {
   Result<void> RunOnce(Database& database, std::uint32_t index, Transaction& transaction, bool keep);
 
   const Runs runs_;
+  bool keeps_answers_ = true;
   std::vector<std::unique_ptr<Database>> databases_;
 };
 

@@ -189,7 +189,7 @@ Task<Result<MergeProtocol::Step>> MergeProtocol::Look(const Operation& operation
   ShardStore::Transaction read_taker = [&](ShardTransaction& rows) -> Result<void> {
     step = {};
     if (!request.dry_run) {
-      MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context, AnswerUse::kLook));
+      MUSTER_ASSIGN(std::optional<Member> answer, FindAnswer(rows, context, AnswerUse::kKeep));
       if (answer) step.answer = Answer{*std::move(answer), true};
     }
     MUSTER_ASSIGN(taker, rows.ReadMember(request.taker()));

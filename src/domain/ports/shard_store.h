@@ -17,7 +17,7 @@ namespace muster {
 // Why an answer is looked for.
 enum class AnswerUse : std::uint8_t {
   kLook,
-  kKeep,  // this transaction keeps one if there is none
+  kKeep,  // this transaction keeps one if there is none, or one that follows from it and is of the same database
 };
 
 // What a transaction keeps beside members and lookup rows: what became of operations, requests and merges.
