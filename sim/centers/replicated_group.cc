@@ -161,18 +161,21 @@ void ReplicatedGroup::Mend() {
   const GroupRecord& group = document.groups[0];
   for (const DatabaseRecord& record : group.databases) {
     const MemoryDatabases::Database& database = databases_[record.name];
+    if (record.name == group.primary) continue;
+    // An old primary whose commits wait for ever is ended, or rebuilt as well.
     const bool is_stuck = database.Answers() && database.is_writable && database.committed < database.log.size();
-    if (is_stuck && record.name != group.primary) {
+    const bool is_ended = is_stuck && world_.Chance(2);
+    if (is_ended) {
       Kill(record.name);
       Start(record.name);
     }
-    const bool is_to_be = databases_[record.name].fault != failover::ReplicaFault::kNone &&
-                          group.FindAcker(record.name) == nullptr && record.name != group.primary;
-    if (!is_to_be) continue;
+    const bool has_fault = database.fault != failover::ReplicaFault::kNone;
+    if (group.FindAcker(record.name) != nullptr || !(has_fault || (is_stuck && !is_ended))) continue;
     const failover::ReplicationSource source{.name = group.primary,
                                              .address = group.Find(group.primary)->AddressFrom(record.center)};
     const auto rebuilt = databases_.Rebuild(record.name, document.revision, source);
     world_.trace([&] { return "rebuild " + record.name + (rebuilt ? "" : ": " + rebuilt.error().message); });
+    Settle(record.name);
   }
 }
 

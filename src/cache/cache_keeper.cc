@@ -49,12 +49,14 @@ void CacheKeeper::Step() {
 
 void CacheKeeper::Look(const Center& center, const TopologyDocument& document, Memory& memory) {
   const Instant now = dependencies_.clock->Monotonic();
-  if (!center.is_reachable(RequestDeadline())) {
-    memory.reached_since.reset();
-    return;
-  }
-  if (!memory.reached_since) memory.reached_since = now;
   const CacheRecord* const record = document.FindCache(center.name);
+  const bool is_on = record != nullptr && record->mode == CacheMode::kOn;
+  if (!center.is_reachable(RequestDeadline()) || (is_on && !Probe(center, *record, memory))) {
+    return NoteSilence(center, record, now, memory);
+  }
+  memory.has_answered = true;
+  memory.silent_since.reset();
+  if (!memory.reached_since) memory.reached_since = now;
   // Somebody did not reach it, or it lost something: it has to be well from now on.
   if (record != nullptr && memory.epoch != record->epoch) {
     memory.epoch = record->epoch;
@@ -63,8 +65,17 @@ void CacheKeeper::Look(const Center& center, const TopologyDocument& document, M
   if (record == nullptr) return Warm(center, nullptr);
   if (record->mode == CacheMode::kBypass && now - *memory.reached_since >= options_.settle) Warm(center, record);
   if (record->mode == CacheMode::kWarming) GoOn(center, *record, document, memory);
-  const bool was_probed = memory.probed_at && now - *memory.probed_at < options_.probe_period;
-  if (record->mode == CacheMode::kOn && !was_probed) Probe(center, *record, memory);
+}
+
+// A process that has only begun may itself be what is not connected yet.
+void CacheKeeper::NoteSilence(const Center& center, const CacheRecord* record, Instant since, Memory& memory) {
+  memory.reached_since.reset();
+  if (!memory.has_answered) return;
+  if (!memory.silent_since) memory.silent_since = since;
+  const bool is_told = record != nullptr && record->mode != CacheMode::kBypass;
+  if (is_told && dependencies_.clock->Monotonic() - *memory.silent_since >= options_.reach_timeout) {
+    Bypass(center, *record, memory);
+  }
 }
 
 // The epoch is begun first: a writer that hears of it must find it.
@@ -102,12 +113,20 @@ void CacheKeeper::GoOn(const Center& center, const CacheRecord& record, const To
   if (begun || begun.error().reason == Reason::kStateConflict) Warm(center, &record);
 }
 
-void CacheKeeper::Probe(const Center& center, const CacheRecord& record, Memory& memory) {
-  memory.probed_at = dependencies_.clock->Monotonic();
-  if (center.probe(RequestDeadline()) != InvalidationKind::kLost) return;
-  dependencies_.bypass->Bypass(center.name, record.epoch, RequestDeadline(), [](const Result<void>&) {
-    // What it does is told in the log; the next look sees what became of it.
-  });
+bool CacheKeeper::Probe(const Center& center, const CacheRecord& record, Memory& memory) {
+  const Instant now = dependencies_.clock->Monotonic();
+  if (!memory.silent_since && memory.probed_at && now - *memory.probed_at < options_.probe_period) return true;
+  memory.probed_at = now;
+  const InvalidationKind told = center.probe(Deadline::After(*dependencies_.clock, options_.probe_timeout));
+  if (told == InvalidationKind::kLost) Bypass(center, record, memory);
+  return told != InvalidationKind::kUnreachable;
+}
+
+void CacheKeeper::Bypass(const Center& center, const CacheRecord& record, const Memory& memory) {
+  if (memory.is_bypassing->exchange(true)) return;
+  // What it does is told in the log; the next look sees what became of it.
+  dependencies_.bypass->Bypass(center.name, record.epoch, RequestDeadline(),
+                               [asked = memory.is_bypassing](const Result<void>&) { asked->store(false); });
 }
 
 void CacheKeeper::Store(const std::string& center, const CacheRecord* before, CacheRecord next) {

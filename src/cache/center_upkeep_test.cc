@@ -98,6 +98,12 @@ class CenterUpkeepTest : public ::testing::Test {
     const CacheRecord* const cache = watcher_->snapshot()->FindCache(center);
     return cache == nullptr ? CacheRecord() : *cache;
   }
+  // Another thread may be about to.
+  void ExpectBypassed(const std::string& center, Epoch epoch) {
+    const std::int64_t revision = watcher_->revision();
+    EXPECT_TRUE(watcher_->Await(CacheOf(center).mode == CacheMode::kBypass ? revision : revision + 1, Deadline()));
+    EXPECT_EQ(CacheOf(center), (CacheRecord{.center = center, .epoch = epoch, .mode = CacheMode::kBypass}));
+  }
   CacheKeeper MakeKeeper(std::map<std::string, FakeServers>& servers, const std::string& center = "east") {
     std::vector<CacheKeeper::Center> centers;
     for (auto& [name, one] : servers) centers.push_back(one.As(name));
@@ -242,9 +248,41 @@ TEST_F(CenterUpkeepTest, ACacheThatLostWhatItHadIsBypassedThoughNobodyWrites) {
   servers["west"].probed = InvalidationKind::kLost;
   clock_.Advance(seconds(1));
   keeper.Step();
-  const std::int64_t revision = watcher_->revision();
-  EXPECT_TRUE(watcher_->Await(CacheOf("west").mode == CacheMode::kBypass ? revision : revision + 1, Deadline()));
-  EXPECT_EQ(CacheOf("west"), (CacheRecord{.center = "west", .epoch = Epoch(5), .mode = CacheMode::kBypass}));
+  ExpectBypassed("west", Epoch(5));
+}
+
+TEST_F(CenterUpkeepTest, ACacheThatDoesNotAnswerAnyMoreIsBypassedBeforeAWriteFindsOut) {
+  SetCache("west", 4, CacheMode::kWarming);
+  SetCache("west", 4, CacheMode::kOn);
+  std::map<std::string, FakeServers> servers;
+  servers["west"].epoch = Epoch(4);
+  CacheKeeper keeper = MakeKeeper(servers);
+  // This process has not been connected to it yet.
+  servers["west"].is_reachable = false;
+  keeper.Step();
+  clock_.Advance(seconds(5));
+  keeper.Step();
+  EXPECT_EQ(CacheOf("west").mode, CacheMode::kOn);
+  servers["west"].is_reachable = true;
+  keeper.Step();
+  // One that answers again in time stays.
+  servers["west"].probed = InvalidationKind::kUnreachable;
+  clock_.Advance(milliseconds(250));
+  keeper.Step();
+  clock_.Advance(milliseconds(499));
+  servers["west"].probed = InvalidationKind::kDone;
+  keeper.Step();
+  servers["west"].is_reachable = false;
+  keeper.Step();
+  clock_.Advance(milliseconds(499));
+  keeper.Step();
+  EXPECT_EQ(CacheOf("west").mode, CacheMode::kOn);
+  clock_.Advance(milliseconds(1));
+  keeper.Step();
+  ExpectBypassed("west", Epoch(5));
+  clock_.Advance(seconds(1));
+  keeper.Step();
+  EXPECT_EQ(CacheOf("west").epoch, Epoch(5)) << "that it goes on not to answer changes nothing";
 }
 
 TEST_F(CenterUpkeepTest, OnlyTheCenterThatWritesDoesThat) {

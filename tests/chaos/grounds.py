@@ -168,13 +168,10 @@ class Grounds:
         diverged = [name for name, state in states.items() if state == "diverged"]
         waiting = [name for name, state in states.items() if state == "writing" and any(
             text.startswith(name + " ") and "commits that wait for an acknowledgement" in text for text in self.attention())]
-        if waiting:
-            self.lab("kill", waiting[0])
-            self.lab("start", waiting[0])
-            self.helped.append(f"restart of {waiting[0]}")
-        elif diverged and len(diverged) == len(states):
-            if self.command("rebuild", diverged[0]).returncode == 0:  # else it is asked for again at the next look
-                self.helped.append(f"rebuild of {diverged[0]}")
+        if waiting or (diverged and len(diverged) == len(states)):
+            database = (waiting or diverged)[0]
+            if self.command("rebuild", database).returncode == 0:  # else it is asked for again at the next look
+                self.helped.append(f"rebuild of {database}")
         elif passed > PATIENCE_S and "failover" not in self.helped and (self.topology() or {}).get("health") == "lost":
             self.command("failover")
             self.helped.append("failover")

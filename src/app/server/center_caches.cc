@@ -130,8 +130,9 @@ CacheKeeper::Center CenterCaches::KeptCenter(const std::string& name, RedisCente
           },
           .probe =
               [&loop, &clock, &cache, &random](Deadline deadline) {
-                // A member that is hardly there, at a version that is below all: it raises no floor.
-                constexpr std::uint64_t kIds = std::uint64_t{1} << 62;
+                // A member that is not there, at a version that is below all: it raises no floor. Any of some
+                // thousands, so that each server is asked in its turn, and what that leaves there is little.
+                constexpr std::uint64_t kIds = 4'096;
                 const MemberId member(static_cast<std::int64_t>(1 + random.Below(kIds)));
                 const auto told = AskOn<Invalidation>(loop, clock, deadline, [&cache, member, deadline](auto done) {
                   cache.Invalidate({.members = {{member, Version(0)}}, .keys = {}}, deadline, std::move(done));

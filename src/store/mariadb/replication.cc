@@ -86,15 +86,15 @@ class MariadbReplicaControl final : public ReplicaControl {
     MUSTER_ASSIGN(auto donor, Connection::Open(from, options_.control, "", kRebuildTimeouts, Use::kRead));
     MUSTER_ASSIGN(ReplicationSession session,
                   ReplicationSession::Begin(options_, revision, kRebuildTimeouts.statement));
+    MUSTER_TRY(session.RefuseIfPromoted(revision));
     MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
-    if (state.is_writable) {
-      return Fail(Reason::kStateConflict,
-                  options_.name + " takes writes; only a replica is rebuilt, have it follow first");
-    }
     // Of two controllers that go by one topology the slower one is not to begin anew.
     const bool follows = state.following == source.address && state.is_connected && state.applies;
     if (follows && state.fault == failover::ReplicaFault::kNone) return options_.name + " follows already";
     if (!goes_on()) return Fail(Reason::kWritesUnavailable, options_.name + " is not to be rebuilt any more");
+    // An old primary whose last commits wait for ever.
+    if (state.is_writable) MUSTER_TRY(session.GiveUpWriting());
+    MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_master_enabled = OFF"}));
     MUSTER_ASSIGN(std::string saved, SaveWhatItHasMore(session.connection(), *donor, source.name));
     Result<void> done = BecomeCopy(session, *donor, goes_on);
     if (done) done = StartFollowing(session, revision, source, false, false);

@@ -25,7 +25,8 @@ enum StatusColumn : std::size_t {
 constexpr std::int64_t kFatalBinlogError =
     1236;  // the server has not what is asked for, or something else in its place
 constexpr std::int64_t kGtidOutOfOrder = 1950;
-constexpr int kEndLooksMax = 100;  // for a connection that was ended, of 10 ms each
+constexpr int kEndLooksMax = 100;      // for a connection that was ended, of 10 ms each
+constexpr int kGiveUpAttemptsMax = 5;  // of a second each
 
 Error Unsafe(const ReplicationOptions& options, const std::string& what) {
   return Error{.reason = Reason::kInternal, .message = options.name + " at " + options.endpoint.Name() + ": " + what};
@@ -168,12 +169,30 @@ Result<void> ReplicationSession::Run(const std::vector<std::string>& statements)
 Result<void> ReplicationSession::StopWriting() {
   const Result<void> done = connection_->Execute("SET GLOBAL read_only = 1");
   if (done) return {};
-  return Fail(Reason::kWritesUnavailable,
-              options_->name +
-                  " has commits that wait for an acknowledgement, and so does not become read-only. Unless an "
-                  "acker is back soon: end it (kill -9) and start it with --init-rpl-role=SLAVE, as soon as "
-                  "the topology names another primary (" +
-                  done.error().message + ")");
+  return Fail(
+      Reason::kWritesUnavailable,
+      options_->name +
+          " has commits that wait for an acknowledgement, and so does not become read-only. Unless an "
+          "acker is back soon, and as soon as the topology names another primary: end it (kill -9) and start it "
+          "with --init-rpl-role=SLAVE, which gives them up, or have it saved and copied anew (`muster topology "
+          "rebuild " +
+          options_->name + "`) (" + done.error().message + ")");
+}
+
+Result<void> ReplicationSession::GiveUpWriting() {
+  // A statement that stands that long is a commit that waits, or stands behind one.
+  constexpr const char* kStanding =
+      "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND IN ('Query', 'Execute') "
+      "AND USER <> 'system user' AND TIME_MS > 500";
+  MUSTER_TRY(connection_->Execute("SET SESSION lock_wait_timeout = 1"));
+  Result<void> done;
+  for (int i = 0; i < kGiveUpAttemptsMax; ++i) {
+    done = StopWriting();
+    if (done) return done;
+    MUSTER_ASSIGN(const auto standing, connection_->Query(kStanding));
+    for (const Connection::Row& row : standing) EndSession(row[0]);
+  }
+  return done;
 }
 
 Result<void> ReplicationSession::SetWaiting(bool waits) {

@@ -27,6 +27,9 @@ class ReplicationSession {
   Result<void> Run(const std::vector<std::string>& statements);
   // read_only, once the commits under way have ended.
   Result<void> StopWriting();
+  // read_only, also when commits wait for an acknowledgement that nobody will give: their clients are cut off, so that
+  // nobody is told that they are written, and they are. Only when no lease of a writer there is valid.
+  Result<void> GiveUpWriting();
   // Whether commits wait for an acknowledgement, for ever and before others see them.
   Result<void> SetWaiting(bool waits);
   // STATE_CONFLICT: the server was promoted under this revision or a later one, and is not made to follow under it.

@@ -245,6 +245,36 @@ TEST(Replication, WhatWasPromotedFollowsNobodyUnderTheSameTopology) {
   EXPECT_FALSE(group.Look("w1").is_writable);
 }
 
+// An old primary that was cut off while it wrote, and is reached again: its commits wait for ever, so it follows nobody
+// before it is ended, or rebuilt. Nobody is told that they are written.
+TEST(Replication, AnOldPrimaryWhoseCommitsWaitForEverIsRebuilt) {
+  MariadbGroup group;
+  const auto e1 = group.MakeControl("e1");
+  const auto w1 = group.MakeControl("w1");
+  Expect(w1->StopReceiving(20, Deadline()));
+  Expect(group.MakeControl("w2")->StopReceiving(20, Deadline()));
+  PendingWrite first(group, "e1", 7);
+  EXPECT_TRUE(WaitsForAck(group, first));
+  PendingWrite second(group, "e1", 8);  // behind it
+  Expect(w1->Promote(21, false, Deadline()));
+  const auto refused =
+      e1->Follow(21, group.SourceOf("w1"), false, Deadline::After(group.clock, std::chrono::seconds(2)));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("`muster topology rebuild e1`"));
+  EXPECT_FALSE(first.is_over() || second.is_over());
+
+  const auto rebuilt = e1->Rebuild(22, group.SourceOf("w1"), [] { return true; });
+  ASSERT_TRUE(rebuilt) << rebuilt.error().message;
+  EXPECT_THAT(*rebuilt, HasSubstr(" has 2 transactions that w1 does not have"));
+  EXPECT_TRUE(first.is_over() && second.is_over());
+  EXPECT_FALSE(first.is_done() || second.is_done());
+  group["w1"].Execute(InsertOf(9));
+  EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 9); })) << group["e1"].log();
+  EXPECT_FALSE(Has(group, "e1", 7) || Has(group, "e1", 8));
+  EXPECT_EQ(w1->Rebuild(21, group.SourceOf("e1"), [] { return true; }).error().reason, Reason::kStateConflict)
+      << "it was promoted under that topology";
+}
+
 // An old primary with a write that nobody acknowledged: truncated when it is started as a replica, found to have
 // diverged when it was not.
 TEST(Replication, AnOldPrimaryComesBack) {

@@ -295,7 +295,7 @@ std::string ReasonAgainstRebuild(const Sight& sight, const GroupRecord& group, c
   }
   const DatabaseSight* const seen = sight.FindReached(name, options.detect_after);
   if (seen == nullptr) return "it does not answer: start it first";
-  if (seen->state.fault == ReplicaFault::kNone) {
+  if (seen->state.fault == ReplicaFault::kNone && !seen->state.is_writable) {
     return "nothing keeps it from following " + group.primary + ", so there is no need for it";
   }
   if (sight.FindReached(group.primary, options.detect_after) == nullptr) {

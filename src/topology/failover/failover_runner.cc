@@ -259,9 +259,10 @@ void FailoverRunner::Turn() {
     status_.controller = ControllerOf(sight, options_.times);
     status_.verdict = turn.verdict;
   }
-  if (turn.leads && options_.controls) {
-    NoteRefusals(turn);
-    LogAttention(turn.attention);
+  const bool controls = turn.leads && options_.controls;
+  if (controls) NoteRefusals(turn);
+  NoteAttention(turn.attention, controls);
+  if (controls) {
     for (const auto& worker : workers_) {
       const auto order = std::ranges::find(turn.orders, worker->name, &DatabaseOrder::database);
       if (order == turn.orders.end()) continue;
@@ -285,14 +286,14 @@ void FailoverRunner::NoteRefusals(ControllerTurn& turn) {
   }
 }
 
-void FailoverRunner::LogAttention(const std::vector<std::string>& attention) {
+void FailoverRunner::NoteAttention(const std::vector<std::string>& attention, bool is_logged) {
   std::vector<std::string> before;
   {
     std::lock_guard lock(mutex_);
     before = std::exchange(status_.attention, attention);
   }
   for (const std::string& text : attention) {
-    if (std::ranges::count(before, text) == 0) {
+    if (is_logged && std::ranges::count(before, text) == 0) {
       dependencies_.logger->Warning("the failover controller needs somebody", {{"what", text}});
     }
   }

@@ -97,7 +97,8 @@ class FailoverRunner final : public FailoverOperator {
   bool IsRebuildWanted(const std::string& database) const;
   // A database that obeys no order for longer than `order_patience` needs somebody.
   void NoteRefusals(ControllerTurn& turn);
-  void LogAttention(const std::vector<std::string>& attention);
+  // For Status; whoever controls says it in the log, too.
+  void NoteAttention(const std::vector<std::string>& attention, bool is_logged);
   Sight SightNow() const;
 
   const FailoverRunnerOptions options_;

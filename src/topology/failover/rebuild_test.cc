@@ -70,6 +70,9 @@ TEST(Rebuild, IsRefusedWhereItIsNotNeededOrCannotBe) {
   Silence(without_primary, "e1");
   EXPECT_THAT(RefusalOf(without_primary, "e2"), HasSubstr("primary e1, of which it would be a copy"));
   EXPECT_THAT(RefusalOf(WithDiverged(FailingOver()), "e2"), HasSubstr("a failover is under way"));
+  Sight old_primary = WellSight();
+  old_primary.databases["e2"].state.is_writable = true;
+  EXPECT_EQ(RefusalOf(old_primary, "e2"), "accepted") << "its last commits wait for ever";
 }
 
 TEST(Rebuild, IsOrderedOnceAllHaveHeardOfIt) {

@@ -93,10 +93,11 @@ class ReplicaControl {
   // under way.
   virtual Result<void> Govern(std::int64_t revision, const PrimaryOrder& order, Deadline deadline) = 0;
 
-  // One that has diverged, or cannot apply what it receives: what it has more than `source` is written to a file, of
-  // whose name the answer tells; then it becomes a copy of `source`, and follows it. One that follows it well stays as
-  // it is. It takes as long as copying does, and ends, with WRITES_UNAVAILABLE, once `goes_on` is false. Whatever it
-  // ends with may be tried again.
+  // One that has diverged, cannot apply what it receives, or was a primary and has commits that wait for ever: what it
+  // has more than `source` is written to a file, of whose name the answer tells; then it becomes a copy of `source`,
+  // and follows it. Whoever waits for such a commit is cut off, and told nothing. STATE_CONFLICT: it was promoted under
+  // that revision. One that follows it well stays as it is. It takes as long as copying does, and ends, with
+  // WRITES_UNAVAILABLE, once `goes_on` is false. Whatever it ends with may be tried again.
   virtual Result<std::string> Rebuild(std::int64_t revision, const ReplicationSource& source,
                                       const std::function<bool()>& goes_on) = 0;
 };

@@ -148,6 +148,12 @@ Result<std::string> MemoryDatabases::Rebuild(const std::string& name, std::int64
   MUSTER_TRY(Obey(database, revision));
   const Database& from = *databases_.at(source.name);
   if (!from.Answers()) return Fail(Reason::kWritesUnavailable, source.name + " does not answer");
+  if (revision <= database.promoted) return Fail(Reason::kStateConflict, name + " was promoted by that topology");
+  if (database.is_writable && HasWaiting(database)) {
+    ++database.life;  // whoever waits is cut off
+    database.committed = database.log.size();
+  }
+  database.is_writable = database.waits = false;
   const bool follows = database.following == source.name && database.is_connected && database.applies;
   if (follows && database.fault == ReplicaFault::kNone) return name + " follows already";
   const std::size_t extra = database.log.size();
