@@ -3,6 +3,7 @@
 #include "app/server/member_directory.h"
 #include "app/server/server.h"
 #include "app/server/server_options.h"
+#include "app/server/topology_metrics.h"
 #include "app/temporary_directory.h"
 #include "base/log.h"
 #include "base/options.h"
@@ -10,6 +11,21 @@
 #include "store/doctor_findings.h"
 
 namespace muster {
+namespace {
+
+// Of a topology with one of each.
+std::string TopologyMetricsReference() {
+  failover::FailoverStatus status;
+  status.document = std::make_shared<const TopologyDocument>(TopologyDocument{
+      .centers = {"A"}, .groups = {GroupRecord{.name = "g1", .databases = {DatabaseRecord{.name = "a1"}}}}});
+  const SystemClock clock;
+  MetricRegistry registry;
+  const TopologyMetrics metrics([&] { return status; }, [] { return WriterLease(); }, clock, registry);
+  return RenderMetricReference(registry);
+}
+
+}  // namespace
+
 std::string OptionsReference() {
   ServerOptions options;
   OptionRegistry registry;
@@ -76,6 +92,7 @@ Outcome<std::string> MetricsReference() {
       "there are more of them (muster_store_group_*, muster_freshness_* and others), whose meaning the exposition "
       "has.\n\n";
   out += RenderMetricReference(members->metrics());
+  out += "\nOf several centers, at each server:\n\n" + TopologyMetricsReference();
   return out;
 }
 

@@ -120,6 +120,8 @@ Outcome<void> Centers::StartFailover() {
                                              .random = &around_.random,
                                              .logger = &around_.logger});
   if (const auto started = failover_->Start(); !started) return Fails(started.error());
+  metrics_ = std::make_unique<TopologyMetrics>([this] { return failover_->Status(); }, lease(), around_.clock,
+                                               around_.metrics);
   placement_ = std::make_unique<mariadb::TopologyPlacement>([this] { return failover_->Status(); }, options_.center,
                                                             around_.clock);
   return {};

@@ -7,6 +7,7 @@
 #include "app/server/center_caches.h"
 #include "app/server/center_options.h"
 #include "app/server/route_trees.h"
+#include "app/server/topology_metrics.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -79,6 +80,7 @@ class Centers {
   std::unique_ptr<TopologyWatcher> watcher_;
   std::unique_ptr<failover::ObserverBoard> board_;
   std::unique_ptr<failover::FailoverRunner> failover_;
+  std::unique_ptr<TopologyMetrics> metrics_;
   std::unique_ptr<mariadb::TopologyPlacement> placement_;
   std::unique_ptr<CenterCaches> caches_;
   std::unique_ptr<FreshnessSampler> freshness_;  // over caches_
