@@ -66,6 +66,22 @@ class Window:
         return max(zip(marks, marks[1:]), key=lambda pair: pair[1] - pair[0])
 
 
+def await_whole(grounds, check=lambda: None):
+    if not grounds.await_whole(WHOLE_DEADLINE_S, check):
+        raise SystemExit(f"figures: the lab is not whole after {WHOLE_DEADLINE_S:.0f} s: {'; '.join(grounds.lacks())}")
+
+
+def bring_back(grounds, check=lambda: None):
+    """Until all is whole, and center A writes."""
+    end = time.monotonic() + WHOLE_DEADLINE_S
+    await_whole(grounds, check)
+    while grounds.writing() != "A":
+        done = grounds.command("failback")
+        if time.monotonic() > end:
+            raise SystemExit(f"figures: for {WHOLE_DEADLINE_S:.0f} s muster topology failback did not have A write: {done.stderr.strip()}")
+        await_whole(grounds, check)
+
+
 class Shaken:
     """A lab under load, for one kind of figure: its own, so that what was written before does not slow what is timed."""
 
@@ -79,7 +95,7 @@ class Shaken:
     def __enter__(self):
         self.grounds.up()
         try:
-            self.whole()
+            bring_back(self.grounds)
             self.load = load.Load(self.history, self.grounds.doors(), self.grounds.key, 1, Caller, CALLERS)
             self.load.pause_s = RESTING_PAUSE_S
             self.load.start()
@@ -93,10 +109,6 @@ class Shaken:
             self.load.is_over.set()
         self.grounds.down()
         self.history.close()
-
-    def whole(self):
-        if not self.grounds.await_whole(WHOLE_DEADLINE_S, self.load.check if self.load else lambda: None):
-            raise SystemExit(f"figures: the lab is not whole after {WHOLE_DEADLINE_S:.0f} s: {'; '.join(self.grounds.lacks())}")
 
     def writes(self, center):
         """Whether a server of that center says so: those of the other one may be cut off."""
@@ -130,14 +142,6 @@ class Shaken:
         self.load.pause_s = RESTING_PAUSE_S
         return usual, window
 
-    def take_back(self):
-        end = time.monotonic() + WHOLE_DEADLINE_S
-        while self.grounds.writing() != "A":
-            done = self.grounds.command("failback")
-            if done.returncode and time.monotonic() > end:
-                raise SystemExit(f"figures: muster topology failback was refused for {WHOLE_DEADLINE_S:.0f} s: {done.stderr.strip()}")
-        self.whole()
-
     def judge(self):
         """Counts of violations by kind, when all is over and everything is whole."""
         self.load.stop()
@@ -162,8 +166,7 @@ def loss(work, kind, times):
             steps = LOSSES[kind][1](lab.grounds)
             _, window = lab.timed(lambda: [step.do() for step in steps], "B", "B")  # noqa: B023
             faults.undo(steps)
-            lab.whole()
-            lab.take_back()
+            bring_back(lab.grounds, lab.load.check)
             helped += lab.grounds.helped
             calls = lab.history.calls()
             silence = window.silence(window.calls(calls, "B", ["update"]))
@@ -185,7 +188,7 @@ def switchovers(work, times):
         for _ in range(times):
             for words, writer in ((("drain", "A"), "B"), (("failback",), "A")):
                 before, window = lab.timed(lambda: faults.ordered(lab.grounds, *words), writer, ("A", "B"))  # noqa: B023
-                lab.whole()
+                await_whole(lab.grounds, lab.load.check)
                 calls = lab.history.calls()
                 for pairs, seen in ((pauses, window), (usual, before)):
                     silences = [seen.silence(seen.calls(calls, center, ["update"])) for center in ("A", "B")]

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path += [str(HERE.parent / "chaos"), str(HERE.parent / "process")]
 
 import losses  # noqa: E402
+import tiers  # noqa: E402
 
-ENGINES, ENGINES_PATH = ("etcd", "mariadbd", "redis-server", "mariadb-binlog"), "/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin"
+ENGINES = ("etcd", "mariadbd", "redis-server", "mariadb-binlog")
+ENGINES_PATH = "/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin"
 WRITES_BACK_S, PAUSE_S = 3.0, 0.5
-PARTS = [*(f"loss-{kind}" for kind in losses.LOSSES), "switchover", "simulation"]
+LOSSES = [f"loss-{kind}" for kind in losses.LOSSES]
+TIERS = ["crossing", "redis", "store", "hits"]
+PARTS = [*LOSSES, "switchover", "simulation", *TIERS]
 
 
 class Report:
@@ -90,12 +95,43 @@ def simulation(report, build, seeds):
                how="sim/muster_sim_centers: two centers, seeded faults; stale, lost, two writers, identities held twice")
 
 
+def paired(detail) -> str:
+    return (f"median of {detail['pairs']} pairs of slices ({detail['ratio_min']:.2f} to {detail['ratio_max']:.2f}); {detail['ours_per_second']} a second "
+            f"against {detail['reference_per_second']}")
+
+
+def engines(report, build, work, wanted, pairs, members):
+    """Rows of reads and writes at the engines, all on one lab; the hit rate last, since it takes Redis its memory."""
+    with tiers.Tiers(build, work / "tiers", members) as lab:
+        if "crossing" in wanted:
+            value, detail = tiers.crossing(lab, pairs)
+            report.add("write_crossing", f"write in both centers, {tiers.DELAY_MS} ms each way: p50 in round trips of {tiers.ROUND_TRIP_MS} ms", value, 2.5,
+                       "x", detail, how=f"one at a time; {detail['p50_ms']} ms, {detail['p50_without_delay_ms']} ms without the delay, so "
+                       f"{detail['round_trips_added']} round trips are the delay's; {pairs} pairs of {tiers.WRITES_A_SLICE} writes")
+        if "redis" in wanted:
+            value, detail = tiers.redis_reads(lab, pairs)
+            report.add("read_redis", "HTTP read served from Redis against `redis-benchmark -P 1` GET", value, 0.9, "x", detail, at_most=False,
+                       how=f"{tiers.CONNECTIONS} connections, values of {detail['value_bytes']} bytes, the process's own near cache off; {paired(detail)}")
+        if "store" in wanted:
+            for name, (value, detail) in tiers.store_reads(lab, pairs).items():
+                report.add(f"read_store_{name}", f"HTTP read from MariaDB against sysbench point select, {name}", value, 2 if name == "coalesced" else 0.85,
+                           "x", detail, at_most=False, how=f"{tiers.CONNECTIONS} callers, {detail['loops']} event loops, {detail['reads_a_batch']} reads a "
+                           f"statement; sysbench with {tiers.SYSBENCH_THREADS} threads, rows of {detail['row_bytes']} bytes; {paired(detail)}")
+        if "hits" in wanted:
+            value, detail = tiers.hit_rate(lab)
+            report.add("hit_rate", f"hit rate of a Redis with room for a tenth of the members, Zipf {tiers.ZIPF}", value, 0.9, "", detail, at_most=False,
+                       how=f"{detail['members']} members, {detail['kept']} kept in the end, {detail['asked']} reads; no cache of a tenth can have more than "
+                       f"{detail['best_possible']}, of a million members {detail['best_possible_of_a_million']}")
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--times", type=int, default=20, help="how often each loss and each switchover is tried")
     parser.add_argument("--seeds", type=int, default=10_000, help="simulated histories")
+    parser.add_argument("--pairs", type=int, default=15, help="slices of each figure that has a reference")
+    parser.add_argument("--members", type=int, default=20_000, help="in the lab of the figures of engines")
     parser.add_argument("--only", nargs="*", default=PARTS, choices=PARTS, help="what to measure")
     return parser.parse_args()
 
@@ -106,6 +142,7 @@ def main() -> int:
     if missing:
         print(f"{', '.join(missing)} is not installed (make engines)", file=sys.stderr)
         return 1 if os.environ.get("MUSTER_REQUIRE_TOOLS") == "1" else 77
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that the lab goes down
     build = arguments.build.resolve()
     os.environ["MUSTER_BINARY"] = str(build / "muster")
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -114,12 +151,15 @@ def main() -> int:
         work = pathlib.Path(scratch)
         for part in arguments.only:
             print(part, flush=True)
-            if part.startswith("loss-"):
+            if part in LOSSES:
                 center_losses(report, work, part.removeprefix("loss-"), arguments.times)
             elif part == "switchover":
                 switchovers(report, work, arguments.times)
-            else:
+            elif part == "simulation":
                 simulation(report, build, arguments.seeds)
+        wanted = [part for part in arguments.only if part in TIERS]
+        if wanted:
+            engines(report, build, work, wanted, arguments.pairs, arguments.members)
     print("\n" + report.table())
     return 0 if all(row["met"] for row in report.rows) else 1
 

@@ -42,6 +42,8 @@ class Muster:
             command += ["--config", config]
         if threads:
             command += ["--threads", threads]
+        # Whoever measures takes it along, however that ends.
+        command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
         self.process = subprocess.Popen(pin(core, command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         env={**os.environ, **(environment or {})})
         wait_until(self.endpoints.exists, "muster", self.process)
