@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help deps run lab engines build test lint asan tsan fuzz sim models bench chaos reference release-contract format clean
+.PHONY: help deps run lab engines build test lint asan tsan fuzz sim models bench figures chaos reference release-contract format clean
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
@@ -11,6 +11,8 @@ SEEDS ?= 100000
 SEED ?= 1
 SECONDS ?= 1200
 PAIRS ?= 10
+TIMES ?= 20
+MEMBERS ?= 20000
 PRESETS := dev release asan tsan
 
 help: ## list the targets
@@ -58,6 +60,12 @@ bench: ## the figures of docs/figures.md: a table, and JSON in build/bench/
 	@tools/install-packages build test bench
 	@tools/cmake-build release all
 	@/usr/bin/python3 tests/figures/run.py --build build/release --out build/bench
+
+figures: build engines ## the figures of docs/reliability.md, each loss TIMES (20) times, reads of MEMBERS (20000), and the table of chaos; in build/figures/ and build/chaos/
+	@tools/install-packages build test bench
+	@for target in muster_sim_centers http_load; do tools/cmake-build release $$target; done
+	@/usr/bin/python3 tests/figures/reliability.py --build build/release --out build/figures --times $(TIMES) --members $(MEMBERS) && figures=met || figures=missed; \
+	  $(MAKE) chaos; [ $$figures = met ]
 
 chaos: build engines ## every fault and PAIRS (10) random pairs of SEED (1) on a two-center system, in about SECONDS (1200); report in build/chaos/
 	@mkdir -p build/chaos

@@ -11,7 +11,7 @@ import time
 from member_client import Client
 
 HOT_MEMBERS, COLD_MEMBERS, IDENTITIES = 3, 24, 6
-CALLERS, PAUSE_S = 2, 0.025  # a center's that read, and as many that write; from the begin of a call to that of the next
+CALLERS, PAUSE_S = 2, 0.025  # Load's; from the begin of a call to that of the next
 # What a server may take, and what a caller waits for its answer: a little more, so that servers say what became of it.
 SERVER_DEADLINE_MS, CALLER_DEADLINE_S = 1500, 2.0
 TRIES_MAX = 8
@@ -27,6 +27,8 @@ def card(index):
 class Caller(threading.Thread):
     """One caller, one call after the other, until `stop`. `doors`: (server's name, address) of its center, tried in turn."""
 
+    server_deadline_ms, caller_deadline_s = SERVER_DEADLINE_MS, CALLER_DEADLINE_S
+
     def __init__(self, load, name, center, doors, door, is_reader=False):
         super().__init__(name=name, daemon=True)
         self.load, self.center, self.doors, self.door, self.is_reader = load, center, doors, door, is_reader
@@ -40,7 +42,7 @@ class Caller(threading.Thread):
             while not self.load.is_over.is_set():
                 begin = time.monotonic()
                 self.step()
-                self.load.is_over.wait(max(0.0, PAUSE_S - (time.monotonic() - begin)))
+                self.load.is_over.wait(max(0.0, self.load.pause_s - (time.monotonic() - begin)))
         except Exception as failure:  # what a test does not foresee has to fail it, from whichever thread
             self.failure = failure
             raise
@@ -68,8 +70,8 @@ class Caller(threading.Thread):
         client = self.clients.get(name)
         if client is None:
             client = self.clients[name] = Client(address, self.load.key)
-            client.connection.timeout = CALLER_DEADLINE_S
-        sent = {"X-Request-Timeout-Ms": str(SERVER_DEADLINE_MS), **{n.replace("_", "-"): v for n, v in headers.items()}}
+            client.connection.timeout = self.caller_deadline_s
+        sent = {"X-Request-Timeout-Ms": str(self.server_deadline_ms), **{n.replace("_", "-"): v for n, v in headers.items()}}
         begin = time.monotonic_ns()
         try:
             reply = client.call(method, path, body, sent)
@@ -172,16 +174,17 @@ def outcome_of(status, code):
 
 
 class Load:
-    """The callers of all centers. `doors`: center → [(server's name, address)]."""
+    """The callers of all centers. `doors`: center → [(server's name, address)]. `callers`: a center's that read, and as many that write."""
 
-    def __init__(self, history, doors, key, seed):
+    def __init__(self, history, doors, key, seed, caller=Caller, callers=CALLERS):
         self.history, self.key, self.seed = history, key, seed
+        self.pause_s = PAUSE_S
         self.is_over = threading.Event()
         self._lock = threading.Lock()
         self._number = 0
         self.hot, self.cold = [], []
-        self.callers = [Caller(self, f"{center}-{what}{index}", center, doors[center], index % len(doors[center]), what == "reads")
-                        for center in sorted(doors) for what in ("reads", "writes") for index in range(CALLERS)]
+        self.callers = [caller(self, f"{center}-{what}{index}", center, doors[center], index % len(doors[center]), what == "reads")
+                        for center in sorted(doors) for what in ("reads", "writes") for index in range(callers)]
 
     def next_number(self):
         with self._lock:

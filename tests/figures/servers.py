@@ -32,12 +32,18 @@ def wait_until(condition, what: str, process: subprocess.Popen, seconds_max=STAR
 
 
 class Muster:
-    def __init__(self, binary, data: pathlib.Path, core=None, threads=0, environment=None):
+    """`config`: without one it is embedded. `key_file`: of a caller that is there already; none: the one that it makes itself."""
+
+    def __init__(self, binary, data: pathlib.Path, core=None, threads=0, environment=None, config=None, key_file=None):
         self.endpoints = data / "endpoints.json"
-        self.key_file = data / "admin.key"
+        self.key_file = key_file or data / "admin.key"
         command = [binary, "serve", "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+        if config:
+            command += ["--config", config]
         if threads:
             command += ["--threads", threads]
+        # Whoever measures takes it along, however that ends.
+        command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
         self.process = subprocess.Popen(pin(core, command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         env={**os.environ, **(environment or {})})
         wait_until(self.endpoints.exists, "muster", self.process)
@@ -82,6 +88,14 @@ class Muster:
                 return False
             return lag is not None and float(lag.group(1)) == 0
         wait_until(has_all, "the search", self.process, seconds_max=600)
+
+    def metric(self, name: str) -> float:
+        """Of all series of that name."""
+        metrics = self.request(self.admin_url + "/metrics").decode()
+        found = re.findall(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+]+)$", metrics, re.M)
+        if not found:
+            raise SystemExit(f"bench: muster has no metric {name}")
+        return sum(map(float, found))
 
     def near_cache(self) -> dict:
         metrics = self.request(self.admin_url + "/metrics").decode()

@@ -122,6 +122,8 @@ Outcome<void> Centers::StartFailover() {
   if (const auto started = failover_->Start(); !started) return Fails(started.error());
   metrics_ = std::make_unique<TopologyMetrics>([this] { return failover_->Status(); }, lease(), around_.clock,
                                                around_.metrics);
+  // It reads by itself ten times a second; the watcher is told when there is something to read.
+  failover_hears_ = watcher_->Subscribe([this](const auto& document) { failover_->Hear(document); });
   placement_ = std::make_unique<mariadb::TopologyPlacement>([this] { return failover_->Status(); }, options_.center,
                                                             around_.clock);
   return {};
@@ -141,6 +143,7 @@ void Centers::StartFreshness(const RouteTrees& routes) {
 Centers::~Centers() {
   freshness_.reset();
   caches_.reset();
+  failover_hears_.reset();
   if (failover_) failover_->Stop();
   if (watcher_) watcher_->Stop();
 }

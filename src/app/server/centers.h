@@ -81,6 +81,7 @@ class Centers {
   std::unique_ptr<failover::ObserverBoard> board_;
   std::unique_ptr<failover::FailoverRunner> failover_;
   std::unique_ptr<TopologyMetrics> metrics_;
+  std::unique_ptr<TopologyWatcher::Subscription> failover_hears_;
   std::unique_ptr<mariadb::TopologyPlacement> placement_;
   std::unique_ptr<CenterCaches> caches_;
   std::unique_ptr<FreshnessSampler> freshness_;  // over caches_

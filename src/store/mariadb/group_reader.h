@@ -73,9 +73,9 @@ ReadVerdict JudgeRead(ReadFrom from, const ReadOptions& options, const MemberDoc
 // one of them; the next one does so when that fails. Not thread-safe.
 class GroupReader {
  public:
-  // Rows that one statement asks for: the smallest of these that has room; what is left of it repeats the last row.
-  // More than the greatest takes several statements.
-  static constexpr std::array<std::size_t, 4> kStatementRows = {1, 8, 64, 256};
+  // Rows that one statement asks for: the smallest of these that has room; what is left of it repeats the last row,
+  // which the server looks at all the same. More than the greatest takes several statements.
+  static constexpr std::array<std::size_t, 9> kStatementRows = {1, 2, 4, 8, 16, 32, 64, 128, 256};
   using Statements = std::array<Statement, kStatementRows.size()>;
 
   struct Server {

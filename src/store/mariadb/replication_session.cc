@@ -60,15 +60,18 @@ Result<void> ReadReplica(Connection& connection, const ReplicationOptions& optio
 
 // Those whose account is locked and that have no connection left.
 Result<void> ReadShutOut(Connection& connection, const ReplicationOptions& options, DatabaseState& state) {
-  MUSTER_ASSIGN(
-      const auto rows,
-      connection.Query("SELECT User FROM mysql.global_priv WHERE JSON_VALUE(Priv, '$.account_locked') = 1 AND "
-                       "User NOT IN (SELECT USER FROM information_schema.PROCESSLIST)"));
+  MUSTER_ASSIGN(const auto locked, connection.Query("SELECT User FROM mysql.global_priv WHERE "
+                                                    "JSON_VALUE(Priv, '$.account_locked') = 1"));
+  const auto is_among = [](const std::vector<Connection::Row>& rows, const std::string& user) {
+    return std::ranges::any_of(rows, [&](const Connection::Row& row) { return row[0] == user; });
+  };
   for (const std::string& name : options.peers) {
-    const bool is_out =
-        std::ranges::any_of(rows, [&](const Connection::Row& row) { return row[0] == UserOf(options, name); });
-    if (is_out) state.shut_out.push_back(name);
+    if (is_among(locked, UserOf(options, name))) state.shut_out.push_back(name);
   }
+  // The list of connections is asked for only then: the server writes it to a file of its own each time.
+  if (state.shut_out.empty()) return {};
+  MUSTER_ASSIGN(const auto connected, connection.Query("SELECT DISTINCT USER FROM information_schema.PROCESSLIST"));
+  std::erase_if(state.shut_out, [&](const std::string& name) { return is_among(connected, UserOf(options, name)); });
   std::ranges::sort(state.shut_out);
   return {};
 }

@@ -110,11 +110,19 @@ void FailoverRunner::RunLooks(Worker& worker) {
       seen.looked_at = sent;
       changed_.notify_all();
     }
-    const Duration rest = sent + options_.look_period - dependencies_.clock->Monotonic();
-    changed_.wait_for(lock, rest, [&] { return stopping_ || worker.looks_at_once; });
+    while (!stopping_ && !worker.looks_at_once) {
+      const Duration rest = sent + LookPeriod() - dependencies_.clock->Monotonic();
+      if (rest <= Duration(0)) break;
+      changed_.wait_for(lock, rest);
+    }
     worker.looks_at_once = false;
     if (stopping_) return;
   }
+}
+
+Duration FailoverRunner::LookPeriod() const {
+  const bool is_awaited = sight_.document->failover && status_.leads;
+  return is_awaited ? options_.look_period_under_way : options_.look_period;
 }
 
 void FailoverRunner::RunOrders(Worker& worker) {

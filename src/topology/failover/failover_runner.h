@@ -31,9 +31,10 @@ struct FailoverRunnerOptions {
   std::string center;    // where it is
   bool controls = true;  // false: it looks and reports, and others decide
   FailoverOptions times = {};
-  Duration look_period = std::chrono::milliseconds(100);      // at each database
-  Duration exchange_period = std::chrono::milliseconds(100);  // the topology is read, and reports are exchanged
-  Duration turn_period = std::chrono::milliseconds(50);       // at the latest; also whenever there is news
+  Duration look_period = std::chrono::milliseconds(100);           // at each database
+  Duration look_period_under_way = std::chrono::milliseconds(20);  // of who controls, while writes wait for it
+  Duration exchange_period = std::chrono::milliseconds(100);       // the topology is read, and reports are exchanged
+  Duration turn_period = std::chrono::milliseconds(50);            // at the latest; also whenever there is news
   Duration order_timeout = std::chrono::seconds(5);
   Duration order_patience = std::chrono::seconds(10);  // who obeys no order for so long needs somebody
 };
@@ -65,6 +66,8 @@ class FailoverRunner final : public FailoverOperator {
   // Reads the topology once, on this thread, and fails with that read.
   Result<void> Start();
   void Stop();
+  // Of somebody else's read of the topology, which may be newer than the last one here. From Start on; thread-safe.
+  void Hear(std::shared_ptr<const TopologyDocument> document) { TakeDocument(std::move(document), Instant::min()); }
 
   FailoverStatus Status() const override;
   FailoverPlan Plan(const FailoverRequest& request) const override;
@@ -79,6 +82,7 @@ class FailoverRunner final : public FailoverOperator {
   static constexpr Duration kStoodStill = std::chrono::milliseconds(300);
 
   void RunLooks(Worker& worker);
+  Duration LookPeriod() const;  // under the lock
   void RunOrders(Worker& worker);
   void RunExchange();
   void RunTurns();
