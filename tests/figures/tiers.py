@@ -21,8 +21,10 @@ CONNECTIONS, SYSBENCH_THREADS = 64, 16
 FEW_MEMBERS = 2_000  # for figures of engines: all of them are where they are looked for
 BATCH = 100
 FILL_DEADLINE_S, IMPORT_DEADLINE_S = 120.0, 3600.0
+MEMBER_KEYS = "muster:m{*"  # of members in Redis, and of nothing else
 # Of the cache's hit rate: how the members are asked for, the part of them that fits, how long one load is, and how often it is repeated.
 ZIPF, CACHED_PART, LOAD_SECONDS, LOADS_MAX = 0.99, 0.1, 5, 100
+KEPT_TOLERANCE, ENTRY_OVERHEAD_BYTES = 0.1, 100
 WARM_UP = 5  # requests for each member that fits, before it is measured
 # A link's delay each way, and so what a round trip between the centers takes.
 DELAY_MS, ROUND_TRIP_MS = 2, 4
@@ -140,7 +142,7 @@ def redis_cli(host, port, *words):
 def entry_bytes(tiers):
     """The median length of a cached member."""
     host, port = tiers.address("redis-a")
-    names = [name for name in redis_cli(host, port, "--scan", "--pattern", "*").splitlines() if redis_cli(host, port, "TYPE", name) == "string"][:200]
+    names = redis_cli(host, port, "--scan", "--pattern", MEMBER_KEYS).splitlines()[:100]
     return int(statistics.median(int(redis_cli(host, port, "STRLEN", name)) for name in names))
 
 
@@ -194,32 +196,28 @@ def hit_rate(tiers):
     fits = int(tiers.member_count * CACHED_PART)
     with tiers.server("hits", cache__redis__near_bytes=0) as server:
         wait_for(lambda: source_of(server, 1) == "redis", "members are kept in Redis", FILL_DEADLINE_S)
-        used = used_memory(host, port)
         fill(server, fits)
-        each = (used_memory(host, port) - used) / fits
-        limit = used_memory(host, port)
-        asked, missed, warm = 0, 0.0, 0
+        each = entry_bytes(tiers) + ENTRY_OVERHEAD_BYTES
+        limit = int(re.search(r"^used_memory:(\d+)", redis_cli(host, port, "INFO", "memory"), re.M)[1])
+        asked, missed, warm, kept = 0, 0.0, 0, 0
         for _ in range(LOADS_MAX):
-            redis_cli(host, port, "CONFIG", "SET", "maxmemory", str(int(limit)))
+            redis_cli(host, port, "CONFIG", "SET", "maxmemory", str(limit))
             before = server.metric("muster_store_reads_total")
             sent = zipf_load(tiers, server)
-            kept = sum(1 for _ in redis_cli(host, port, "--scan", "--pattern", "muster:m{*").splitlines())
-            if warm < WARM_UP * fits:
-                warm += sent
+            warm += sent
+            kept = len(redis_cli(host, port, "--scan", "--pattern", MEMBER_KEYS).splitlines())
+            if warm < WARM_UP * fits or abs(kept - fits) > KEPT_TOLERANCE * fits:
                 limit += (fits - kept) * each  # Redis has other things in its memory, which vary
-            else:
-                asked, missed = asked + sent, missed + server.metric("muster_store_reads_total") - before
+                asked, missed = 0, 0.0
+                continue
+            asked, missed = asked + sent, missed + server.metric("muster_store_reads_total") - before
             if asked >= WARM_UP * fits:
                 break
-    if not asked:
-        raise SystemExit(f"figures: in {LOADS_MAX} loads of {LOAD_SECONDS} s the cache was not asked {WARM_UP} times for each member that fits")
-    return 1 - missed / asked, {"members": tiers.member_count, "kept": kept, "asked": asked, "bytes_of_one": round(each),
+    if asked < WARM_UP * fits:
+        raise SystemExit(f"figures: in {LOADS_MAX} loads of {LOAD_SECONDS} s Redis did not settle at {fits} members: {kept} at last; take more --members")
+    return 1 - missed / asked, {"members": tiers.member_count, "kept": kept, "asked": asked, "bytes_of_one": each,
                                 "best_possible": round(best_hit_rate(tiers.member_count), 4),
                                 "best_possible_of_a_million": round(best_hit_rate(1_000_000), 4)}
-
-
-def used_memory(host, port) -> int:
-    return int(re.search(r"^used_memory:(\d+)", redis_cli(host, port, "INFO", "memory"), re.M)[1])
 
 
 def zipf_load(tiers, server) -> int:
