@@ -8,7 +8,7 @@ import pytest
 from change_reader import ChangeReader
 from muster_process import Scratch, wait_for
 from test_lab import Lab, alive, require_engines
-from test_two_centers import PATIENCE_S, Server, await_that, is_exact
+from test_two_centers import PATIENCE_S, Server, is_exact
 
 RETRY = ("WRITES_UNAVAILABLE", "OVERLOADED", "OUTCOME_UNKNOWN", "IDEMPOTENCY_IN_PROGRESS", "DEADLINE_EXCEEDED")
 # Where one processor has to do everything, a failover takes its time, and may be undone and begun again.
@@ -109,10 +109,14 @@ class Load:
         return check
 
 
+def await_that(condition, what):
+    wait_for(condition, what, RETRY_S)
+
+
 def await_writes(loads, what):
     for load, check in [(load, load.goes_on()) for load in loads]:
         try:
-            wait_for(check, what, RETRY_S)
+            await_that(check, what)
         except AssertionError as late:
             raise AssertionError(f"{late}; {len(load.versions)} are, {load.refused} were refused: {load.last_refusal}") from late
 
@@ -144,7 +148,7 @@ def check_stream(server, loads):
     wanted = {member: version for load in loads for member, version in load.versions.items()}
     seen = {}
     with ChangeReader(StreamOf(server), "earliest") as reader:
-        for event in reader.events(time.monotonic() + PATIENCE_S):
+        for event in reader.events(time.monotonic() + RETRY_S):
             member = event["memberId"]
             assert int(event["version"]) == seen.get(member, 0) + 1, event
             seen[member] = int(event["version"])
