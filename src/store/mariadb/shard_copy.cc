@@ -220,19 +220,20 @@ Result<std::uint64_t> ShardCopy::CopyAnswers(std::int64_t since_micros) {
   std::uint64_t copied = 0;
   std::string time = std::to_string(since_micros);
   std::string key = "''";
-  const std::string from = " FROM record FORCE INDEX(record_by_time) WHERE kind = 1 AND ";
-  const auto beyond = [&] { return "(time > " + time + " OR (time = " + time + " AND record_key > " + key + "))"; };
-  const std::string order = " ORDER BY time, record_key LIMIT ";
+  const auto ask = [&](const char* columns, std::size_t at_most) {
+    return ends_.from.Run([&](Connection& connection) {
+      return connection.Query("SELECT " + std::string(columns) +
+                              " FROM record FORCE INDEX(record_by_time) WHERE kind = 1 AND (time > " + time +
+                              " OR (time = " + time + " AND record_key > " + key +
+                              ")) ORDER BY time, record_key LIMIT " + std::to_string(at_most));
+    });
+  };
   for (;;) {
     MUSTER_TRY(ends_.go_on());
-    MUSTER_ASSIGN(const auto sizes, ends_.from.Run([&](Connection& connection) {
-      return connection.Query("SELECT LENGTH(value)" + from + beyond() + order + std::to_string(kPageRows));
-    }));
+    MUSTER_ASSIGN(const auto sizes, ask("LENGTH(value)", kPageRows));
     if (sizes.empty()) return copied;
-    MUSTER_ASSIGN(const auto page, ends_.from.Run([&](Connection& connection) {
-      return connection.Query("SELECT time, CONCAT('x''', HEX(record_key), ''''), CONCAT('x''', HEX(value), '''')" +
-                              from + beyond() + order + std::to_string(PageOf(sizes, 0)));
-    }));
+    MUSTER_ASSIGN(const auto page,
+                  ask("time, CONCAT('x''', HEX(record_key), ''''), CONCAT('x''', HEX(value), '''')", PageOf(sizes, 0)));
     if (page.empty()) return copied;
     std::string values;
     for (const Connection::Row& row : page) {
