@@ -100,7 +100,8 @@ Task<Result<Member>> Client::Write(const Plan& plan, bool& replayed) {
                        .expected_version = call.expected_version,
                        .operation_id = plan.operation_id};
   if (call.idempotency) {
-    context.idempotency = Idempotency{call.idempotency->key, call.idempotency->fingerprint, &replayed};
+    context.idempotency =
+        Idempotency{.key = call.idempotency->key, .fingerprint = call.idempotency->fingerprint, .replayed = &replayed};
   }
   switch (call.verb) {
     case Verb::kRegister:

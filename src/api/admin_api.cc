@@ -63,6 +63,8 @@ Result<void> AdminHandler::Dispatch(Call& call, const Input& input) {
       return MoveWriter(call, input, FailoverKind::kPlanned);
     case Rpc::kRebuildDatabase:
       return RebuildDatabase(call, input);
+    case Rpc::kMoveShards:
+      return MoveShards(call, input);
     case Rpc::kReserveImport:
       return ReserveImport(call, input);
     case Rpc::kImportMembers:

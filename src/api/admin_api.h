@@ -21,6 +21,7 @@ struct AdminApiDependencies {
   // The live route trees of all loops as one (MergeDescriptions). Called on the admin loop: thread-safe.
   std::function<Result<RouteDescription>()> routes;
   failover::FailoverOperator* failover = nullptr;   // null: this server has no centers
+  TopologyStore* topology = nullptr;                // of the centers
   std::function<FreshnessReport()> freshness = {};  // thread-safe; none: nothing is sampled
 };
 
@@ -57,6 +58,8 @@ struct AdminApiDependencies {
 //                                      → what is done, and what is in its way
 //   POST /admin/v1/topology:rebuild    {"database":"a2","dryRun":true}: one that has diverged becomes a copy of its
 //                                      primary. → {}: it is asked for; GET topology says how it ends
+//   POST /admin/v1/topology:moveShards {"shards":"0-127","from":"g1","to":"g2","dryRun":true}, or {"undo":true} of the
+//                                      move under way → what is done
 //   GET  /livez, /readyz?verbose, /metrics, /openapi.json   without a key
 //
 // One for each loop of the admin server; calls of the archive, of the caller directory and of the

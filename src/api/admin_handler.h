@@ -23,7 +23,7 @@ inline constexpr std::int64_t kExportLinesDefault = 500;
 inline constexpr std::size_t kExportBytes = std::size_t{4} << 20;
 
 // The HttpHandler of admin_api.h; built as MemberHandler is. Callers are in admin_callers.cc, import and export in
-// admin_members.cc, centers in admin_topology.cc.
+// admin_members.cc, centers in admin_topology.cc, moves of shards in admin_shards.cc.
 class AdminHandler final : public HttpHandler {
  public:
   AdminHandler(EventLoop& loop, const ApiDependencies& dependencies, const AdminApiDependencies& admin);
@@ -57,6 +57,7 @@ class AdminHandler final : public HttpHandler {
   Result<void> GetFreshness(Call& call, const Input& input);
   Result<void> MoveWriter(Call& call, const Input& input, FailoverKind kind);
   Result<void> RebuildDatabase(Call& call, const Input& input);
+  Result<void> MoveShards(Call& call, const Input& input);
 
   Result<void> ReserveImport(Call& call, const Input& input);
   Result<void> ImportMembers(Call& call, const Input& input);

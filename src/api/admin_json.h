@@ -12,6 +12,7 @@
 #include "domain/json_writer.h"
 #include "domain/ports/member_reader.h"
 #include "topology/failover/failover_operator.h"
+#include "topology/shard_move.h"
 #include "topology/topology.h"
 #include "traffic/callers.h"
 
@@ -54,6 +55,17 @@ struct RebuildBody {
 Result<RebuildBody> ReadRebuildBody(JsonReader& reader, std::string_view json);
 
 void WriteFreshness(JsonWriter& json, const FreshnessReport& report);
+// {"shards":"0-127","from":"g1","to":"g2","dryRun":true} or {"undo":true}
+struct ShardMoveBody {
+  ShardMoveRequest request = {};
+  bool dry_run = false;
+  bool undo = false;
+};
+Result<ShardMoveBody> ReadShardMoveBody(JsonReader& reader, std::string_view json);
+void WriteShardMovePlan(JsonWriter& json, const ShardMovePlan& plan);
+// The one under way.
+void WriteShardMoveStatus(JsonWriter& json, const TopologyDocument& document);
+
 void WriteTopologyStatus(JsonWriter& json, const failover::FailoverStatus& status);
 void WritePlan(JsonWriter& json, const failover::FailoverPlan& plan);
 

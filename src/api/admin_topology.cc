@@ -223,6 +223,10 @@ void WriteTopologyStatus(JsonWriter& json, const FailoverStatus& status) {
     json.EndObject();
   }
   json.EndArray();
+  if (document.shard_move) {
+    json.Key("shardMove");
+    WriteShardMoveStatus(json, document);
+  }
   if (document.failover) {
     json.Key("failover");
     WriteJournal(json, *document.failover);

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "api/testing/api_fixture.h"
+#include "topology/testing/two_center_topology.h"
+#include "topology/topology_codec.h"
 
 namespace muster {
 namespace {
@@ -52,6 +54,20 @@ class FakeOperator final : public failover::FailoverOperator {
   }
 };
 
+// One document, changed as the stores change theirs.
+class OneDocument final : public TopologyStore {
+ public:
+  Result<std::shared_ptr<const TopologyDocument>> Read() override { return document; }
+  Result<std::shared_ptr<const TopologyDocument>> Update(
+      const std::function<Result<void>(TopologyDocument&)>& change) override {
+    MUSTER_ASSIGN(TopologyDocument changed, ChangeTopology(*document, "t.json", change));
+    document = std::make_shared<const TopologyDocument>(std::move(changed));
+    return document;
+  }
+
+  std::shared_ptr<const TopologyDocument> document = std::make_shared<const TopologyDocument>(testing::TwoCenters(2));
+};
+
 class AdminTopologyTest : public testing::ApiTest {
  protected:
   AdminTopologyTest() {
@@ -74,7 +90,9 @@ class AdminTopologyTest : public testing::ApiTest {
     operator_.status.attention = {"b1 is silent"};
     admin_ = MakeAdminApi(
         loop_, Dependencies(),
-        {.ranges = &ranges_, .routes = {}, .failover = &operator_, .freshness = [this] { return freshness_; }});
+        {.ranges = &ranges_, .routes = {}, .failover = &operator_, .topology = &topology_, .freshness = [this] {
+           return freshness_;
+         }});
   }
 
   void Set(TopologyDocument document) {
@@ -85,6 +103,7 @@ class AdminTopologyTest : public testing::ApiTest {
   }
 
   FakeOperator operator_;
+  OneDocument topology_;
   FreshnessReport freshness_;
 };
 
@@ -142,6 +161,35 @@ TEST_F(AdminTopologyTest, TellsOfCentersDatabasesAndCaches) {
       R"("beginTime":"1970-01-01T00:00:00Z","endTime":"1970-01-01T00:00:00Z","undone":true,"steps":[]}],)"
       R"("controller":"A-1","health":"well","cause":"","attention":["b1 is silent"]})");
   EXPECT_THAT(SendAdmin({.target = "/admin/v1/topology", .caller = "importer"}), IsProblem(Reason::kPermissionDenied));
+}
+
+TEST_F(AdminTopologyTest, MovesShards) {
+  const std::string move = R"({"shards":"0-6/2","from":"g0","to":"g1","dryRun":true})";
+  const Response dry = Post("moveShards", move);
+  EXPECT_EQ(dry.status, 200);
+  EXPECT_THAT(dry.body, HasSubstr(R"({"from":"g0","to":"g1","shards":"0-6/2","steps":["copy 4 shards)"));
+  EXPECT_FALSE(topology_.document->shard_move) << "a dry run";
+  EXPECT_EQ(Post("moveShards", R"({"shards":"0-6/2","from":"g0","to":"g1"})").status, 200);
+  ASSERT_TRUE(topology_.document->shard_move);
+  EXPECT_EQ(ShardsText(topology_.document->shard_move->shards), "0-6/2");
+  EXPECT_THAT(Post("moveShards", move), IsProblem(Reason::kStateConflict)) << "one is under way";
+  Set(*topology_.document);
+  EXPECT_THAT(
+      SendAdmin({.target = "/admin/v1/topology", .caller = "admin"}).body,
+      HasSubstr(R"("shardMove":{"from":"g0","to":"g1","shards":"0-6/2","moved":"","batch":"","step":"copying",)"));
+  EXPECT_EQ(Post("moveShards", R"({"undo":true,"dryRun":true})").status, 200);
+  EXPECT_FALSE(topology_.document->shard_move->stops);
+  EXPECT_EQ(Post("moveShards", R"({"undo":true})").status, 200);
+  EXPECT_TRUE(topology_.document->shard_move->stops);
+}
+
+TEST_F(AdminTopologyTest, AMoveOfShardsThatCannotBeIsRefused) {
+  EXPECT_THAT(Post("moveShards", R"({"shards":"0-5000","from":"g0","to":"g1"})"), BlamesField("shards"));
+  EXPECT_THAT(Post("moveShards", R"({"undo":true,"from":"g0"})"), BlamesField("undo"));
+  EXPECT_THAT(Post("moveShards", R"({"shards":"1","from":"g0","to":"g1"})"), IsProblem(Reason::kInvalidArgument));
+  EXPECT_THAT(Post("moveShards", R"({"undo":true})"), IsProblem(Reason::kStateConflict));
+  EXPECT_THAT(Post("moveShards", "{}", "importer"), IsProblem(Reason::kPermissionDenied));
+  EXPECT_FALSE(topology_.document->shard_move);
 }
 
 TEST_F(AdminTopologyTest, TellsHowFarAFailoverIs) {

@@ -46,6 +46,7 @@ constexpr std::array<RpcRow, kRpcCount> kRpcs = {{{"None"},
                                                   {"FailOver", true},
                                                   {"SwitchOver", true},
                                                   {"RebuildDatabase", true},
+                                                  {"MoveShards", true},
                                                   {"ReserveImport", true},
                                                   {"ImportMembers", true},
                                                   {"ExportMembers"},
@@ -91,7 +92,7 @@ constexpr std::array<FixedPath, 7> kMemberPaths = {{{"/v1/members", {.post = Rpc
                                                     {"/v1/members:search", {.post = Rpc::kSearchMembers}},
                                                     {"/v1/changes", {.get = Rpc::kWatchChanges}},
                                                     {"/v1/server", {.get = Rpc::kGetServer}}}};
-constexpr std::array<FixedPath, 10> kAdminPaths = {
+constexpr std::array<FixedPath, 11> kAdminPaths = {
     {{"/admin/v1/callers", {.get = Rpc::kListCallers, .post = Rpc::kCreateCaller}},
      {"/admin/v1/routes", {.get = Rpc::kGetRoutes}},
      {"/admin/v1/topology", {.get = Rpc::kGetTopology}},
@@ -99,6 +100,7 @@ constexpr std::array<FixedPath, 10> kAdminPaths = {
      {"/admin/v1/topology:failover", {.post = Rpc::kFailOver}},
      {"/admin/v1/topology:switchover", {.post = Rpc::kSwitchOver}},
      {"/admin/v1/topology:rebuild", {.post = Rpc::kRebuildDatabase}},
+     {"/admin/v1/topology:moveShards", {.post = Rpc::kMoveShards}},
      {"/admin/v1/imports:reserve", {.post = Rpc::kReserveImport}},
      {"/admin/v1/members:import", {.post = Rpc::kImportMembers}},
      {"/admin/v1/members:export", {.get = Rpc::kExportMembers}}}};

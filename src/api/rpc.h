@@ -45,6 +45,7 @@ enum class Rpc : std::uint8_t {
   kFailOver,
   kSwitchOver,
   kRebuildDatabase,
+  kMoveShards,
   kReserveImport,
   kImportMembers,
   kExportMembers,

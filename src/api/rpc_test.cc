@@ -50,6 +50,7 @@ TEST(RouteTest, LeadsWhereTheTableSays) {
   EXPECT_EQ(admin(kPost, "/admin/v1/topology:failover"), Rpc::kFailOver);
   EXPECT_EQ(admin(kPost, "/admin/v1/topology:switchover"), Rpc::kSwitchOver);
   EXPECT_EQ(admin(kPost, "/admin/v1/topology:rebuild"), Rpc::kRebuildDatabase);
+  EXPECT_EQ(admin(kPost, "/admin/v1/topology:moveShards"), Rpc::kMoveShards);
   EXPECT_EQ(admin(kPost, "/admin/v1/imports:reserve"), Rpc::kReserveImport);
   EXPECT_EQ(admin(kPost, "/admin/v1/members:import"), Rpc::kImportMembers);
   EXPECT_EQ(admin(kGet, "/admin/v1/members:export"), Rpc::kExportMembers);

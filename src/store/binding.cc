@@ -115,6 +115,7 @@ Task<Result<ImportedMember>> BindingWriter::Create(Member member, bool imported,
   MUSTER_CO_TRY(imported ? CheckImportedIdentities(member, catalog_) : CheckIdentities(member, catalog_));
 
   const bool allocated = member.id == MemberId(0);
+  if (context.idempotency) context.idempotency->is_at_key = allocated;
   const std::vector<IdentityKey> keys = SortedKeys(member);
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     if (allocated) member.id = AllocateId(context);
@@ -146,9 +147,9 @@ Task<Result<ImportedMember>> BindingWriter::Create(Member member, bool imported,
 MemberId BindingWriter::AllocateId(const WriteContext& context) {
   MemberId id = ids_.NextMemberId();
   if (!context.idempotency) return id;
-  const std::uint32_t home = shards_.DatabaseOf(ShardOf(context.idempotency->key));
-  // One in as many as there are databases lives there, and there are no more of those than shards.
-  for (int draws = 0; shards_.DatabaseOf(id) != home; ++draws) {
+  // One in as many as there are shards lives there at least, now or where it is in a moment: that of the key does.
+  const ShardId shard = ShardOf(context.idempotency->key);
+  for (int draws = 0; shards_.DatabaseOf(id) != shards_.DatabaseOf(shard); ++draws) {
     MUSTER_CHECK(draws < kDrawsMax);
     id = ids_.NextMemberId();
   }

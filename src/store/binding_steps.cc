@@ -53,6 +53,7 @@ Result<bool> MayCommit(ShardTransaction& transaction, const ShardStore& shards, 
 
 Result<std::optional<Member>> FindAnswer(ShardTransaction& transaction, const WriteContext& context, AnswerUse use) {
   if (!context.idempotency) return std::nullopt;
+  if (context.idempotency->is_at_key) use = Keeps(use) ? AnswerUse::kKeepAtKey : AnswerUse::kLookAtKey;
   MUSTER_ASSIGN(std::optional<KeptAnswer> kept, transaction.records().ReadAnswer(context.idempotency->key, use));
   if (!kept) return std::nullopt;
   if (kept->fingerprint != context.idempotency->fingerprint) {

@@ -240,7 +240,7 @@ Result<void> FileTransaction::WriteOperation(OperationId id, OperationOutcome ou
 
 Result<std::optional<KeptAnswer>> FileTransaction::ReadAnswer(const RequestHash& key, AnswerUse use) {
   Result<std::optional<KeptAnswer>> answer = Note(records_.ReadAnswer(key, codec_));
-  if (answer && !*answer && use == AnswerUse::kKeep) MUSTER_TRY(answers_->Check(OwnerOf(key)));
+  if (answer && !*answer && Keeps(use)) MUSTER_TRY(answers_->Check(OwnerOf(key)));
   return answer;
 }
 

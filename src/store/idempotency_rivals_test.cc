@@ -31,7 +31,7 @@ class IdempotencyRivalsTest : public ::testing::TestWithParam<std::uint32_t> {
     key.bytes.fill(1);
     RequestHash content;
     content.bytes.fill(2);
-    context.idempotency = Idempotency{key, content, &replayed};
+    context.idempotency = Idempotency{.key = key, .fingerprint = content, .replayed = &replayed};
     return context;
   }
   static std::uint32_t last() { return GetParam() - 1; }

@@ -20,7 +20,7 @@ class IdempotencyTest : public ::testing::TestWithParam<Shape>, public BindingWo
   WriteContext Keyed(std::uint8_t key, std::uint8_t content = 1) {
     replayed_ = false;
     WriteContext context = Context();
-    context.idempotency = Idempotency{HashOf(key), HashOf(content), &replayed_};
+    context.idempotency = Idempotency{.key = HashOf(key), .fingerprint = HashOf(content), .replayed = &replayed_};
     return context;
   }
   std::uint32_t last() const { return memory.database_count() - 1; }
@@ -139,7 +139,7 @@ TEST_P(IdempotencyTest, ALostAnswerIsFoundAgain) {
       SCOPED_TRACE(step);
       BindingWorld world(GetParam());
       WriteContext context = world.Context();
-      context.idempotency = Idempotency{HashOf(1), HashOf(2), &replayed_};
+      context.idempotency = Idempotency{.key = HashOf(1), .fingerprint = HashOf(2), .replayed = &replayed_};
       Member wanted;
       wanted.identities = {world.IdentityAt(0, 1), world.IdentityAt(last(), 2)};
       world.shards.FailAt(step, fault);

@@ -77,7 +77,7 @@ class MemoryShardStore::MemoryTransaction final : public ShardTransaction, publi
   Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, AnswerUse use) override {
     if (auto written = answers_.find(key); written != answers_.end()) return written->second;
     if (auto found = base_.answers.find(key); found != base_.answers.end()) return found->second.first;
-    if (use == AnswerUse::kKeep && !store_.keeps_answers_) return NoRoom();
+    if (Keeps(use) && !store_.keeps_answers_) return NoRoom();
     return std::nullopt;
   }
 

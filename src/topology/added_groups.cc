@@ -32,12 +32,7 @@ Result<void> AddGroups(const std::vector<GroupRecord>& added, TopologyDocument& 
   if (document.failover || document.writer.empty()) {
     return Fail(Reason::kStateConflict, "a failover is under way: add groups when it has ended");
   }
-  if (!document.names_shards()) {
-    const ShardMap spread = ShardMap::Of(document);
-    for (std::uint32_t group = 0; group < spread.group_count(); ++group) {
-      document.groups[group].shards = spread.ShardsOf(group);
-    }
-  }
+  NameShards(document);
   for (const GroupRecord& group : added) {
     MUSTER_TRY(CheckAdded(group, document));
     document.groups.push_back(group);

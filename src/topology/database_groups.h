@@ -132,6 +132,35 @@ struct FailoverOutcome {
   friend bool operator==(const FailoverOutcome&, const FailoverOutcome&) = default;
 };
 
+// How far the shards of a move are that are under way.
+//
+//   copying ──► fenced ──► switched ──► cleaning ──► copying (the next ones), or the end
+//    │  ▲         │ │
+//    │  └─────────┘ │ it took too long, or a group failed over meanwhile
+//    └──────────────┴──► undoing ──► the end
+//
+// They live in the one group until `switched`, and in the other one from then on. While `fenced` and `switched` nobody
+// writes to them.
+enum class ShardMoveStep : std::uint8_t { kCopying, kFenced, kSwitched, kCleaning, kUndoing };
+
+// Shards that move from one group to another: whoever reads it can go on.
+struct ShardMoveRecord {
+  std::string from = {};  // groups
+  std::string to = {};
+  ShardSet shards = {};  // all of them
+  ShardSet batch = {};   // of those the ones under way
+  ShardMoveStep step = ShardMoveStep::kCopying;
+  bool stops = false;  // nothing begins any more, and what is not switched is undone
+  // Who carries it out, and since which revision. Only the last one's orders to databases count.
+  std::string mover = {};
+  std::int64_t term = 0;
+  Timestamp begin_time{};
+  friend bool operator==(const ShardMoveRecord&, const ShardMoveRecord&) = default;
+
+  // Nobody writes to the shards of the batch.
+  bool is_fenced() const { return step == ShardMoveStep::kFenced || step == ShardMoveStep::kSwitched; }
+};
+
 inline constexpr std::size_t kGroupsMax = 256;
 inline constexpr std::size_t kDatabasesOfGroupMax = 16;
 inline constexpr std::size_t kOutcomesKept = 16;  // the newest
@@ -141,5 +170,6 @@ std::string_view NameOf(AckerState state);
 std::string_view NameOf(Durability durability);
 std::string_view NameOf(FailoverKind kind);
 std::string_view NameOf(GroupStep step);
+std::string_view NameOf(ShardMoveStep step);
 
 }  // namespace muster

@@ -22,7 +22,12 @@ class ShardMap {
   std::uint32_t GroupOf(ShardId shard) const { return groups_[shard.value()]; }
   std::uint32_t group_count() const { return group_count_; }
   ShardSet ShardsOf(std::uint32_t group) const;
-  // Of the topology that last changed where a shard lives: two maps of one installation with the same one are the same.
+  // On its way: nobody writes to it just now.
+  bool is_fenced(ShardId shard) const { return fenced_[shard.value()]; }
+  // Of a move under way, whether they have gone already or not.
+  const ShardSet& moving() const { return moving_; }
+  // Of the topology that last changed where a shard lives, or whether it is fenced: two maps of one installation with
+  // the same one are the same.
   std::int64_t revision() const { return revision_; }
 
   friend bool operator==(const ShardMap&, const ShardMap&) = default;
@@ -32,11 +37,16 @@ class ShardMap {
 
   std::array<std::uint16_t, kShardCount> groups_{};
   std::uint32_t group_count_ = 0;
+  ShardSet fenced_;
+  ShardSet moving_;
   std::int64_t revision_ = 0;
 };
 
 // The map of now; never null. Thread-safe and quick. Whoever uses it for several steps keeps what he was given.
 using ShardMapSource = std::function<std::shared_ptr<const ShardMap>()>;
+
+// Has the groups of a document say which shards live in them, if they do not yet.
+void NameShards(TopologyDocument& document);
 
 // One that stays what it is.
 ShardMapSource FixedShards(const ShardMap& map);

@@ -66,12 +66,14 @@ struct TopologyDocument {
   std::int64_t lease_ms = kLeaseMsDefault;
   // Sorted by name, which numbers them; their primaries are in the center that writes.
   std::vector<GroupRecord> groups = {};
-  // Of the topology that last changed in which group a shard lives; 0: none has. Kept by ChangeTopology.
+  // Of the topology that last changed in which group a shard lives, or whether it may be written to; 0: none has. Kept
+  // by ChangeTopology.
   std::int64_t shards_revision = 0;
-  std::optional<FailoverJournal> failover = {};  // under way: then there is no writer
-  std::vector<FailoverOutcome> failovers = {};   // that have ended, oldest first
-  std::vector<CacheRecord> caches = {};          // sorted by center; one without is not used
-  std::vector<CallerRecord> callers = {};        // sorted by name
+  std::optional<ShardMoveRecord> shard_move = {};  // under way
+  std::optional<FailoverJournal> failover = {};    // under way: then there is no writer
+  std::vector<FailoverOutcome> failovers = {};     // that have ended, oldest first
+  std::vector<CacheRecord> caches = {};            // sorted by center; one without is not used
+  std::vector<CallerRecord> callers = {};          // sorted by name
   friend bool operator==(const TopologyDocument&, const TopologyDocument&) = default;
 
   // Else the shards are spread over the groups.

@@ -54,6 +54,7 @@ std::int64_t FormatOf(const TopologyDocument& document) {
 // What is wrong with where the shards live; empty: nothing.
 std::string FaultOfShards(const TopologyDocument& document) {
   if (!document.names_shards()) {
+    if (document.shard_move) return "\"shardMove\" is there without \"shards\" of groups";
     return document.shards_revision == 0 ? "" : "\"shardsRevision\" is there without \"shards\" of groups";
   }
   ShardSet seen;
@@ -76,7 +77,7 @@ class Parser {
     TopologyDocument topology;
     bool has_format = false;
     MUSTER_TRY(json_.Read({"format", "revision", "epoch", "?centers", "?writer", "?leaseMs", "?groups",
-                           "?shardsRevision", "?failover", "?failovers", "?caches", "callers"},
+                           "?shardsRevision", "?shardMove", "?failover", "?failovers", "?caches", "callers"},
                           [&](std::string_view name, Value& value) {
                             if (name == "format") {
                               has_format = true;
@@ -128,6 +129,7 @@ class Parser {
           value, name, [&](Value& element) { return ReadGroup(json_, element, topology.centers, topology.groups); });
     }
     if (name == "shardsRevision") return json_.ReadNumber64(value, name, topology.shards_revision);
+    if (name == "shardMove") return ReadShardMove(json_, value, topology.groups, topology.shard_move);
     if (name == "failover") return ReadJournal(json_, value, topology.centers, topology.groups, topology.failover);
     if (name == "failovers") {
       return json_.ReadArray(value, name,
@@ -266,6 +268,10 @@ std::string RenderTopology(const TopologyDocument& document) {
     json.EndArray();
   }
   if (document.shards_revision != 0) json.Key("shardsRevision").Number64(document.shards_revision);
+  if (document.shard_move) {
+    json.Key("shardMove");
+    WriteShardMove(json, *document.shard_move);
+  }
   if (document.failover) {
     json.Key("failover");
     WriteJournal(json, *document.failover);

@@ -16,8 +16,8 @@ namespace muster {
 //   2  a caller may have idempotencyKeyRequired
 //   3  there may be centers, one of them the writer, and leaseMs; groups of databases, a failover under way, and those
 //      that have ended; caches of centers
-//   4  groups may say which shards live in them; without that, shards are spread over the groups by their numbers. A
-//      database may be rebuilt
+//   4  groups may say which shards live in them, and shards may move; without that, they are spread over the groups by
+//      their numbers. A database may be rebuilt
 inline constexpr std::int64_t kTopologyFormat = 4;
 
 // JSON, one caller a line, and one group, ended by a line feed.

@@ -11,6 +11,7 @@ namespace {
 const std::vector<std::string_view> kAckerStates = {"joining", "in", "leaving"};
 const std::vector<std::string_view> kDurabilities = {"both-centers", "degraded"};
 const std::vector<std::string_view> kKinds = {"failover", "switchover"};
+const std::vector<std::string_view> kMoveSteps = {"copying", "fenced", "switched", "cleaning", "undoing"};
 const std::vector<std::string_view> kSteps = {"fenced", "chosen", "promoted"};
 
 template <typename Enumeration>
@@ -151,6 +152,8 @@ std::string_view NameOf(Durability durability) { return kDurabilities[static_cas
 std::string_view NameOf(FailoverKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
 std::string_view NameOf(GroupStep step) { return kSteps[static_cast<std::size_t>(step)]; }
 
+std::string_view NameOf(ShardMoveStep step) { return kMoveSteps[static_cast<std::size_t>(step)]; }
+
 const DatabaseRecord* GroupRecord::Find(std::string_view database) const {
   const auto found = std::ranges::find(databases, database, &DatabaseRecord::name);
   return found == databases.end() ? nullptr : &*found;
@@ -216,6 +219,20 @@ void WriteGroup(JsonWriter& json, const GroupRecord& group) {
   json.EndObject();
 }
 
+void WriteShardMove(JsonWriter& json, const ShardMoveRecord& move) {
+  json.BeginObject();
+  json.Key("from").String(move.from);
+  json.Key("to").String(move.to);
+  json.Key("shards").String(ShardsText(move.shards));
+  if (move.batch.any()) json.Key("batch").String(ShardsText(move.batch));
+  json.Key("step").String(NameOf(move.step));
+  if (move.stops) json.Key("stops").Bool(true);
+  if (!move.mover.empty()) json.Key("mover").String(move.mover);
+  if (move.term != 0) json.Key("term").Number64(move.term);
+  json.Key("beginTime").Time(move.begin_time);
+  json.EndObject();
+}
+
 void WriteJournal(JsonWriter& json, const FailoverJournal& journal) {
   json.BeginObject();
   WriteHead(json, journal.kind, journal.by_operator, journal.from, journal.to, journal.cause, journal.begin_time);
@@ -273,6 +290,33 @@ Result<void> ReadGroup(const StrictJson& json, StrictJson::Value& value, const s
   }
   if (groups.size() >= kGroupsMax) return Fail(json.At(offset, "more than " + std::to_string(kGroupsMax) + " groups"));
   return Append(json, offset, "groups", std::move(group), groups);
+}
+
+Result<void> ReadShardMove(const StrictJson& json, StrictJson::Value& value, const std::vector<GroupRecord>& groups,
+                           std::optional<ShardMoveRecord>& move) {
+  const std::size_t offset = json.Offset(value);
+  ShardMoveRecord& read = move.emplace();
+  MUSTER_TRY(json.ReadObject(value,
+                             {"from", "to", "shards", "?batch", "step", "?stops", "?mover", "?term", "beginTime"},
+                             [&](std::string_view name, StrictJson::Value& field) -> Result<void> {
+                               if (name == "from") return ReadName(json, field, name, read.from);
+                               if (name == "to") return ReadName(json, field, name, read.to);
+                               if (name == "shards") return ReadShards(json, field, name, read.shards);
+                               if (name == "batch") return ReadShards(json, field, name, read.batch);
+                               if (name == "step") return ReadEnumeration(json, field, name, kMoveSteps, read.step);
+                               if (name == "stops") return json.ReadBoolean(field, name, read.stops);
+                               if (name == "mover") return ReadName(json, field, name, read.mover);
+                               if (name == "term") return json.ReadNumber64(field, name, read.term);
+                               return json.ReadTime(field, name, read.begin_time);
+                             }));
+  for (const std::string& group : {read.from, read.to}) {
+    if (std::ranges::count(groups, group, &GroupRecord::name) == 0) {
+      return Fail(json.At(offset, "\"" + group + "\" is none of the \"groups\", which stand before"));
+    }
+  }
+  if (read.from == read.to) return Fail(json.At(offset, "shards move from one group to another"));
+  if ((read.batch & ~read.shards).any()) return Fail(json.Wrong(offset, "batch", "some of the \"shards\""));
+  return {};
 }
 
 Result<void> ReadJournal(const StrictJson& json, StrictJson::Value& value, const std::vector<std::string>& centers,

@@ -175,6 +175,66 @@ std::string BrokenByCaches(const TopologyDocument& before, const TopologyDocumen
   return {};
 }
 
+bool MayFollow(ShardMoveStep before, ShardMoveStep after) {
+  using enum ShardMoveStep;
+  switch (before) {
+    case kCopying:
+      return after == kFenced || after == kUndoing;
+    case kFenced:
+      return after == kCopying || after == kSwitched || after == kUndoing;
+    case kSwitched:
+      return after == kCleaning;
+    case kCleaning:
+      return after == kCopying;
+    case kUndoing:
+      return false;
+  }
+  return false;
+}
+
+std::string BrokenByMoveBegin(const TopologyDocument& before, const ShardMoveRecord& move) {
+  if (move.step != ShardMoveStep::kCopying || move.batch.any() || move.term != 0) {
+    return "a move of shards begins with nothing done";
+  }
+  const GroupRecord* const from = before.FindGroup(move.from);
+  if (from == nullptr) return "a move of shards is between groups that there are";
+  const auto index = static_cast<std::uint32_t>(from - before.groups.data());
+  if ((move.shards & ~ShardMap::Of(before).ShardsOf(index)).any()) return "shards move from the group they live in";
+  return {};
+}
+
+std::string BrokenByMoveEnd(const ShardMoveRecord& move) {
+  const bool is_done = move.step == ShardMoveStep::kUndoing || move.step == ShardMoveStep::kCleaning ||
+                       (move.step == ShardMoveStep::kCopying && move.batch.none());
+  return is_done ? "" : "a move of shards ends when its batch is at its end, or undone";
+}
+
+std::string BrokenByShardMove(const TopologyDocument& before, const TopologyDocument& after) {
+  if (before.shard_move == after.shard_move) return {};
+  if (before.failover || after.failover) return "no shards move while a failover is under way";
+  if (!before.shard_move) return BrokenByMoveBegin(before, *after.shard_move);
+  const ShardMoveRecord& then = *before.shard_move;
+  if (!after.shard_move) return BrokenByMoveEnd(then);
+  const ShardMoveRecord& now = *after.shard_move;
+  if (then.from != now.from || then.to != now.to || then.shards != now.shards || then.begin_time != now.begin_time) {
+    return "another move of shards is under way";
+  }
+  if (now.term < then.term || (now.mover != then.mover && now.term == then.term)) {
+    return "a mover of shards takes a term of its own";
+  }
+  const bool begins =
+      now.step != then.step && (now.step == ShardMoveStep::kFenced || now.step == ShardMoveStep::kSwitched);
+  if (then.stops && (!now.stops || begins)) return "a move of shards that was stopped does not go on";
+  if (then.step != now.step && !MayFollow(then.step, now.step)) {
+    return "a move of shards does not go from " + std::string(NameOf(then.step)) + " to " +
+           std::string(NameOf(now.step));
+  }
+  const bool begins_batch =
+      now.step == ShardMoveStep::kCopying && (then.step == ShardMoveStep::kCleaning || then.batch.none());
+  if (then.batch != now.batch && !begins_batch) return "the shards under way are moved before others are";
+  return {};
+}
+
 std::string BrokenByShards(const TopologyDocument& before, const TopologyDocument& after) {
   if (before.groups.empty()) return {};
   for (std::size_t i = 0; i < before.groups.size(); ++i) {
@@ -186,9 +246,15 @@ std::string BrokenByShards(const TopologyDocument& before, const TopologyDocumen
   }
   const ShardMap then = ShardMap::Of(before);
   const ShardMap now = ShardMap::Of(after);
+  const auto& move = before.shard_move;
+  const bool switches = move && after.shard_move && move->step == ShardMoveStep::kFenced &&
+                        after.shard_move->step == ShardMoveStep::kSwitched;
   for (std::uint16_t shard = 0; shard < kShardCount; ++shard) {
-    if (then.GroupOf(ShardId(shard)) == now.GroupOf(ShardId(shard))) continue;
-    return "shard " + std::to_string(shard) + " would live in another group, and its rows do not";
+    const std::string& was = before.groups[then.GroupOf(ShardId(shard))].name;
+    const std::string& is = after.groups[now.GroupOf(ShardId(shard))].name;
+    const bool goes = switches && move->batch[shard];
+    if (goes ? was == move->from && is == move->to : was == is) continue;
+    return "shard " + std::to_string(shard) + " would live in another group than its rows";
   }
   return {};
 }
@@ -232,11 +298,15 @@ void TidyTopology(const TopologyDocument& before, TopologyDocument& document) {
                          std::ranges::equal(then->ackers, group.ackers, {}, &AckerRecord::name, &AckerRecord::name);
     if (!is_same) group.ackers_revision = document.revision;
   }
+  const auto fence_of = [](const TopologyDocument& of) {
+    return of.shard_move && of.shard_move->is_fenced() ? of.shard_move->batch : ShardSet();
+  };
   const bool moved = !before.groups.empty() && document.names_shards() &&
-                     std::ranges::any_of(document.groups, [&before](const GroupRecord& group) {
-                       const GroupRecord* const then = before.FindGroup(group.name);
-                       return (then == nullptr ? ShardSet() : then->shards) != group.shards;
-                     });
+                     (fence_of(before) != fence_of(document) ||
+                      std::ranges::any_of(document.groups, [&before](const GroupRecord& group) {
+                        const GroupRecord* const then = before.FindGroup(group.name);
+                        return (then == nullptr ? ShardSet() : then->shards) != group.shards;
+                      }));
   if (moved) document.shards_revision = document.revision;
   if (document.failovers.size() > kOutcomesKept) {
     document.failovers.erase(document.failovers.begin(), document.failovers.end() - kOutcomesKept);
@@ -247,6 +317,7 @@ std::string BrokenRule(const TopologyDocument& before, const TopologyDocument& a
   if (std::string broken = BrokenByWriter(before, after); !broken.empty()) return broken;
   if (std::string broken = BrokenByCaches(before, after); !broken.empty()) return broken;
   if (std::string broken = BrokenByShards(before, after); !broken.empty()) return broken;
+  if (std::string broken = BrokenByShardMove(before, after); !broken.empty()) return broken;
   if (!before.failover && after.failover) return BrokenByBegin(before, after);
   if (before.failover && after.failover) return BrokenByProgress(before, after);
   if (before.failover && !after.failover) return BrokenByEnd(before, after);

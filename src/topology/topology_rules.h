@@ -22,7 +22,10 @@ void TidyTopology(const TopologyDocument& before, TopologyDocument& document);
 //   * A cache of a center is never forgotten and its epoch never falls; it rises with each change but that from WARMING
 //     to ON.
 //   * Groups are numbered by their names: none goes, and a new one's name stands behind all others. It begins without
-//     shards, and none moves to another group.
+//     shards.
+//   * A shard lives in another group only by a move of shards, one batch at a time, when that has been fenced; none
+//     moves while a failover is under way. A term of a mover never falls, and a step is one of those that
+//     database_groups.h draws.
 //   * An acker begins as `joining`, and goes only after it was `leaving`, unless its group is `degraded` by that
 //   change.
 std::string BrokenRule(const TopologyDocument& before, const TopologyDocument& after);

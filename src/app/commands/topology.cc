@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "domain/json_writer.h"
+#include "domain/shard_set.h"
 #include "topology/added_groups.h"
 #include "topology/topology_codec.h"
 
@@ -183,6 +184,68 @@ Outcome<ExitCode> Rebuild(const RebuildFlags& flags) {
   return AwaitRebuild(client, flags, target);
 }
 
+struct ShardFlags {
+  std::shared_ptr<ClientFlags> client;
+  std::string shards;
+  std::string from;
+  std::string to;
+  bool undo = false;
+  bool dry_run = false;
+  bool no_wait = false;
+};
+
+// Of those that were to move: what does not live there.
+ShardSet ShardsElsewhere(const TopologyFacts& facts, const ShardFlags& flags) {
+  const auto there = facts.shards.find(flags.to);
+  if (flags.undo || there == facts.shards.end()) return {};
+  return ParseShards(flags.shards).value_or(ShardSet()) & ~ParseShards(there->second).value_or(ShardSet());
+}
+
+Outcome<ExitCode> MoveShards(const ShardFlags& flags) {
+  if (flags.undo != flags.shards.empty() || flags.from.empty() != flags.undo || flags.to.empty() != flags.undo) {
+    return Fails(ExitCode::kUsage, "give --shards, --from and --to, or --undo alone");
+  }
+  std::string body;
+  JsonWriter json(body);
+  json.BeginObject();
+  if (flags.undo) {
+    json.Key("undo").Bool(true);
+  } else {
+    json.Key("shards").String(flags.shards);
+    json.Key("from").String(flags.from);
+    json.Key("to").String(flags.to);
+  }
+  if (flags.dry_run) json.Key("dryRun").Bool(true);
+  json.EndObject();
+  MUSTER_ASSIGN(const HttpClientOptions target, flags.client->ResolveAdmin());
+  HttpClient client(target);
+  MUSTER_ASSIGN(const HttpReply reply,
+                client.Send({.method = "POST", .path = std::string(kPath) + ":moveShards", .body = body}));
+  if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
+  MUSTER_ASSIGN(const TopologyFacts done, ReadTopologyFacts(reply.body));
+  MUSTER_TRY(PrintAs(flags.client->format(), reply.body, [](std::string_view answer) {
+    return RenderShardMovePlan(DescribeTerminal(STDOUT_FILENO), answer);
+  }));
+  if (flags.dry_run || flags.no_wait) return ExitCode::kOk;
+  const auto until = std::chrono::steady_clock::now() + target.timeout;
+  TopologyFacts facts;
+  while (true) {
+    MUSTER_ASSIGN(facts, ReadFacts(client));
+    // This server may hear of its own change a moment later.
+    if (!facts.shards_move && facts.revision >= done.revision) break;
+    if (std::chrono::steady_clock::now() >= until) {
+      return Fails(ExitCode::kUnavailable, "it goes on by itself; `muster topology show` tells how far it is");
+    }
+    std::this_thread::sleep_for(kLookPeriod);
+  }
+  if (const ShardSet left = ShardsElsewhere(facts, flags); left.any()) {
+    return Fails(ExitCode::kRefused, "the move was stopped; shards " + ShardsText(left) + " do not live in " +
+                                         flags.to + ". The log of the server that carried it out says why");
+  }
+  PrintNote("no shards move any more; `muster topology show` says where they live");
+  return ExitCode::kOk;
+}
+
 struct InitFlags {
   ServerFlags server;
   std::string file;
@@ -257,6 +320,21 @@ CLI::Option* AddTarget(CLI::App& command, MoveFlags& flags) {
   return command.add_option("--to", flags.to, "The center that is to write [the other one]")->type_name("CENTER");
 }
 
+void AddMoveShards(CLI::App& topology, CommandContext& context) {
+  auto flags = std::make_shared<ShardFlags>();
+  CLI::App* command =
+      topology.add_subcommand("move-shards", "Move shards from one group of databases to another, while all goes on");
+  command->add_option("--shards", flags->shards, "Which, as in 0-127,200,512-1022/2")->type_name("SHARDS");
+  command->add_option("--from", flags->from, "The group they live in")->type_name("GROUP");
+  command->add_option("--to", flags->to, "The group they are to live in")->type_name("GROUP");
+  command->add_flag("--undo", flags->undo, "Stop the move under way, and take back what is not switched");
+  command->add_flag("--dry-run", flags->dry_run, "Only print what would be done, or why it cannot be");
+  command->add_flag("--no-wait", flags->no_wait, "Return once it has begun");
+  flags->client = AddClientFlags(*command, "10m");
+  AddFormatFlag(*command, flags->client->format_text);
+  command->callback([&context, flags] { context.action = [flags] { return MoveShards(*flags); }; });
+}
+
 }  // namespace
 
 void AddTopologyCommands(CLI::App& root, CommandContext& context) {
@@ -284,6 +362,8 @@ void AddTopologyCommands(CLI::App& root, CommandContext& context) {
   command->add_option("CENTER", drain->center, "The center")->required();
   AddTarget(*command, *drain);
   command->callback([&context, drain] { context.action = [drain] { return Drain(*drain); }; });
+
+  AddMoveShards(*topology, context);
 
   auto rebuild = std::make_shared<RebuildFlags>();
   command = topology->add_subcommand("rebuild", "Make a database that has diverged a copy of its primary");

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <charconv>
 #include <cstdio>
 
 #include "app/output/table.h"
@@ -58,6 +59,18 @@ std::string DescribeMove(const element& move) {
   return text;
 }
 
+std::string DescribeShardMove(const element& move) {
+  std::string text = FieldOf(move, "shards") + " from " + FieldOf(move, "from") + " to " + FieldOf(move, "to") +
+                     ", begun " + FieldOf(move, "beginTime");
+  if (Flag(move, "stops")) text += ", to be stopped";
+  if (const std::string moved = FieldOf(move, "moved"); !moved.empty()) text += "\nhave moved: " + moved;
+  if (const std::string batch = FieldOf(move, "batch"); !batch.empty()) {
+    text += "\n" + FieldOf(move, "step") + ": " + batch;
+  }
+  if (const std::string mover = FieldOf(move, "mover"); !mover.empty()) text += ", by " + mover;
+  return text;
+}
+
 }  // namespace
 
 Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_view json) {
@@ -70,6 +83,8 @@ Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_
   }
   std::string failover;
   if (element move; root["failover"].get(move) == simdjson::SUCCESS) failover = DescribeMove(move);
+  std::string shard_move;
+  if (element move; root["shardMove"].get(move) == simdjson::SUCCESS) shard_move = DescribeShardMove(move);
   std::string last;
   if (const auto ended = Elements(root, "failovers"); !ended.empty()) last = DescribeMove(ended.back());
   const std::string writer = FieldOf(root, "writer");
@@ -81,6 +96,7 @@ Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_
                                             {"controller", FieldOf(root, "controller")},
                                             {"caches", caches},
                                             {"under way", failover},
+                                            {"shards move", shard_move},
                                             {"last", last},
                                             {"attention", Lines(Texts(root, "attention"))}});
   Table shards({{"GROUP"}, {"SHARDS"}});
@@ -150,10 +166,23 @@ Outcome<std::string> RenderFailoverPlan(const Terminal& terminal, std::string_vi
                        {"would lose", Lines(Texts(root, "losses"))}});
 }
 
+Outcome<std::string> RenderShardMovePlan(const Terminal& terminal, std::string_view json) {
+  simdjson::dom::parser parser;
+  MUSTER_ASSIGN(const element root, ParseTopologyAnswer(parser, json));
+  return RenderFields(terminal, {{"shards", FieldOf(root, "shards")},
+                                 {"from", FieldOf(root, "from")},
+                                 {"to", FieldOf(root, "to")},
+                                 {"steps", Lines(Texts(root, "steps"))}});
+}
+
 Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json) {
   simdjson::dom::parser parser;
   MUSTER_ASSIGN(const element root, ParseTopologyAnswer(parser, json));
   TopologyFacts facts{.writer = FieldOf(root, "writer"), .centers = Texts(root, "centers"), .last_from = ""};
+  const std::string revision = FieldOf(root, "revision");
+  std::from_chars(revision.data(), revision.data() + revision.size(), facts.revision);
+  facts.shards_move = root["shardMove"].error() == simdjson::SUCCESS;
+  for (const element& group : Elements(root, "groups")) facts.shards[FieldOf(group, "name")] = FieldOf(group, "shards");
   // Of those to the center that writes the last one counts.
   for (const element& ended : Elements(root, "failovers")) {
     facts.last_was_undone = Flag(ended, "undone");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,7 @@ namespace muster {
 // Answers of /admin/v1/topology as a person reads them.
 Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_view json);
 Outcome<std::string> RenderFailoverPlan(const Terminal& terminal, std::string_view json);
+Outcome<std::string> RenderShardMovePlan(const Terminal& terminal, std::string_view json);
 // Of /admin/v1/topology:freshness.
 Outcome<std::string> RenderFreshness(const Terminal& terminal, std::string_view json);
 
@@ -25,7 +28,11 @@ struct TopologyFacts {
   // The center from which the one that writes took over, unless that was a failback; empty: there is none.
   std::string last_from;
   bool last_was_undone = false;
+  bool shards_move = false;
+  std::map<std::string, std::string> shards = {};  // by group
+  std::int64_t revision = 0;
 };
+// Of an answer of :moveShards the revision alone is there.
 Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json);
 
 // How the rebuild of a database is.

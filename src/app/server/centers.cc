@@ -129,6 +129,16 @@ Outcome<void> Centers::StartFailover() {
   return {};
 }
 
+mariadb::ShardMoverOptions Centers::mover() {
+  return {.topology = store_.get(),
+          .sight =
+              [this] {
+                const failover::FailoverStatus status = failover_->Status();
+                return mariadb::ShardMoverOptions::Sight{.document = status.document, .leads = status.leads};
+              },
+          .name = around_.observer};
+}
+
 void Centers::StartFreshness(const RouteTrees& routes) {
   freshness_->Start(FreshnessTiers({.options = options_,
                                     .caches = *caches_,

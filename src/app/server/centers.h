@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "cache/freshness_sampler.h"
 #include "domain/keyring.h"
+#include "store/mariadb/shard_mover_options.h"
 #include "store/mariadb/topology_placement.h"
 #include "topology/failover/failover_runner.h"
 #include "topology/topology_etcd.h"
@@ -57,6 +58,8 @@ class Centers {
   ShardMapSource shards() {
     return [this] { return placement_->Shards(); };
   }
+  // The server that controls failovers moves shards, too.
+  mariadb::ShardMoverOptions mover();
   // Null: no Redis is configured, and nothing is cached.
   CenterCaches* caches() { return caches_.get(); }
   // Who has to hear of what is committed; null: nobody.

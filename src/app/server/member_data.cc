@@ -77,6 +77,7 @@ Outcome<OpenedStore> OpenMariadb(const ServerOptions& options, const StoreSurrou
     dependencies.lease = around.centers->lease();
     dependencies.placement = around.centers->placement();
     dependencies.shards = around.centers->shards();
+    dependencies.mover = around.centers->mover();
     dependencies.listener = around.centers->listener();
   }
   MariadbOptions mariadb = options.mariadb;

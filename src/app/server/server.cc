@@ -32,6 +32,7 @@ AdminApiDependencies Server::MakeAdminDependencies(const ServerOptions& options)
                                    return directory_.routes().Describe();
                                  },
                                  .failover = centers ? &centers->failover() : nullptr,
+                                 .topology = centers ? &centers->topology() : nullptr,
                                  .freshness = {}};
   if (FreshnessSampler* const freshness = centers ? centers->freshness() : nullptr) {
     admin_api.freshness = [freshness] { return freshness->Report(); };

@@ -18,7 +18,14 @@ namespace muster {
 enum class AnswerUse : std::uint8_t {
   kLook,
   kKeep,  // this transaction keeps one if there is none, or one that follows from it and is of the same database
+  // The same, of a request whose repetition looks where the shard of the key lives (Idempotency::is_at_key): which is
+  // to be this database still.
+  kLookAtKey,
+  kKeepAtKey,
 };
+
+inline bool Keeps(AnswerUse use) { return use == AnswerUse::kKeep || use == AnswerUse::kKeepAtKey; }
+inline bool IsAtKey(AnswerUse use) { return use == AnswerUse::kLookAtKey || use == AnswerUse::kKeepAtKey; }
 
 // What a transaction keeps beside members and lookup rows: what became of operations, requests and merges.
 class WriteRecords {
@@ -27,7 +34,8 @@ class WriteRecords {
   virtual Result<std::optional<OperationOutcome>> ReadOperation(OperationId id) = 0;
   virtual Result<void> WriteOperation(OperationId id, OperationOutcome outcome) = 0;
   // To keep one where there is none: OVERLOADED when the database keeps as many as it may, RATE_LIMITED when this
-  // caller does. So that is known before anything has been written.
+  // caller does. So that is known before anything has been written. At the key: WRITES_UNAVAILABLE when its shard lives
+  // elsewhere by now, or is about to.
   virtual Result<std::optional<KeptAnswer>> ReadAnswer(const RequestHash& key, AnswerUse use) = 0;
   // The same errors.
   virtual Result<void> WriteAnswer(const RequestHash& key, const KeptAnswer& answer) = 0;

@@ -12,6 +12,8 @@ namespace muster {
 struct Idempotency {
   RequestHash key;          // of the caller, in its first bytes (OwnerOf), and the key that it chose
   RequestHash fingerprint;  // of what it asks for
+  // Of a member that is to be: a repetition looks for the answer in the database where the shard of `key` lives.
+  bool is_at_key = false;
   // Set to true when the answer is that of an earlier request; lives until the answer is there.
   bool* replayed = nullptr;
 };

@@ -50,10 +50,28 @@ auto Archive::UnderOneMap(Read read) -> decltype(read()) {
   std::lock_guard lock(mutex_);
   for (int number = 0; number < kMapTriesMax; ++number) {
     map_ = shards_();
+    asked_.reset();
     auto answer = read();
+    MUSTER_TRY(ConfirmRows());
     if (*shards_() == *map_) return answer;
   }
   return Fail(Reason::kOverloaded, "shards move between groups just now; try again in a moment");
+}
+
+// A server that has not heard of the topology for long may know a map whose rows are gone.
+Result<void> Archive::ConfirmRows() {
+  for (std::size_t group = 0; group < groups_.size(); ++group) {
+    if (!asked_[group] || !groups_[group].settings().place.moves()) continue;
+    MUSTER_ASSIGN(const std::int64_t cleaned, groups_[group].Run([](Connection& connection) {
+      return connection.ReadInteger("SELECT cleaned_revision FROM fence WHERE id = 1");
+    }));
+    if (cleaned <= map_->revision()) continue;
+    return Fail(
+        Reason::kOverloaded,
+        "shards have moved, and this server has not heard where to; try again in a moment, and if that lasts see "
+        "whether it reaches etcd");
+  }
+  return {};
 }
 
 std::string Archive::LivesIn(std::uint32_t group) const {
@@ -66,6 +84,7 @@ std::string Archive::LivesIn(std::uint32_t group) const {
 
 Result<Archive::Rows> Archive::Ask(std::uint32_t group, const std::string& sql) {
   if (group >= groups_.size()) return GroupIsNew(group, Use::kRead);
+  asked_.set(group);
   return groups_[group].Run([&](Connection& connection) { return connection.Query(sql); });
 }
 

@@ -47,6 +47,8 @@ class Archive final : public MemberArchive {
   // Runs `read` under one map, again when shards have moved meanwhile. OVERLOADED: they did each time.
   template <typename Read>
   auto UnderOneMap(Read read) -> decltype(read());
+  // Whether the groups that were asked still have all rows of what lives there by the map.
+  Result<void> ConfirmRows();
   // SQL: the rows of shards that live in the group; what it has of others comes or goes with them.
   std::string LivesIn(std::uint32_t group) const;
   Result<Rows> Ask(std::uint32_t group, const std::string& sql);
@@ -60,6 +62,7 @@ class Archive final : public MemberArchive {
   const ShardMapSource shards_;
   std::mutex mutex_;
   std::shared_ptr<const ShardMap> map_;  // of the call under way
+  ShardSet asked_;                       // groups, in the call under way
   MemberCodec codec_;
   std::vector<PrimaryLink> groups_;
   std::int64_t sorted_rows_max_ = 50'000;

@@ -26,6 +26,15 @@ std::unexpected<Error> NotTheWriter(const std::string& where) {
                                               "request to the center that the topology names");
 }
 
+// It hears of the newer one within a fraction of a second.
+std::unexpected<Error> KnowsAnOlderMap() {
+  Error error{Reason::kWritesUnavailable,
+              "shards of the group move, and this server has not heard of the last step yet; nothing was written, try "
+              "again. If that lasts, the topology is older than the databases: restore it from a newer backup"};
+  error.retry_after_ms = 250;
+  return std::unexpected(std::move(error));
+}
+
 std::string RandomName(Random& random) {
   std::array<std::uint8_t, 12> bytes;
   random.Fill(bytes);
@@ -68,6 +77,7 @@ Group::Group(const Settings& settings, const Dependencies& dependencies)
       outstanding_(std::make_shared<std::atomic<std::size_t>>(0)),
       answers_(std::make_shared<AnswerShares>(settings.answers)),
       answer_count_(*answers_) {
+  if (!settings_.lasts) return;
   dependencies.metrics.AddGauge("muster_store_group_announcements",
                                 "Writes that wait until the caches of all centers have heard of them, or can hear.",
                                 [outstanding = outstanding_] { return static_cast<double>(outstanding->load()); },
@@ -236,7 +246,7 @@ Group::Attempt Group::TryOnce(Worker& worker, Item& item) {
                            .deadline = item.deadline,
                            .now = Now(),
                            .answers = *answers_});
-  if (Attempt begun = Begin(worker, transaction, lease, is_fresh); !begun.result) return begun;
+  if (Attempt begun = Begin(worker, transaction, lease, shards->revision(), is_fresh); !begun.result) return begun;
   Result<void> result = item.run(transaction);
   // What a refusal was decided on is validated as what a commit was.
   if (transaction.failure() || !transaction.Validate()) return GiveUp(worker, transaction);
@@ -247,17 +257,19 @@ Group::Attempt Group::TryOnce(Worker& worker, Item& item) {
   return Commit(worker, transaction, lease);
 }
 
-Group::Attempt Group::Begin(Worker& worker, Transaction& transaction, const WriterLease& lease, bool is_fresh) {
-  const Result<Epoch> epoch = transaction.Begin();
-  if (!epoch) {
+Group::Attempt Group::Begin(Worker& worker, Transaction& transaction, const WriterLease& lease,
+                            std::int64_t shards_revision, bool is_fresh) {
+  const Result<Transaction::Fence> fence = transaction.Begin();
+  if (!fence) {
     Attempt attempt = GiveUp(worker, transaction);
     // A connection that nobody used for a while may have ended meanwhile.
     attempt.again = attempt.again || (!is_fresh && transaction.fault() == Fault::kLost);
     return attempt;
   }
-  if (*epoch == lease.epoch) return {};
+  if (fence->epoch == lease.epoch && fence->shards_revision <= shards_revision) return {};
   Rollback(worker);
-  if (*epoch > lease.epoch) return {NotTheWriter(worker.session->connection->where())};
+  if (fence->epoch == lease.epoch) return {.result = KnowsAnOlderMap(), .again = true};
+  if (fence->epoch > lease.epoch) return {NotTheWriter(worker.session->connection->where())};
   if (Result<void> raised = RaiseFence(worker, lease.epoch); !raised) return {std::move(raised)};
   return {.result = Fail(Reason::kOverloaded, "the fence was raised; try again"), .again = true};
 }

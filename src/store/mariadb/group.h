@@ -73,6 +73,7 @@ class Group {
     std::string pool = "write";                         // its name in metrics, and of its threads
     bool keeps_answers = true;                          // else they are not counted
     AnswerOptions answers = {};
+    bool lasts = true;  // as long as the process: it has gauges, which are registered once
   };
   struct Dependencies {
     const Keyring& keyring;
@@ -153,7 +154,8 @@ class Group {
   void EndOutstanding();
   std::unexpected<Error> LeaseEnded(bool wrote);
   Attempt TryOnce(Worker& worker, Item& item);
-  Attempt Begin(Worker& worker, Transaction& transaction, const WriterLease& lease, bool is_fresh);
+  Attempt Begin(Worker& worker, Transaction& transaction, const WriterLease& lease, std::int64_t shards_revision,
+                bool is_fresh);
   Attempt GiveUp(Worker& worker, const Transaction& transaction);
   Attempt Commit(Worker& worker, const Transaction& transaction, const WriterLease& lease);
   Attempt CommitFailed(Worker& worker, const Transaction& transaction, const Error& error);

@@ -163,6 +163,20 @@ void GroupReader::ConfirmPrimary() {
   serving_.is_doubtful = true;
 }
 
+// Rows of shards that have left are deleted once, after this was written down: a copy has it before it lacks them.
+void GroupReader::ConfirmRows(std::int64_t map_revision) {
+  if (!settings_.place.moves()) return;
+  for (const Endpoint& endpoint : answered_) {
+    Server& server = ServerOf(endpoint);
+    const auto cleaned = server.connection
+                             ? server.connection->ReadInteger("SELECT cleaned_revision FROM fence WHERE id = 1")
+                             : Result<std::int64_t>(std::unexpected(NobodyToAsk()));
+    if (cleaned && *cleaned <= map_revision) continue;
+    if (server.connection && server.connection->is_lost()) server.Disconnect();
+    serving_.is_doubtful = true;
+  }
+}
+
 Error GroupReader::NobodyToAsk() const {
   Error error{Reason::kOverloaded, "group " + (placement_ ? placement_->name : std::string()) +
                                        ": none of the servers that could answer is in reach just now; try again in a "

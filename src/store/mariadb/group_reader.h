@@ -114,6 +114,9 @@ class GroupReader {
   }
   // At the end of a round: whether the primary, if it answered, was the primary until then.
   void ConfirmPrimary();
+  // At the end of a round that found less than it asked for: whether the servers that answered still have all rows of
+  // what lives here by a map of that revision.
+  void ConfirmRows(std::int64_t map_revision);
   const Serving& serving() const { return serving_; }
 
  private:

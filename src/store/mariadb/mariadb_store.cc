@@ -12,6 +12,7 @@
 #include "store/mariadb/opening.h"
 #include "store/mariadb/reader.h"
 #include "store/mariadb/relay.h"
+#include "store/mariadb/shard_mover.h"
 #include "store/mariadb/stream.h"
 #include "store/mariadb/upkeep.h"
 
@@ -35,6 +36,7 @@ struct Parts {
   std::unique_ptr<ChangeWakes> wakes;
   std::unique_ptr<mariadb::StreamFeed> feed;
   std::unique_ptr<mariadb::ChangeRelay> relay;
+  std::unique_ptr<mariadb::ShardMover> mover = {};  // none: nobody here moves shards
   std::vector<std::unique_ptr<Group>> groups = {};
   std::unique_ptr<ReaderPool> readers = {};
 };
@@ -55,7 +57,9 @@ class MariadbStoreImpl final : public MariadbStore,
   // May be called again when it failed.
   Result<void> Start() {
     for (const auto& group : parts_.groups) MUSTER_TRY(group->Start());
-    return parts_.relay->Start();
+    MUSTER_TRY(parts_.relay->Start());
+    if (parts_.mover) parts_.mover->Start();
+    return {};
   }
 
   ShardStore& shards() override { return *this; }
@@ -80,6 +84,7 @@ class MariadbStoreImpl final : public MariadbStore,
   std::int64_t CountMembers() const override { return parts_.archive->CountMembers().value_or(0); }
 
   void Close() override {
+    if (parts_.mover) parts_.mover->Stop();
     parts_.relay->Stop();
     parts_.readers->Close();
     for (const auto& group : parts_.groups) group->Close();
@@ -171,39 +176,63 @@ class MariadbStoreImpl final : public MariadbStore,
   const std::int64_t newest_number_;
 };
 
-// `relay`, when there is one already, is told of changes; without it these groups are its lanes.
+// For the rows of members when there is a relay, which is told of changes; else a lane of one connection, for what
+// `pool` says. One that does not last ends before the store.
+std::unique_ptr<Group> MakeGroup(std::uint32_t index, const SessionSettings& session, const ShardMapSource& shards,
+                                 const MariadbOptions& options, const MariadbDependencies& dependencies,
+                                 mariadb::ChangeRelay* relay, const std::string& pool, bool lasts = true) {
+  return std::make_unique<Group>(
+      Group::Settings{.index = index,
+                      .session = session,
+                      .connections = relay ? static_cast<std::size_t>(options.connections) : 1,
+                      .queue_max = static_cast<std::size_t>(options.queue_max),
+                      .transaction_timeout = std::chrono::milliseconds(options.transaction_timeout_ms),
+                      .attempts_max = static_cast<int>(options.attempts_max),
+                      .clock_refresh = std::chrono::milliseconds(options.clock_refresh_ms),
+                      .pool = pool,
+                      .keeps_answers = relay != nullptr,
+                      .answers = options.answers,
+                      .lasts = lasts},
+      Group::Dependencies{.keyring = *dependencies.keyring,
+                          .clock = *dependencies.clock,
+                          .random = *dependencies.random,
+                          .logger = *dependencies.logger,
+                          .metrics = *dependencies.metrics,
+                          .floor = *dependencies.floor,
+                          .cache = dependencies.cache,
+                          .shards = shards,
+                          .lease = dependencies.lease,
+                          .on_change = relay ? [relay](std::uint32_t group) { relay->Nudge(group); }
+                                             : std::function<void(std::uint32_t)>(),
+                          // The rows of lanes are in no cache.
+                          .listener = relay ? dependencies.listener : nullptr});
+}
+
 std::vector<std::unique_ptr<Group>> MakeGroups(const std::vector<SessionSettings>& sessions,
                                                const ShardMapSource& shards, const MariadbOptions& options,
-                                               const MariadbDependencies& dependencies, mariadb::ChangeRelay* relay) {
+                                               const MariadbDependencies& dependencies, mariadb::ChangeRelay* relay,
+                                               const std::string& pool) {
   std::vector<std::unique_ptr<Group>> groups;
   groups.reserve(sessions.size());
-  for (std::size_t index = 0; index < sessions.size(); ++index) {
-    groups.push_back(std::make_unique<Group>(
-        Group::Settings{.index = static_cast<std::uint32_t>(index),
-                        .session = sessions[index],
-                        .connections = relay ? static_cast<std::size_t>(options.connections) : 1,
-                        .queue_max = static_cast<std::size_t>(options.queue_max),
-                        .transaction_timeout = std::chrono::milliseconds(options.transaction_timeout_ms),
-                        .attempts_max = static_cast<int>(options.attempts_max),
-                        .clock_refresh = std::chrono::milliseconds(options.clock_refresh_ms),
-                        .pool = relay ? "write" : "relay",
-                        .keeps_answers = relay != nullptr,
-                        .answers = options.answers},
-        Group::Dependencies{.keyring = *dependencies.keyring,
-                            .clock = *dependencies.clock,
-                            .random = *dependencies.random,
-                            .logger = *dependencies.logger,
-                            .metrics = *dependencies.metrics,
-                            .floor = *dependencies.floor,
-                            .cache = dependencies.cache,
-                            .shards = shards,
-                            .lease = dependencies.lease,
-                            .on_change = relay ? [relay](std::uint32_t group) { relay->Nudge(group); }
-                                               : std::function<void(std::uint32_t)>(),
-                            // The relay's own rows are in no cache.
-                            .listener = relay ? dependencies.listener : nullptr}));
+  for (const SessionSettings& session : sessions) {
+    const auto index = static_cast<std::uint32_t>(groups.size());
+    groups.push_back(MakeGroup(index, session, shards, options, dependencies, relay, pool));
   }
   return groups;
+}
+
+// None where nobody is to move shards.
+std::unique_ptr<mariadb::ShardMover> MakeMover(const std::vector<SessionSettings>& sessions,
+                                               const ShardMapSource& shards, const MariadbOptions& options,
+                                               const MariadbDependencies& dependencies) {
+  if (dependencies.mover.topology == nullptr) return nullptr;
+  auto make_lane = [sessions, shards, options, dependencies](std::uint32_t group) {
+    return MakeGroup(group, sessions[group], shards, options, dependencies, nullptr, "move", false);
+  };
+  return std::make_unique<mariadb::ShardMover>(
+      dependencies.mover, std::move(make_lane), sessions,
+      mariadb::ShardMover::Dependencies{
+          .clock = *dependencies.clock, .logger = *dependencies.logger, .metrics = *dependencies.metrics});
 }
 
 }  // namespace
@@ -222,7 +251,7 @@ Result<std::unique_ptr<MariadbStore>> MariadbStore::Open(const MariadbOptions& o
                                     ? dependencies.shards
                                     : FixedShards(ShardMap::Spread(static_cast<std::uint32_t>(sessions.size())));
   MUSTER_ASSIGN(const std::int64_t newest_number,
-                patience.For([&] { return mariadb::PrepareGroups(sessions, *shards(), options, dependencies); }));
+                patience.For([&] { return mariadb::PrepareGroups(sessions, shards, options, dependencies); }));
   if (dependencies.placement) mariadb::LookAtCopies(sessions, dependencies);
   Parts parts;
   if (!dependencies.node_owner.empty()) {
@@ -234,11 +263,12 @@ Result<std::unique_ptr<MariadbStore>> MariadbStore::Open(const MariadbOptions& o
   parts.wakes = std::make_unique<ChangeWakes>();
   parts.feed = std::make_unique<mariadb::StreamFeed>(sessions.front(), *parts.wakes);
   parts.relay = std::make_unique<mariadb::ChangeRelay>(
-      MakeGroups(sessions, shards, options, dependencies, nullptr), *parts.feed, *parts.wakes,
+      MakeGroups(sessions, shards, options, dependencies, nullptr, "relay"), *parts.feed, *parts.wakes,
       std::chrono::milliseconds(options.changes_poll_ms),
       mariadb::ChangeRelay::Dependencies{
           .random = *dependencies.random, .logger = *dependencies.logger, .metrics = *dependencies.metrics});
-  parts.groups = MakeGroups(sessions, shards, options, dependencies, parts.relay.get());
+  parts.groups = MakeGroups(sessions, shards, options, dependencies, parts.relay.get(), "write");
+  parts.mover = MakeMover(sessions, shards, options, dependencies);
   const std::chrono::milliseconds read_timeout(options.read_timeout_ms);
   const mariadb::ReadTimes read_times{.lag_max = std::chrono::milliseconds(options.replica_lag_max_ms),
                                       .patience = read_timeout,

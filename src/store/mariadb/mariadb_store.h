@@ -19,6 +19,7 @@
 #include "store/answer_shares.h"
 #include "store/mariadb/placement.h"
 #include "store/mariadb/server_settings.h"
+#include "store/mariadb/shard_mover_options.h"
 #include "store/member_store.h"
 #include "topology/shard_map.h"
 #include "topology/writer_lease.h"
@@ -76,6 +77,8 @@ struct MariadbDependencies {
   // In which of them each shard lives now, of the same topology as the placement or a later one. None: they are spread
   // over the groups, for ever.
   ShardMapSource shards = {};
+  // Who moves shards between them; none: nobody in this process.
+  mariadb::ShardMoverOptions mover = {};
   std::string node_owner = {};  // whose number ids are made with (node.h); none: 0, which is not taken
 };
 

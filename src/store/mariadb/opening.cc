@@ -129,7 +129,7 @@ Result<std::vector<SessionSettings>> SessionsOf(const MariadbOptions& options, c
   return sessions;
 }
 
-Result<std::int64_t> PrepareGroups(std::vector<SessionSettings>& sessions, const ShardMap& shards,
+Result<std::int64_t> PrepareGroups(std::vector<SessionSettings>& sessions, const ShardMapSource& shards,
                                    const MariadbOptions& options, const MariadbDependencies& dependencies) {
   MUSTER_ASSIGN(const std::vector<std::unique_ptr<Connection>> connections, ConnectAll(sessions));
   for (std::size_t index = 0; index < connections.size(); ++index) {
@@ -144,11 +144,13 @@ Result<std::int64_t> PrepareGroups(std::vector<SessionSettings>& sessions, const
   for (std::size_t index = 0; index < connections.size(); ++index) {
     MUSTER_TRY(MigrateTables(*connections[index], AllMigrations()));
     const auto number = static_cast<std::uint32_t>(index);
-    MUSTER_ASSIGN(
-        installation_id,
-        AdoptDatabase(*connections[index],
-                      {.installation_id = installation_id, .index = number, .shards = shards.ShardsOf(number)},
-                      fresh_id, *dependencies.keyring, *dependencies.catalog));
+    const std::shared_ptr<const ShardMap> map = shards();
+    MUSTER_ASSIGN(installation_id, AdoptDatabase(*connections[index],
+                                                 {.installation_id = installation_id,
+                                                  .index = number,
+                                                  .shards = map->ShardsOf(number),
+                                                  .moving = map->moving()},
+                                                 fresh_id, *dependencies.keyring, *dependencies.catalog));
     MUSTER_ASSIGN(const std::int64_t newest_here, ReadNewestNumber(*connections[index]));
     newest_number = std::max(newest_number, newest_here);
   }

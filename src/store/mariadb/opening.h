@@ -22,7 +22,7 @@ Result<std::vector<SessionSettings>> SessionsOf(const MariadbOptions& options, c
 // Looks at every group before it changes one, then brings the tables forward and holds each database to its place.
 // Notes in `sessions` what their rows must say of themselves. Answers the highest number that was given to a member or
 // an operation.
-Result<std::int64_t> PrepareGroups(std::vector<SessionSettings>& sessions, const ShardMap& shards,
+Result<std::int64_t> PrepareGroups(std::vector<SessionSettings>& sessions, const ShardMapSource& shards,
                                    const MariadbOptions& options, const MariadbDependencies& dependencies);
 
 // Says in the log what is unsafe or advised against in the settings of copies that can be reached: one of them may be

@@ -100,6 +100,7 @@ void ReadBatch::Begin(ReadFrom from, std::span<const MemberId> ids, std::span<co
   // Before the groups' placements: what these say of the rows of now is confirmed against it when all is read.
   map_ = shards_();
   is_moved_ = false;
+  lacks_.reset();
   for (const auto& group : groups_) group->BeginRound(from);
   lookups_.clear();
   members_.clear();
@@ -147,7 +148,11 @@ void ReadBatch::LoadLookups(std::span<const IdentityKey> keys) {
                                       std::optional(LookupRow{MemberId(row.Integer(1)), OperationId(row.Integer(2))}));
           });
     });
-    if (done) continue;
+    if (done) {
+      lacks_[group] =
+          lacks_[group] || std::ranges::any_of(here, [&](const IdentityKey& key) { return !*lookups_.at(key); });
+      continue;
+    }
     for (const IdentityKey& key : here) lookups_.insert_or_assign(key, std::unexpected(done.error()));
   }
 }
@@ -179,7 +184,11 @@ void ReadBatch::LoadMembers(std::span<const MemberId> ids) {
             }
           });
     });
-    if (done) continue;
+    if (done) {
+      const auto is_absent = [&](MemberId id) { return members_.at(id) && !*members_.at(id); };
+      lacks_[group] = lacks_[group] || std::ranges::any_of(here, is_absent);
+      continue;
+    }
     for (const MemberId id : here) members_.insert_or_assign(id, std::unexpected(done.error()));
   }
 }
@@ -198,6 +207,9 @@ Result<ReadBatch::Found> ReadBatch::FindHolderOf(const IdentityKey& key) {
 
 void ReadBatch::ConfirmPrimaries() {
   for (const auto& group : groups_) group->ConfirmPrimary();
+  for (std::size_t group = 0; group < groups_.size(); ++group) {
+    if (lacks_[group]) groups_[group]->ConfirmRows(map_->revision());
+  }
   is_moved_ = *shards_() != *map_;
 }
 

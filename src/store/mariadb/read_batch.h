@@ -72,6 +72,7 @@ class ReadBatch {
   const ShardMapSource shards_;
   std::shared_ptr<const ShardMap> map_;  // of the round
   bool is_moved_ = false;                // shards have moved since it began
+  Groups lacks_;                         // in which a row that was asked for is not
   MemberCodec codec_;
   std::vector<std::unique_ptr<GroupReader>> groups_;
   std::map<IdentityKey, Result<std::optional<LookupRow>>> lookups_;

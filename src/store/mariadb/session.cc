@@ -55,7 +55,7 @@ Result<std::unique_ptr<Session>> Session::Open(const SessionSettings& settings, 
 
 Result<void> Session::Prepare() {
   Connection& sql = *connection;
-  MUSTER_ASSIGN(select_fence, sql.Prepare("SELECT epoch FROM fence WHERE id = 1 LOCK IN SHARE MODE"));
+  MUSTER_ASSIGN(select_fence, sql.Prepare("SELECT epoch, shards_revision FROM fence WHERE id = 1 LOCK IN SHARE MODE"));
 
   MUSTER_ASSIGN(select_member, sql.Prepare("SELECT version, record FROM member WHERE shard = ? AND id = ? FOR UPDATE"));
   const std::string insert_into_member = "INSERT INTO member(shard, id, version, record) VALUES(?, ?, ?, ?)";

@@ -66,7 +66,17 @@ constexpr std::string_view kVersion1[] = {
   ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin)sql",
 };
 
-constexpr std::array kMigrations = {Migration{1, kVersion1}};
+// Of moves of shards (decision 0029):
+//   fence.shards_revision   who writes here knows a topology in which shards last changed at that revision or later
+//   fence.move_term         whose copies and deletions count, and nobody else's
+//   fence.cleaned_revision  who finds no row here, and knows no map as new as that, does not know whether there is one
+constexpr std::string_view kVersion2[] = {
+    R"sql(ALTER TABLE fence ADD COLUMN IF NOT EXISTS shards_revision BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS move_term BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS cleaned_revision BIGINT NOT NULL DEFAULT 0)sql",
+};
+
+constexpr std::array kMigrations = {Migration{1, kVersion1}, Migration{2, kVersion2}};
 
 // How long a process waits for another one that brings the tables forward. Within the time-out of the connection.
 constexpr int kMigrationPatienceSeconds = 60;
@@ -135,10 +145,13 @@ Result<void> CheckGroup(const std::string& where, const MetaRows& meta, const Gr
                                        " and is named as group " + std::to_string(identity.index) +
                                        ": name the groups in the order in which they were made");
   }
-  if (Find(meta, "shards") != identity.shards.to_string()) {
+  const std::string shards = Find(meta, "shards").value_or("");
+  const bool is_set = shards.size() == kShardCount && shards.find_first_not_of("01") == std::string::npos;
+  if (!is_set || ((ShardSet(shards) ^ identity.shards) & ~identity.moving).any()) {
     return Fail(Reason::kInternal, where +
                                        " holds other shards than the topology says; was the number of groups "
-                                       "changed? Name the groups that there were: shards do not move by themselves");
+                                       "changed? Name the groups that there were: shards move by `muster topology "
+                                       "move-shards` alone");
   }
   return {};
 }

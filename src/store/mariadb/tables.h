@@ -39,7 +39,8 @@ Result<void> MigrateTables(Connection& connection, std::span<const Migration> mi
 struct GroupIdentity {
   std::string installation_id;  // 32 hex digits, shared by the groups that were made together; empty: whichever it has
   std::uint32_t index = 0;
-  ShardSet shards;  // that live here
+  ShardSet shards;       // that live here
+  ShardSet moving = {};  // that may have come or gone since the database was last told
 };
 
 // Of a database that belongs to nobody yet makes one of `identity`, with `fresh_id` where that names no installation;

@@ -75,11 +75,29 @@ void TopologyPlacement::Look() {
   looked_at_ = now;
   const failover::FailoverStatus status = status_();
   if (!status.document) return;
-  auto seen = std::make_shared<const Seen>(
+  auto seen = std::make_shared<Seen>(
       Seen{.groups = PlacementOf(*status.document, status.document_at, center_, status.has_all_before),
            .shards = ShardMap::Of(*status.document)});
+  DistrustCopies(*seen, clock_.Monotonic());
   std::lock_guard lock(mutex_);
   now_ = std::move(seen);
+}
+
+void TopologyPlacement::DistrustCopies(Seen& seen, Instant now) {
+  const ShardMap& before = now_->shards;  // only whoever looks replaces it
+  const bool is_first = before.group_count() == 0;
+  for (std::uint32_t group = 0; group < seen.groups.size(); ++group) {
+    GroupPlacement& placement = seen.groups[group];
+    const ShardSet gained = is_first ? seen.shards.moving() : seen.shards.ShardsOf(group) & ~before.ShardsOf(group);
+    if (gained.any()) gained_[placement.name] = now;
+    const auto since = gained_.find(placement.name);
+    if (since == gained_.end()) continue;
+    std::erase_if(placement.copies, [&](GroupPlacement::Copy& copy) {
+      if (placement.primary == copy.endpoint || copy.has_all_before >= since->second) return false;
+      copy.has_all_before = Instant::min();
+      return !copy.is_durable;
+    });
+  }
 }
 
 std::shared_ptr<const TopologyPlacement::Seen> TopologyPlacement::LookAndTake() {

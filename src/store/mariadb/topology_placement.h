@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -40,6 +41,9 @@ class TopologyPlacement {
     ShardMap shards;
   };
 
+  // Rows that have come with shards are in a copy once it has all until they were known to have come.
+  void DistrustCopies(Seen& seen, Instant now);
+
   std::shared_ptr<const Seen> LookAndTake();
   void Look();
 
@@ -47,7 +51,8 @@ class TopologyPlacement {
   const std::string center_;
   const Clock& clock_;
   std::mutex looking_;
-  Instant looked_at_ = Instant::min();  // guarded by looking_
+  Instant looked_at_ = Instant::min();                  // guarded by looking_
+  std::map<std::string, Instant, std::less<>> gained_;  // by group: when it was seen to have more shards; likewise
   std::mutex mutex_;
   std::shared_ptr<const Seen> now_;  // guarded by mutex_
 };

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -141,6 +143,62 @@ TEST(TopologyPlacement, TheMapIsThatOfTheSameSightOrALaterOne) {
   EXPECT_EQ(*placement.Shards(), ShardMap::Spread(2)) << "what was looked at a moment ago is good enough";
   clock.Advance(TopologyPlacement::kFreshFor);
   EXPECT_EQ(placement.Shards()->ShardsOf(0), ShardSet().set());
+}
+
+// Rows that came with shards are in a copy of the other group a little later than its primary's rows are.
+TEST(TopologyPlacement, CopiesOfAGroupThatHasGotShardsAreTrustedOnceTheyHaveAllUntilThatWasSeen) {
+  TopologyDocument document = TwoCenters(2);
+  NameShards(document);
+  document.shards_revision = 11;
+  ManualClock clock;
+  clock.Advance(seconds(1000));
+  failover::FailoverStatus status;
+  const auto see = [&](std::map<std::string, Duration> behind) {
+    clock.Advance(TopologyPlacement::kFreshFor);
+    status.document = std::make_shared<TopologyDocument>(document);
+    status.document_at = clock.Monotonic();
+    status.has_all_before.clear();
+    for (const auto& [name, by] : behind) status.has_all_before[name] = clock.Monotonic() - by;
+  };
+  see({{"w1", seconds(2)}, {"w3", seconds(2)}, {"w4", seconds(1)}});
+  TopologyPlacement west([&] { return status; }, "west", clock);
+  TopologyPlacement east([&] { return status; }, "east", clock);
+  EXPECT_EQ((*west.Now())[1].copies[0].has_all_before, status.has_all_before["w4"]);
+
+  document.groups[0].shards[0] = false;
+  document.groups[1].shards[0] = true;
+  document.shards_revision = 12;
+  see({{"w1", seconds(2)}, {"w3", seconds(2)}, {"w4", seconds(1)}, {"e4", seconds(1)}});
+  EXPECT_EQ((*west.Now())[0].copies[0].has_all_before, status.has_all_before["w1"]) << "it has lost some";
+  EXPECT_EQ(NamesOf((*west.Now())[1]), (Names{"w4", "w3"}));
+  for (const GroupPlacement::Copy& copy : (*west.Now())[1].copies) EXPECT_EQ(copy.has_all_before, Instant::min());
+  EXPECT_EQ(NamesOf((*east.Now())[1]), Names{"e3"}) << "the primary has them; e4 is none to be asked last";
+  EXPECT_NE((*east.Now())[1].copies[0].has_all_before, Instant::min());
+
+  // Each as soon as it has all until then.
+  const Duration since = TopologyPlacement::kFreshFor;
+  see({{"w1", seconds(2)}, {"w3", since + milliseconds(1)}, {"w4", since}});
+  const auto later = west.Now();
+  EXPECT_EQ(NamesOf((*later)[1]), (Names{"w4", "w3"}));
+  EXPECT_EQ((*later)[1].copies[0].has_all_before, status.has_all_before["w4"]);
+  EXPECT_EQ((*later)[1].copies[1].has_all_before, Instant::min());
+}
+
+TEST(TopologyPlacement, WhoeverBeginsWhileShardsMoveTrustsCopiesOnceTheyHaveAllUntilThen) {
+  TopologyDocument document = TwoCenters(2);
+  NameShards(document);
+  document.shards_revision = 11;
+  document.shard_move = ShardMoveRecord{.from = "g0", .to = "g1", .shards = *ParseShards("0")};
+  ManualClock clock;
+  clock.Advance(seconds(1000));
+  failover::FailoverStatus status;
+  status.document = std::make_shared<TopologyDocument>(document);
+  status.has_all_before["w3"] = clock.Monotonic() - milliseconds(1);
+  TopologyPlacement placement([&] { return status; }, "west", clock);
+  EXPECT_EQ((*placement.Now())[1].copies[0].has_all_before, Instant::min());
+  clock.Advance(TopologyPlacement::kFreshFor);
+  status.has_all_before["w3"] = clock.Monotonic();
+  EXPECT_EQ((*placement.Now())[1].copies[0].has_all_before, clock.Monotonic());
 }
 
 TEST(GroupPlace, IsThatOfOneNameAlone) {

@@ -11,6 +11,7 @@ namespace {
 
 // When whoever is refused may ask again: the next request finds the shard.
 constexpr std::int64_t kShardMovedRetryMs = 100;
+constexpr std::int64_t kShardFencedRetryMs = 1'000;
 
 std::int64_t Number(ShardId shard) { return shard.value(); }
 
@@ -29,7 +30,7 @@ Transaction::RowName Transaction::NameOf(RecordTable::Kind kind, std::int64_t sh
   return {.table = Table::kRecord, .shard = shard, .number = static_cast<std::int64_t>(kind), .key = std::move(key)};
 }
 
-Result<Epoch> Transaction::Begin() {
+Result<Transaction::Fence> Transaction::Begin() {
   MUSTER_ASSIGN(const bool found, Note(session_.select_fence.Step()));
   if (!found) {
     fault_ = Fault::kOther;
@@ -38,9 +39,10 @@ Result<Epoch> Transaction::Begin() {
                                             "one backup"};
     return std::unexpected(*failure_);
   }
-  const Epoch epoch(session_.select_fence.Integer(0));
+  const Fence fence{.epoch = Epoch(session_.select_fence.Integer(0)),
+                    .shards_revision = session_.select_fence.Integer(1)};
   session_.select_fence.Reset();
-  return epoch;
+  return fence;
 }
 
 Result<void> Transaction::Ready() {
@@ -54,11 +56,17 @@ Result<void> Transaction::Ready() {
 
 Result<void> Transaction::NeedShard(ShardId shard) {
   if (failure_) return std::unexpected(*failure_);
-  if (context_.shards.GroupOf(shard) == context_.group) return {};
-  failure_ = Error{Reason::kWritesUnavailable,
-                   "shard " + std::to_string(shard.value()) +
-                       " has moved to another group since the request began; nothing was written, try again"};
-  failure_->retry_after_ms = kShardMovedRetryMs;
+  const bool is_here = context_.shards.GroupOf(shard) == context_.group;
+  if (is_here && !context_.shards.is_fenced(shard)) return {};
+  failure_ = Error{Reason::kWritesUnavailable, "shard " + std::to_string(shard.value())};
+  if (is_here) {
+    failure_->message +=
+        " moves to another group, and takes no writes for some seconds; nothing was written, try again";
+    failure_->retry_after_ms = kShardFencedRetryMs;
+  } else {
+    failure_->message += " has moved to another group since the request began; nothing was written, try again";
+    failure_->retry_after_ms = kShardMovedRetryMs;
+  }
   return std::unexpected(*failure_);
 }
 
@@ -268,10 +276,11 @@ Result<void> Transaction::DeleteRecord(const RowName& row) {
 }
 
 Result<std::optional<KeptAnswer>> Transaction::ReadAnswer(const RequestHash& key, AnswerUse use) {
+  if (IsAtKey(use)) MUSTER_TRY(NeedShard(ShardOf(key)));
   MUSTER_ASSIGN(const Statement* const row,
                 Read(NameOf(RecordTable::Kind::kAnswer, kNoShard, std::string(AsBytes(key.bytes)))));
   if (row == nullptr) {
-    if (use == AnswerUse::kKeep) MUSTER_TRY(context_.answers.Check(OwnerOf(key)));
+    if (Keeps(use)) MUSTER_TRY(context_.answers.Check(OwnerOf(key)));
     return std::optional<KeptAnswer>();
   }
   MUSTER_ASSIGN(KeptAnswer answer, RecordTable::DecodeAnswer(row->Blob(0), codec_));

@@ -44,8 +44,12 @@ class Transaction final : public ShardTransaction, public WriteRecords {
   };
   Transaction(Session& session, MemberCodec& codec, const Context& context);
 
-  // Locks the fence; answers its epoch.
-  Result<Epoch> Begin();
+  struct Fence {
+    Epoch epoch;                       // of the lease under which it has to be written
+    std::int64_t shards_revision = 0;  // of the oldest map that may be written by
+  };
+  // Locks it until the end.
+  Result<Fence> Begin();
   Result<void> Validate();
 
   Result<std::optional<Member>> ReadMember(MemberId id) override;
@@ -106,7 +110,7 @@ class Transaction final : public ShardTransaction, public WriteRecords {
   Result<void> NoteMark(const Member& member);
   Result<void> PutRecord(const RowName& row, std::string_view value);
   Result<void> DeleteRecord(const RowName& row);
-  // WRITES_UNAVAILABLE: the shard lives in another group, where whoever asked for it here finds it now.
+  // WRITES_UNAVAILABLE: the shard lives in another group, where whoever asked for it here finds it now, or is about to.
   Result<void> NeedShard(ShardId shard);
 
   Session& session_;

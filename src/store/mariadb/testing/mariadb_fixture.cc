@@ -194,7 +194,8 @@ void MariadbServer::GiveBack(const std::string& database) {
                                   "record", "import_range"}) {
     EXPECT_TRUE(connection->Execute(std::string("DELETE FROM ") + table));
   }
-  EXPECT_TRUE(connection->Execute("UPDATE fence SET epoch = 0"));
+  EXPECT_TRUE(
+      connection->Execute("UPDATE fence SET epoch = 0, shards_revision = 0, move_term = 0, cleaned_revision = 0"));
   EXPECT_TRUE(connection->Execute(
       "UPDATE relay SET term = 0, holder = '', until_time = 0, last_position = 0, forgotten_to = 0"));
   EXPECT_TRUE(connection->Execute("DELETE FROM meta WHERE name NOT IN ('schema_version', 'import_range', 'probe')"));
@@ -258,7 +259,8 @@ MariadbDependencies MariadbHarness::Dependencies() {
           .catalog = &catalog,
           .lease = lease,
           .listener = listener,
-          .shards = shards};
+          .shards = shards,
+          .mover = mover};
 }
 
 Result<void> MariadbHarness::Open() {

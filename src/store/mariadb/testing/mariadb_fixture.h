@@ -121,7 +121,8 @@ class MariadbHarness {
   Logger* logger = &NullLogger();
   WriterLeaseSource lease;
   CommitListener* listener = nullptr;
-  ShardMapSource shards;   // none: spread over the groups
+  ShardMapSource shards;  // none: spread over the groups
+  mariadb::ShardMoverOptions mover;
   bool gives_back = true;  // false: the test did to the tables what emptying them does not undo
   std::unique_ptr<MariadbStore> store;
 };
