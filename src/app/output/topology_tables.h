@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,16 @@ struct TopologyFacts {
   bool last_was_undone = false;
 };
 Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json);
+
+// What `muster topology show --until` waits for: "whole", "attention", or "writes:CENTER".
+struct TopologyGoal {
+  enum class Kind : std::uint8_t { kWhole, kAttention, kWriter };
+  Kind kind = Kind::kWhole;
+  std::string center = {};  // kWriter
+};
+Outcome<TopologyGoal> ParseTopologyGoal(std::string_view text);
+// What is not yet as it is to be, in words; empty: it is reached.
+Outcome<std::string> MissingForGoal(const TopologyGoal& goal, std::string_view json);
 
 // How the rebuild of a database is.
 struct RebuildFacts {

@@ -71,29 +71,31 @@ ControllerTurn FailoverController::Decide(const Sight& sight) {
   Remember(sight);
   turn.verdict = JudgeCenter(sight, options_);
   turn.leads = ControllerOf(sight, options_) == sight.self;
-  // Who does not lead looks on, so that it can go on at once.
+  // Who does not lead looks on, so that it can go on at once, and whoever asks it hears what needs somebody.
   ControllerTurn unused;
   TurnBuilder build(sight, memory_, turn.leads ? turn : unused);
+  DecideAbout(sight, turn, build);
+  if (!turn.leads) turn.attention = std::move(unused.attention);
+  return turn;
+}
+
+void FailoverController::DecideAbout(const Sight& sight, const ControllerTurn& turn, TurnBuilder& build) {
   if (sight.now - sight.document_at > options_.topology_fresh) {
-    turn.attention.emplace_back("the topology cannot be confirmed, so nothing is decided by it");
-    return turn;
+    return build.Attention("the topology cannot be confirmed, so nothing is decided by it");
   }
-  if (sight.document->failover) {
-    TakeFailoverSteps(sight, options_, memory_, build);
-    return turn;
-  }
-  if (turn.verdict.health == CenterHealth::kLost && turn.leads) {
+  if (sight.document->failover) return TakeFailoverSteps(sight, options_, memory_, build);
+  if (turn.verdict.health == CenterHealth::kLost) {
     const FailoverRequest request{.kind = FailoverKind::kLoss, .cause = turn.verdict.cause};
     const FailoverPlan plan = PlanFailover(sight, request, options_);
-    if (plan.is_possible()) {
+    if (!plan.is_possible()) {
+      build.Attention(request.cause + ". " + plan.AsError().message);
+    } else if (turn.leads) {
       build.Edit("failover from " + plan.from + " to " + plan.to + ": " + request.cause) =
           BeginFailover(sight, plan, request, options_);
-      return turn;
+      return;
     }
-    build.Attention(request.cause + ". " + plan.AsError().message);
   }
   if (!sight.document->writer.empty()) KeepGroups(sight, options_, memory_, build);
-  return turn;
 }
 
 }  // namespace muster::failover

@@ -30,6 +30,7 @@ class FailoverController {
 
  private:
   void Remember(const Sight& sight);
+  void DecideAbout(const Sight& sight, const ControllerTurn& turn, TurnBuilder& build);
 
   const FailoverOptions options_;
   ControllerMemory memory_;

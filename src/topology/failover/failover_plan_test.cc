@@ -180,6 +180,18 @@ TEST(FailoverController, RefusesWithWhatWouldBeLost) {
   EXPECT_THAT(turn.attention[0], HasSubstr("acker-vanished"));
 }
 
+TEST(FailoverController, WhoLooksOnTellsWhatNeedsSomebodyAndDoesNothing) {
+  Sight sight = EastIsLost();
+  Silence(sight, "w2");
+  testing::Report(sight, "first", "witness", {"w1"});
+  const ControllerTurn turn = FailoverController(kOptions).Decide(sight);
+  EXPECT_FALSE(turn.leads);
+  EXPECT_FALSE(turn.next);
+  EXPECT_THAT(turn.orders, IsEmpty());
+  ASSERT_THAT(turn.attention, Not(IsEmpty()));
+  EXPECT_THAT(turn.attention[0], HasSubstr("acker-vanished"));
+}
+
 TEST(FailoverController, ChoosesTheHighestLogOfAllAckers) {
   Sight sight = WellSight(FailingOver());
   Silence(sight, "e1");

@@ -252,16 +252,17 @@ void FailoverRunner::Turn() {
   StartWorkers(*sight.document);
   ControllerTurn turn = controller_.Decide(sight);
   lag_.Note(sight);
+  const bool leads = turn.leads && options_.controls;
+  if (leads) NoteRefusals(turn);
+  TellAttention(turn.attention, leads);
   {
     std::lock_guard lock(mutex_);
     status_.has_all_before = lag_.has_all_before();
-    status_.leads = turn.leads && options_.controls;
+    status_.leads = leads;
     status_.controller = ControllerOf(sight, options_.times);
     status_.verdict = turn.verdict;
   }
-  if (turn.leads && options_.controls) {
-    NoteRefusals(turn);
-    LogAttention(turn.attention);
+  if (leads) {
     for (const auto& worker : workers_) {
       const auto order = std::ranges::find(turn.orders, worker->name, &DatabaseOrder::database);
       if (order == turn.orders.end()) continue;
@@ -285,14 +286,14 @@ void FailoverRunner::NoteRefusals(ControllerTurn& turn) {
   }
 }
 
-void FailoverRunner::LogAttention(const std::vector<std::string>& attention) {
+void FailoverRunner::TellAttention(const std::vector<std::string>& attention, bool leads) {
   std::vector<std::string> before;
   {
     std::lock_guard lock(mutex_);
     before = std::exchange(status_.attention, attention);
   }
   for (const std::string& text : attention) {
-    if (std::ranges::count(before, text) == 0) {
+    if (leads && std::ranges::count(before, text) == 0) {
       dependencies_.logger->Warning("the failover controller needs somebody", {{"what", text}});
     }
   }
