@@ -8,7 +8,7 @@ from test_lab import Lab, alive, require_engines
 
 # Of a command: the longest wait that a page asks for is a minute, and `lab up` may take as long.
 DEADLINE_S = 150.0
-PAGES = ["failover.md"]
+PAGES = ["failover.md", "faults.md"]
 # Blocks that nobody follows here, by how many a page has of them, and why.
 LEFT_OUT = {
     "chaos.md": (2, "twenty minutes; process_chaos does the same with fewer faults"),

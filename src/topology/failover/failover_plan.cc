@@ -297,6 +297,11 @@ std::string ReasonAgainstRebuild(const Sight& sight, const GroupRecord& group, c
   }
   const DatabaseSight* const seen = sight.FindReached(name, options.detect_after);
   if (seen == nullptr) return "it does not answer: start it first";
+  if (seen->state.fault == ReplicaFault::kNone && seen->state.is_writable) {
+    return "it still stands as a primary, whose last commits wait for an acknowledgement that nobody will give: end it "
+           "(kill -9) and start it again, and it gives them up and follows " +
+           group.primary;
+  }
   if (seen->state.fault == ReplicaFault::kNone) {
     return "nothing keeps it from following " + group.primary + ", so there is no need for it";
   }

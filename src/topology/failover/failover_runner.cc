@@ -98,9 +98,11 @@ void FailoverRunner::RunLooks(Worker& worker) {
     auto state = worker.looks->Look(Deadline::After(*dependencies_.clock, options_.order_timeout));
     if (state.has_value() != worker.was_reached) {
       worker.was_reached = state.has_value();
-      const std::string why = state ? std::string() : state.error().message;
-      dependencies_.logger->Info(state ? "a database answers again" : "a database does not answer",
-                                 {{"database", worker.name}, {"error", why}});
+      if (state) dependencies_.logger->Info("a database answers again", {{"database", worker.name}});
+      if (!state) {
+        dependencies_.logger->Warning("a database does not answer",
+                                      {{"database", worker.name}, {"error", state.error().message}});
+      }
     }
     std::unique_lock lock(mutex_);
     if (state) {

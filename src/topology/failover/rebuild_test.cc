@@ -63,6 +63,9 @@ TEST(Rebuild, IsRefusedWhereItIsNotNeededOrCannotBe) {
   EXPECT_THAT(RefusalOf(sight, "e1"), HasSubstr("it is the primary"));
   EXPECT_THAT(RefusalOf(sight, "w1"), HasSubstr("it counts among those that acknowledge"));
   EXPECT_THAT(RefusalOf(WellSight(), "e2"), HasSubstr("nothing keeps it from following e1"));
+  Sight standing = WellSight();
+  standing.databases["e2"].state.is_writable = true;
+  EXPECT_THAT(RefusalOf(standing, "e2"), HasSubstr("end it (kill -9) and start it again"));
   Sight silent = WithDiverged();
   Silence(silent, "e2");
   EXPECT_THAT(RefusalOf(silent, "e2"), HasSubstr("start it first"));
