@@ -71,6 +71,9 @@ void AddMissingOfGroup(const element& group, std::vector<std::string>& missing) 
     if (state != (is_primary ? "writing" : "following")) {
       missing.push_back(FieldOf(database, "name") + (is_primary ? ", the primary, is " : " is ") + state);
     }
+    // A failover just then would wait for it.
+    const std::string acker = FieldOf(database, "acker");
+    if (!acker.empty() && acker != "in") missing.push_back(FieldOf(database, "name") + " is an acker that is " + acker);
   }
 }
 

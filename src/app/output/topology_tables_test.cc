@@ -31,6 +31,14 @@ TEST(TopologyGoal, WholeIsWhenNothingIsMissing) {
       "down; b1 is diverged; the cache of center A is bypass; rebuild b1");
 }
 
+TEST(TopologyGoal, IsNotWholeWhileAnAckerComesOrGoes) {
+  constexpr const char* kJoining =
+      R"({"writer":"A","health":"well","groups":[{"name":"g1","durability":"both-centers","databases":[
+    {"name":"b1","role":"replica","acker":"in","isUp":true,"state":"following"},
+    {"name":"b2","role":"replica","acker":"joining","isUp":true,"state":"following"}]}]})";
+  EXPECT_EQ(MissingFor("whole", kJoining), "b2 is an acker that is joining");
+}
+
 TEST(TopologyGoal, ACenterWritesOrSomebodyIsNeeded) {
   EXPECT_THAT(MissingFor("writes:A", kWholeTopology), IsEmpty());
   EXPECT_EQ(MissingFor("writes:B", kWholeTopology), "center A writes");
