@@ -165,6 +165,7 @@ Outcome<std::vector<MariadbOptions::GroupRow>> ServersOf(const ServerOptions& op
 // Of MariaDB groups: the settings of their servers. Rows are not compared yet.
 Outcome<ExitCode> ExamineServers(const ServerOptions& options, OutputFormat format) {
   const SystemClock clock;
+  const GroupsNamed named = options.center.is_etcd() ? GroupsNamed::kByTopology : GroupsNamed::kByOptions;
   MUSTER_ASSIGN(const std::vector<MariadbOptions::GroupRow> servers, ServersOf(options, clock));
   std::vector<ServerFinding> findings;
   std::size_t unsafe = 0;
@@ -172,7 +173,7 @@ Outcome<ExitCode> ExamineServers(const ServerOptions& options, OutputFormat form
   for (const MariadbOptions::GroupRow& row : servers) {
     MariadbOptions one = options.mariadb;
     one.groups = {row};
-    const auto checked = CheckMariadbSettings(one, clock);
+    const auto checked = CheckMariadbSettings(one, clock, named);
     if (!checked) {
       unreached += (unreached.empty() ? "" : "; ") + checked.error().message;
       continue;

@@ -120,6 +120,14 @@ Outcome<ExitCode> Status(const LabFlags& flags) {
   return ExitCode::kOk;
 }
 
+Outcome<ExitCode> PrintEnvironment(const LabFlags& flags) {
+  MUSTER_ASSIGN(const std::string status, AskOf(flags, "status", {}));
+  MUSTER_ASSIGN(const LabView view, ParseLabStatus(status));
+  MUSTER_ASSIGN(const std::string lines, RenderLabEnvironment(view, flags.words.at(0)));
+  PrintData(lines);
+  return ExitCode::kOk;
+}
+
 // Until what was started answers.
 Outcome<ExitCode> AwaitUp(const LabFlags& flags, const std::string& target) {
   const SystemClock clock;
@@ -284,6 +292,11 @@ void AddLabCommands(CLI::App& root, CommandContext& context) {
       AddVerb(*lab, "status", "Print the components, what they are just now, and the links", status_flags);
   AddFormatFlag(*status, status_flags->format);
   status->callback([&context, status_flags] { context.action = [status_flags] { return Status(*status_flags); }; });
+  auto env_flags = std::make_shared<LabFlags>();
+  CLI::App* env = AddVerb(*lab, "env", "Print lines for a shell, whose commands go to this server then", env_flags);
+  AddWord(*env, env_flags, "SERVER", "A muster server of the lab, as in muster-a1");
+  env->footer("Use it as in: eval \"$(muster lab env muster-b1)\"");
+  env->callback([&context, env_flags] { context.action = [env_flags] { return PrintEnvironment(*env_flags); }; });
   AddActs(*lab, context);
   auto logs_flags = std::make_shared<LabFlags>();
   CLI::App* logs = AddVerb(*lab, "logs", "Print the end of a component's log", logs_flags);

@@ -18,6 +18,7 @@
 #include "app/output/topology_tables.h"
 #include "app/server/member_data.h"
 #include "base/clock.h"
+#include "base/option_text.h"
 #include "base/random.h"
 #include "domain/json_writer.h"
 #include "domain/shard_set.h"
@@ -29,8 +30,9 @@ namespace {
 
 constexpr const char* kPath = "/admin/v1/topology";
 constexpr std::size_t kLayoutBytesMax = std::size_t{1} << 20;
-// How often whoever waits for the end of a move looks.
+// How often whoever waits looks.
 constexpr std::chrono::milliseconds kLookPeriod(100);
+constexpr std::int64_t kWithinMsMax = 24LL * 3600 * 1000;
 
 struct MoveFlags {
   std::shared_ptr<ClientFlags> client;
@@ -136,6 +138,58 @@ Outcome<ExitCode> Drain(const MoveFlags& flags) {
   if (!IsWanted(flags.yes || flags.dry_run, "Take the right to write from center " + flags.center + "?"))
     return ExitCode::kRefused;
   return Move(flags, "switchover", flags.to);
+}
+
+struct ShowFlags {
+  std::shared_ptr<ClientFlags> client;
+  std::string until;
+  std::string within = "1m";
+};
+
+Outcome<std::string> AskForTopology(const ClientFlags& flags) {
+  MUSTER_ASSIGN(HttpClientOptions target, flags.ResolveAdmin());
+  HttpClient client(std::move(target));
+  MUSTER_ASSIGN(HttpReply reply, client.Send({.path = kPath}));
+  if (!reply.ok()) return std::unexpected(DescribeRefusal(reply));
+  return std::move(reply.body);
+}
+
+Outcome<void> PrintTopology(const ShowFlags& flags, const std::string& answer) {
+  return PrintAs(flags.client->format(), answer,
+                 [](std::string_view json) { return RenderTopologyStatus(DescribeTerminal(STDOUT_FILENO), json); });
+}
+
+// The first answer that has reached the goal; when the time is over the last one, and what it lacks. A server that does
+// not answer is asked again: it may be one that is being started.
+Outcome<ExitCode> ShowWhenReached(const ShowFlags& flags) {
+  MUSTER_ASSIGN(const TopologyGoal goal, ParseTopologyGoal(flags.until));
+  const auto within = ParseMilliseconds(flags.within);
+  if (!within || *within < 1 || *within > kWithinMsMax) {
+    return Fails(ExitCode::kUsage, "--within is a time between 1ms and 24h, as in 30s or 2m");
+  }
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(*within);
+  while (true) {
+    const Outcome<std::string> answer = AskForTopology(*flags.client);
+    if (!answer && answer.error().code != ExitCode::kUnavailable) return std::unexpected(answer.error());
+    const bool is_over = std::chrono::steady_clock::now() >= until;
+    if (answer) {
+      MUSTER_ASSIGN(const std::string missing, MissingForGoal(goal, *answer));
+      if (missing.empty() || is_over) MUSTER_TRY(PrintTopology(flags, *answer));
+      if (missing.empty()) return ExitCode::kOk;
+      if (is_over)
+        return Fails(ExitCode::kUnavailable, "not " + flags.until + " within " + flags.within + ": " + missing);
+    } else if (is_over) {
+      return std::unexpected(answer.error());
+    }
+    std::this_thread::sleep_for(kLookPeriod);
+  }
+}
+
+Outcome<ExitCode> Show(const ShowFlags& flags) {
+  if (!flags.until.empty()) return ShowWhenReached(flags);
+  MUSTER_ASSIGN(const std::string answer, AskForTopology(*flags.client));
+  MUSTER_TRY(PrintTopology(flags, answer));
+  return ExitCode::kOk;
 }
 
 struct RebuildFlags {
@@ -339,15 +393,25 @@ void AddMoveShards(CLI::App& topology, CommandContext& context) {
 
 void AddTopologyCommands(CLI::App& root, CommandContext& context) {
   CLI::App* topology = AddCommandGroup(root, "topology", "Centers, their databases, and which of them writes");
-  PrintsAdminAnswer(*topology->add_subcommand("show", "Print the centers, databases and caches, and what is under way"),
-                    context, kPath, &RenderTopologyStatus);
+  auto show = std::make_shared<ShowFlags>();
+  CLI::App* command =
+      topology->add_subcommand("show", "Print the centers, databases and caches, and what is under way");
+  command
+      ->add_option("--until", show->until,
+                   "Look again until it is so: whole (nothing is missing), attention (somebody is needed), or a center "
+                   "writes, as in writes:B")
+      ->type_name("STATE");
+  command->add_option("--within", show->within, "For how long; after it exit 4 [1m]")->type_name("TIME");
+  show->client = AddClientFlags(*command);
+  AddFormatFlag(*command, show->client->format_text);
+  command->callback([&context, show] { context.action = [show] { return Show(*show); }; });
 
   PrintsAdminAnswer(
       *topology->add_subcommand("freshness", "Print how soon writes were seen by every cache and database, in nines"),
       context, "/admin/v1/topology:freshness", &RenderFreshness);
 
   auto failover = std::make_shared<MoveFlags>();
-  CLI::App* command = AddMove(*topology, *failover, "failover", "Let another center write: the one that does is lost");
+  command = AddMove(*topology, *failover, "failover", "Let another center write: the one that does is lost");
   AddTarget(*command, *failover);
   command->add_flag("--accept-loss", failover->accept_loss,
                     "Do not wait for databases that do not answer; what they alone hold is lost");

@@ -51,6 +51,12 @@ std::string DescribeLink(const LabView::Link& link) {
   return text;
 }
 
+std::string ShellWord(const std::string& text) {
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
 }  // namespace
 
 Outcome<LabView> ParseLabStatus(std::string_view json) {
@@ -130,6 +136,9 @@ std::string RenderLabBanner(const Terminal& terminal, const LabView& lab, const 
     out += "  curl -s -X POST \"" + url + "/v1/members\"" + authorization +
            R"( -H "Content-Type: application/json" -d '{"displayName":"Li Lei","city":"Suzhou"}')" + "\n";
     out += "  " + program + " routes --server " + url + " --key-file " + lab.key_file + "\n";
+    title("have this shell's commands go to a server of the lab");
+    out += "  eval \"$(" + program + " lab env muster-b1 --dir " + lab.directory + ")\"\n";
+    out += "  " + program + " topology show\n";
   } else {
     out += "\n";
   }
@@ -148,6 +157,19 @@ std::string RenderLabBanner(const Terminal& terminal, const LabView& lab, const 
   title("its end; the data stay for the next `lab up`, unless --purge is given");
   out += "  " + program + " lab down" + dir + "\n";
   return out;
+}
+
+Outcome<std::string> RenderLabEnvironment(const LabView& lab, const std::string& server) {
+  std::string servers;
+  for (const LabView::Component& component : lab.components) {
+    if (component.kind != "muster") continue;
+    servers += (servers.empty() ? "" : ", ") + component.name;
+    if (component.name != server) continue;
+    return "export MUSTER_SERVER=" + ShellWord("http://" + component.address) +
+           "\nexport MUSTER_KEY_FILE=" + ShellWord(lab.key_file) + "\n";
+  }
+  if (servers.empty()) return Fails(ExitCode::kRefused, "the lab has engines only, and no muster server");
+  return Fails(ExitCode::kNotFound, "the lab has no muster server '" + server + "'; there are " + servers);
 }
 
 Outcome<LabProgress> ParseLabProgress(std::string_view json) {

@@ -47,6 +47,9 @@ Outcome<std::string> RenderLabStatus(const Terminal& terminal, std::string_view 
 // path of this binary.
 std::string RenderLabBanner(const Terminal& terminal, const LabView& lab, const std::string& program);
 
+// Lines for a shell, after which client commands go to this server of the lab, with the lab's key.
+Outcome<std::string> RenderLabEnvironment(const LabView& lab, const std::string& server);
+
 // How far a lab is that comes up.
 struct LabProgress {
   std::string state;  // assembling, ready, failed

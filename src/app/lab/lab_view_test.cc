@@ -43,6 +43,20 @@ TEST(LabView, WithoutServersTheBannerSpeaksOfEngines) {
   EXPECT_THAT(banner, AllOf(HasSubstr("mariadb-a1"), HasSubstr("lab partition A B"), Not(HasSubstr("curl"))));
 }
 
+TEST(LabView, AShellIsToldWhereAServerIs) {
+  auto view = ParseLabStatus(kLabStatus);
+  EXPECT_EQ(RenderLabEnvironment(*view, "muster-a1").value(),
+            "export MUSTER_SERVER='http://127.0.0.1:4'\nexport MUSTER_KEY_FILE='/lab/admin.key'\n");
+  view->key_file = "/my 'lab'/admin.key";
+  EXPECT_THAT(RenderLabEnvironment(*view, "muster-a1").value(), HasSubstr(R"('/my '\''lab'\''/admin.key')"));
+  const auto missing = RenderLabEnvironment(*view, "redis-b");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ExitCode::kNotFound);
+  EXPECT_THAT(missing.error().message, HasSubstr("there are muster-a1"));
+  view->components.pop_back();
+  EXPECT_EQ(RenderLabEnvironment(*view, "muster-a1").error().code, ExitCode::kRefused);
+}
+
 TEST(LabView, WhatIsNoJsonIsRefused) {
   EXPECT_FALSE(ParseLabStatus("nonsense"));
   EXPECT_FALSE(ParseLabProgress("[]"));

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -36,11 +37,13 @@ std::vector<std::string> Texts(const element& parent, const char* key) {
   return texts;
 }
 
-std::string Lines(const std::vector<std::string>& texts) {
-  std::string lines;
-  for (const std::string& text : texts) lines += (lines.empty() ? "" : "\n") + text;
-  return lines;
+std::string Joined(const std::vector<std::string>& texts, const char* between) {
+  std::string joined;
+  for (const std::string& text : texts) joined += (joined.empty() ? "" : between) + text;
+  return joined;
 }
+
+std::string Lines(const std::vector<std::string>& texts) { return Joined(texts, "\n"); }
 
 Outcome<element> ParseTopologyAnswer(simdjson::dom::parser& parser, std::string_view json) {
   element root;
@@ -71,7 +74,67 @@ std::string DescribeShardMove(const element& move) {
   return text;
 }
 
+// A group that loses nothing with a center, whose databases are all what they are to be.
+void AddMissingOfGroup(const element& group, std::vector<std::string>& missing) {
+  const std::string durability = FieldOf(group, "durability");
+  if (durability != "both-centers") missing.push_back("group " + FieldOf(group, "name") + " is " + durability);
+  for (const element& database : Elements(group, "databases")) {
+    const bool is_primary = FieldOf(database, "role") == "primary";
+    const std::string state = Flag(database, "isUp") ? FieldOf(database, "state") : "down";
+    if (state != (is_primary ? "writing" : "following")) {
+      missing.push_back(FieldOf(database, "name") + (is_primary ? ", the primary, is " : " is ") + state);
+    }
+    // A failover just then would wait for it.
+    const std::string acker = FieldOf(database, "acker");
+    if (!acker.empty() && acker != "in") missing.push_back(FieldOf(database, "name") + " is an acker that is " + acker);
+  }
+}
+
+std::vector<std::string> MissingForWhole(const element& root) {
+  std::vector<std::string> missing;
+  if (FieldOf(root, "writer").empty()) missing.emplace_back("a failover is under way");
+  if (const std::string health = FieldOf(root, "health"); health != "well") {
+    missing.push_back("the writing center is " + health + ": " + FieldOf(root, "cause"));
+  }
+  for (const element& group : Elements(root, "groups")) AddMissingOfGroup(group, missing);
+  for (const element& cache : Elements(root, "caches")) {
+    const std::string mode = FieldOf(cache, "mode");
+    if (mode != "on") missing.push_back("the cache of center " + FieldOf(cache, "center") + " is " + mode);
+  }
+  for (const std::string& text : Texts(root, "attention")) missing.push_back(text);
+  return missing;
+}
+
 }  // namespace
+
+Outcome<TopologyGoal> ParseTopologyGoal(std::string_view text) {
+  constexpr std::string_view kWrites = "writes:";
+  if (text == "whole") return TopologyGoal{.kind = TopologyGoal::Kind::kWhole};
+  if (text == "attention") return TopologyGoal{.kind = TopologyGoal::Kind::kAttention};
+  if (text.starts_with(kWrites) && text.size() > kWrites.size()) {
+    return TopologyGoal{.kind = TopologyGoal::Kind::kWriter, .center = std::string(text.substr(kWrites.size()))};
+  }
+  return Fails(ExitCode::kUsage, "--until is whole, attention, or a center that is to write, as in writes:B");
+}
+
+Outcome<std::string> MissingForGoal(const TopologyGoal& goal, std::string_view json) {
+  simdjson::dom::parser parser;
+  MUSTER_ASSIGN(const element root, ParseTopologyAnswer(parser, json));
+  const std::string writer = FieldOf(root, "writer");
+  switch (goal.kind) {
+    case TopologyGoal::Kind::kWhole:
+      return Joined(MissingForWhole(root), "; ");
+    case TopologyGoal::Kind::kAttention:
+      return std::string(Texts(root, "attention").empty() ? "nothing needs somebody" : "");
+    case TopologyGoal::Kind::kWriter:
+      if (const auto centers = Texts(root, "centers"); std::ranges::count(centers, goal.center) == 0) {
+        return Fails(ExitCode::kUsage, "the topology has no center " + goal.center);
+      }
+      if (writer == goal.center) return std::string();
+      return writer.empty() ? "a failover is under way" : "center " + writer + " writes";
+  }
+  return std::string();
+}
 
 Outcome<std::string> RenderTopologyStatus(const Terminal& terminal, std::string_view json) {
   simdjson::dom::parser parser;

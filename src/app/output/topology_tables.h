@@ -35,6 +35,16 @@ struct TopologyFacts {
 // Of an answer of :moveShards the revision alone is there.
 Outcome<TopologyFacts> ReadTopologyFacts(std::string_view json);
 
+// What `muster topology show --until` waits for: "whole", "attention", or "writes:CENTER".
+struct TopologyGoal {
+  enum class Kind : std::uint8_t { kWhole, kAttention, kWriter };
+  Kind kind = Kind::kWhole;
+  std::string center = {};  // kWriter
+};
+Outcome<TopologyGoal> ParseTopologyGoal(std::string_view text);
+// What is not yet as it is to be, in words; empty: it is reached.
+Outcome<std::string> MissingForGoal(const TopologyGoal& goal, std::string_view json);
+
 // How the rebuild of a database is.
 struct RebuildFacts {
   bool is_under_way = false;

@@ -19,8 +19,9 @@ std::string WhatToDo(Fault fault) {
       return "the server is read-only: it is a replica, or a failover is under way; writes return when the topology "
              "names a primary that is writable";
     case Fault::kRefused:
-      return "the server refuses the account: check store.mariadb.user, its password file, and its grants (SELECT, "
-             "INSERT, UPDATE, DELETE; to migrate also CREATE, ALTER, INDEX)";
+      return "the server refuses the account: check store.mariadb.user (control_user, where databases are watched), "
+             "its password file, and its grants (SELECT, INSERT, UPDATE, DELETE; to migrate also CREATE, ALTER, "
+             "INDEX; docs/operating/two-centers.md has those of control_user)";
     case Fault::kBusy:
       return "the server takes no more connections: raise its max_connections, or lower store.mariadb.connections";
     case Fault::kFull:

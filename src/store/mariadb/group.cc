@@ -22,8 +22,9 @@ constexpr std::uint64_t kPauseMicrosMax = 50'000;
 
 std::unexpected<Error> NotTheWriter(const std::string& where) {
   return Fail(Reason::kWritesUnavailable, where +
-                                              ": this server does not hold the writer's lease (any more); send the "
-                                              "request to the center that the topology names");
+                                              ": this server may not write just now: the right to write moves, or the "
+                                              "topology cannot be confirmed; nothing was written. Try again in a "
+                                              "moment, and if that lasts see `muster topology show`");
 }
 
 // It hears of the newer one within a fraction of a second.

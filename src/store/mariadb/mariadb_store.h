@@ -102,8 +102,9 @@ enum class GroupsNamed : std::uint8_t { kByOptions, kByTopology };
 Result<void> CheckMariadbOptions(const MariadbOptions& options, GroupsNamed named = GroupsNamed::kByOptions);
 
 // What is unsafe or advised against in the settings of the primary of each group that the options name, in their order:
-// for `muster doctor`. Errors as of Open.
-Result<std::vector<std::vector<SettingFinding>>> CheckMariadbSettings(const MariadbOptions& options,
-                                                                      const Clock& clock);
+// for `muster doctor`. Where the topology has named them to the options, what the failover sets is not looked at.
+// Errors as of Open.
+Result<std::vector<std::vector<SettingFinding>>> CheckMariadbSettings(const MariadbOptions& options, const Clock& clock,
+                                                                      GroupsNamed named = GroupsNamed::kByOptions);
 
 }  // namespace muster

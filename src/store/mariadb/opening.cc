@@ -190,15 +190,17 @@ bool Patience::GoesOn(const Error& error) {
 
 namespace muster {
 
-Result<std::vector<std::vector<SettingFinding>>> CheckMariadbSettings(const MariadbOptions& options,
-                                                                      const Clock& clock) {
+Result<std::vector<std::vector<SettingFinding>>> CheckMariadbSettings(const MariadbOptions& options, const Clock& clock,
+                                                                      GroupsNamed named) {
   MUSTER_ASSIGN(const std::vector<mariadb::SessionSettings> sessions, mariadb::SessionsOf(options, nullptr));
   std::vector<std::vector<SettingFinding>> findings;
   for (std::size_t index = 0; index < sessions.size(); ++index) {
     MUSTER_ASSIGN(const std::unique_ptr<mariadb::Connection> connection,
                   mariadb::OpenPrimary(sessions[index], mariadb::Use::kRead));
     MUSTER_ASSIGN(const mariadb::ServerSettings settings, mariadb::ReadServerSettings(*connection, clock));
-    findings.push_back(CheckServerSettings(settings, mariadb::ReplicationOf(options, index)));
+    const mariadb::Replication replication =
+        named == GroupsNamed::kByTopology ? mariadb::Replication::kGoverned : mariadb::ReplicationOf(options, index);
+    findings.push_back(CheckServerSettings(settings, replication));
   }
   return findings;
 }

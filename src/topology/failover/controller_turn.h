@@ -39,7 +39,7 @@ struct ControllerTurn {
   std::optional<TopologyDocument> next = std::nullopt;
   std::string why = {};
   std::vector<DatabaseOrder> orders = {};
-  // What does not go on by itself, or waits for something, in words that say what to do.
+  // What does not go on by itself, or waits for something, in words that say what to do; also of who does not lead.
   std::vector<std::string> attention = {};
 };
 

@@ -144,7 +144,9 @@ struct Planner {
 
   // Something that an operator may accept.
   void Miss(const GroupRecord& group, Refusal refusal, std::string text) {
-    if (!request.accepts_loss || !request.by_operator) return Refuse(refusal, std::move(text));
+    if (!request.accepts_loss || !request.by_operator) {
+      return Refuse(refusal, std::move(text) + " (`muster topology failover --accept-loss`)");
+    }
     plan.losses.push_back("group " + group.name + ": " + std::string(NameOf(refusal)) + ": " + std::move(text));
   }
 

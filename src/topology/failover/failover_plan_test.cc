@@ -180,6 +180,36 @@ TEST(FailoverController, RefusesWithWhatWouldBeLost) {
   EXPECT_THAT(turn.attention[0], HasSubstr("acker-vanished"));
 }
 
+TEST(FailoverController, ASecondWriterIsToldOf) {
+  Sight sight = WellSight();
+  EXPECT_THAT(FailoverController(kOptions).Decide(sight).attention, IsEmpty());
+  for (const char* name : {"w1", "e2"}) {
+    Sight two = sight;
+    two.databases[name].state.is_writable = true;
+    const ControllerTurn turn = FailoverController(kOptions).Decide(two);
+    ASSERT_THAT(turn.attention, Not(IsEmpty())) << name;
+    EXPECT_THAT(turn.attention[0], HasSubstr(std::string(name) + " of group g0"));
+    EXPECT_THAT(turn.attention[0], HasSubstr("SET GLOBAL read_only = 1"));
+    // One that stands still where it was replaced is dealt with by orders.
+    two.databases[name].state.following = "";
+    for (const std::string& text : FailoverController(kOptions).Decide(two).attention) {
+      EXPECT_THAT(text, Not(HasSubstr("read_only")));
+    }
+  }
+}
+
+TEST(FailoverController, WhoLooksOnTellsWhatNeedsSomebodyAndDoesNothing) {
+  Sight sight = EastIsLost();
+  Silence(sight, "w2");
+  testing::Report(sight, "first", "witness", {"w1"});
+  const ControllerTurn turn = FailoverController(kOptions).Decide(sight);
+  EXPECT_FALSE(turn.leads);
+  EXPECT_FALSE(turn.next);
+  EXPECT_THAT(turn.orders, IsEmpty());
+  ASSERT_THAT(turn.attention, Not(IsEmpty()));
+  EXPECT_THAT(turn.attention[0], HasSubstr("acker-vanished"));
+}
+
 TEST(FailoverController, ChoosesTheHighestLogOfAllAckers) {
   Sight sight = WellSight(FailingOver());
   Silence(sight, "e1");

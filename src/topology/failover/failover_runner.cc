@@ -98,9 +98,11 @@ void FailoverRunner::RunLooks(Worker& worker) {
     auto state = worker.looks->Look(Deadline::After(*dependencies_.clock, options_.order_timeout));
     if (state.has_value() != worker.was_reached) {
       worker.was_reached = state.has_value();
-      const std::string why = state ? std::string() : state.error().message;
-      dependencies_.logger->Info(state ? "a database answers again" : "a database does not answer",
-                                 {{"database", worker.name}, {"error", why}});
+      if (state) dependencies_.logger->Info("a database answers again", {{"database", worker.name}});
+      if (!state) {
+        dependencies_.logger->Warning("a database does not answer",
+                                      {{"database", worker.name}, {"error", state.error().message}});
+      }
     }
     std::unique_lock lock(mutex_);
     if (state) {
@@ -260,17 +262,17 @@ void FailoverRunner::Turn() {
   StartWorkers(*sight.document);
   ControllerTurn turn = controller_.Decide(sight);
   lag_.Note(sight);
+  const bool leads = turn.leads && options_.controls;
+  if (leads) NoteRefusals(turn);
+  TellAttention(turn.attention, leads);
   {
     std::lock_guard lock(mutex_);
     status_.has_all_before = lag_.has_all_before();
-    status_.leads = turn.leads && options_.controls;
+    status_.leads = leads;
     status_.controller = ControllerOf(sight, options_.times);
     status_.verdict = turn.verdict;
   }
-  const bool controls = turn.leads && options_.controls;
-  if (controls) NoteRefusals(turn);
-  NoteAttention(turn.attention, controls);
-  if (controls) {
+  if (leads) {
     for (const auto& worker : workers_) {
       const auto order = std::ranges::find(turn.orders, worker->name, &DatabaseOrder::database);
       if (order == turn.orders.end()) continue;
@@ -294,14 +296,14 @@ void FailoverRunner::NoteRefusals(ControllerTurn& turn) {
   }
 }
 
-void FailoverRunner::NoteAttention(const std::vector<std::string>& attention, bool is_logged) {
+void FailoverRunner::TellAttention(const std::vector<std::string>& attention, bool leads) {
   std::vector<std::string> before;
   {
     std::lock_guard lock(mutex_);
     before = std::exchange(status_.attention, attention);
   }
   for (const std::string& text : attention) {
-    if (is_logged && std::ranges::count(before, text) == 0) {
+    if (leads && std::ranges::count(before, text) == 0) {
       dependencies_.logger->Warning("the failover controller needs somebody", {{"what", text}});
     }
   }

@@ -101,8 +101,8 @@ class FailoverRunner final : public FailoverOperator {
   bool IsRebuildWanted(const std::string& database) const;
   // A database that obeys no order for longer than `order_patience` needs somebody.
   void NoteRefusals(ControllerTurn& turn);
-  // For Status; whoever controls says it in the log, too.
-  void NoteAttention(const std::vector<std::string>& attention, bool is_logged);
+  // Whoever asks this server hears it; the log of the one that leads has it.
+  void TellAttention(const std::vector<std::string>& attention, bool leads);
   Sight SightNow() const;
 
   const FailoverRunnerOptions options_;

@@ -31,6 +31,7 @@ class GroupUpkeep {
     for (const DatabaseRecord& database : group_.databases) {
       NoteProgress(database.name);
       NoteHealth(database.name);
+      NoteSecondWriter(database.name);
     }
     // What is not asked of the primary itself can wait until it answers.
     if (seen_primary_ == nullptr) return;
@@ -49,6 +50,15 @@ class GroupUpkeep {
   }
 
  private:
+  // An old primary follows nobody while it still takes writes; one that does both was made writable by hand.
+  void NoteSecondWriter(const std::string& name) {
+    const DatabaseSight* const seen = Reached(name);
+    if (seen == nullptr || name == primary_.name || !seen->state.is_writable || seen->state.following.empty()) return;
+    build_.Attention(name + " of group " + group_.name + " follows " + primary_.name +
+                     ", and takes writes all the same: somebody has turned its read_only off. Run SET GLOBAL read_only "
+                     "= 1 there; what is written there alone keeps it from following");
+  }
+
   const DatabaseSight* Reached(const std::string& name) const {
     return sight_.FindReached(name, options_.detect_after);
   }
