@@ -14,7 +14,7 @@ LEFT_OUT = {
     "chaos.md": (2, "twenty minutes; process_chaos does the same with fewer faults"),
     "lab.md": (3, "by name in test_lab"),
     "mariadb.md": (1, "on servers of the reader's; test_mariadb has them"),
-    "two-centers.md": (5, "on servers of the reader's; what is done there is followed in the lab"),
+    "two-centers.md": (6, "on servers of the reader's; what is done there is followed in the lab"),
 }
 
 

@@ -59,7 +59,8 @@ Result<void> ReadReplica(Connection& connection, const ReplicationOptions& optio
 }
 
 // Those whose account is locked and that have no connection left.
-Result<void> ReadShutOut(Connection& connection, const ReplicationOptions& options, DatabaseState& state) {
+Result<void> ReadShutOut(Connection& connection, const ReplicationOptions& options, bool tries_disk,
+                         DatabaseState& state) {
   MUSTER_ASSIGN(const auto locked, connection.Query("SELECT User FROM mysql.global_priv WHERE "
                                                     "JSON_VALUE(Priv, '$.account_locked') = 1"));
   const auto is_among = [](const std::vector<Connection::Row>& rows, const std::string& user) {
@@ -68,8 +69,8 @@ Result<void> ReadShutOut(Connection& connection, const ReplicationOptions& optio
   for (const std::string& name : options.peers) {
     if (is_among(locked, UserOf(options, name))) state.shut_out.push_back(name);
   }
-  // The list of connections is asked for only then: the server writes it to a file of its own each time.
-  if (state.shut_out.empty()) return {};
+  // The server writes the list of connections to a file of its own each time.
+  if (state.shut_out.empty() && !tries_disk) return {};
   MUSTER_ASSIGN(const auto connected, connection.Query("SELECT DISTINCT USER FROM information_schema.PROCESSLIST"));
   std::erase_if(state.shut_out, [&](const std::string& name) { return is_among(connected, UserOf(options, name)); });
   std::ranges::sort(state.shut_out);
@@ -78,7 +79,7 @@ Result<void> ReadShutOut(Connection& connection, const ReplicationOptions& optio
 
 }  // namespace
 
-Result<DatabaseState> ReadState(Connection& connection, const ReplicationOptions& options) {
+Result<DatabaseState> ReadState(Connection& connection, const ReplicationOptions& options, bool tries_disk) {
   DatabaseState state;
   auto obeyed = connection.ReadInteger("SELECT COALESCE(MAX(revision), 0) FROM muster_control.command");
   if (obeyed) {
@@ -94,7 +95,7 @@ Result<DatabaseState> ReadState(Connection& connection, const ReplicationOptions
   state.is_writable = flags[0][0] == "0";
   state.acknowledges = flags[0][1] == "1";
   state.waits = flags[0][2] == "1";
-  MUSTER_TRY(ReadShutOut(connection, options, state));
+  MUSTER_TRY(ReadShutOut(connection, options, tries_disk, state));
   MUSTER_TRY(ReadReplica(connection, options, state));
   // A server that is started to be truncated has the flag on from the start; its threads are off then.
   state.acknowledges = state.acknowledges && state.applies;

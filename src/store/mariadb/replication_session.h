@@ -13,8 +13,10 @@
 
 namespace muster::mariadb {
 
-// What the server says of its replication. Positions are read last.
-Result<failover::DatabaseState> ReadState(Connection& connection, const ReplicationOptions& options);
+// What the server says of its replication. Positions are read last. `tries_disk`: it also has to write a file, in its
+// tmpdir, and gives it up again, which fails where that is full, and commits wait for room.
+Result<failover::DatabaseState> ReadState(Connection& connection, const ReplicationOptions& options,
+                                          bool tries_disk = false);
 
 // One order to a server: a session of its own that holds the lock of orders, so that they come one after the other. It
 // begins by writing down the revision that the order follows from; an order of an older one is refused from then on.
