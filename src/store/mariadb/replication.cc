@@ -40,7 +40,11 @@ class MariadbReplicaControl final : public ReplicaControl {
 
   Result<void> StopReceiving(std::int64_t revision, Deadline deadline) override {
     MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
-    return session.Run({"SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1", "STOP SLAVE IO_THREAD"});
+    MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1", "STOP SLAVE IO_THREAD"}));
+    MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
+    const bool was_restarted = !state.following.empty() && !state.applies;
+    if (!was_restarted || state.fault != failover::ReplicaFault::kNone) return {};
+    return session.Run({FollowingId(revision), "START SLAVE SQL_THREAD"});
   }
 
   Result<void> Follow(std::int64_t revision, const ReplicationSource& source, bool acknowledges,

@@ -138,13 +138,19 @@ TEST(Replication, OneGroupThroughItsOrders) {
   EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 5); })) << group["e1"].log();
   EXPECT_EQ(group.Look("e1").fault, ReplicaFault::kNone);
 
-  // A replica that was started again says that it may have lost what it had received.
+  // A replica that was started again says that it may have lost what it had received. Told to stop, it applies all the
+  // same what it has.
   group["e1"].Kill();
   EXPECT_FALSE(e1->Look(Deadline()));
   group.StartAgain("e1", StartRole::kAsPrimary);
   const auto restarted = group.Look("e1");
   EXPECT_FALSE(restarted.acknowledges || restarted.receives || restarted.applies || restarted.is_writable);
   EXPECT_EQ(restarted.obeyed, 26) << "it remembers whom it obeyed";
+  Expect(e1->StopReceiving(27, Deadline()));
+  const auto applying = group.Look("e1");
+  EXPECT_TRUE(applying.applies && !applying.receives && !applying.acknowledges);
+  EXPECT_TRUE(applying.applied.Covers(applying.received)) << applying.received.Text();
+  EXPECT_TRUE(Has(group, "e1", 5));
 }
 
 // A rebuild that is broken off before it is a whole copy leaves what cannot be made to follow. Answers the file with

@@ -131,7 +131,8 @@ struct Planner {
            "acker " + name + " of group " + group.name + " was started again and may have lost what it had received " +
                "and not applied: wait for center " + plan.from + ", or accept the loss of what nobody else has");
     }
-    if (!seen->state.applies) {
+    // One that was only started again is told to apply what it has, as it is to stop.
+    if (!seen->state.applies && seen->state.fault != ReplicaFault::kNone) {
       Miss(group, Refusal::kAckerIncomplete,
            "acker " + name + " of group " + group.name +
                " does not apply what it received: repair it (its SHOW SLAVE " +
@@ -191,7 +192,8 @@ void AskThoseThatAnswer(const Sight& sight, const FailoverOptions& options, cons
   group.ackers.clear();
   for (const DatabaseRecord& database : group.databases) {
     const DatabaseSight* const seen = sight.FindReached(database.name, options.detect_after);
-    if (database.center == center && seen != nullptr && seen->state.applies && !database.is_being_rebuilt()) {
+    const bool can_apply = seen != nullptr && seen->state.fault == ReplicaFault::kNone;
+    if (database.center == center && can_apply && !database.is_being_rebuilt()) {
       group.ackers.push_back({.name = database.name, .state = AckerState::kIn});
     }
   }
@@ -279,7 +281,7 @@ Result<TopologyDocument> AcceptLossOf(const Sight& sight, const FailoverOptions&
     AskThoseThatAnswer(sight, options, journal.to, group);
     if (group.ackers.empty()) {
       return Fail(Reason::kStateConflict, "no database of group " + group.name + " in center " + journal.to +
-                                              " answers and applies what it has: there is nothing to promote");
+                                              " answers and can apply what it has: there is nothing to promote");
     }
   }
   return document;

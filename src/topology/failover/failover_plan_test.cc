@@ -76,9 +76,38 @@ TEST(FailoverPlan, AnAckerThatMayHaveLostWhatItReceivedIsWaitedFor) {
   EXPECT_THAT(RefusalsOf(PlanLoss(sight)), ElementsAre(Refusal::kAckerIncomplete));
   sight = EastIsLost();
   sight.databases["w2"].state.applies = false;
+  sight.databases["w2"].state.fault = ReplicaFault::kBroken;
   const FailoverPlan plan = PlanLoss(sight);
   EXPECT_THAT(RefusalsOf(plan), ElementsAre(Refusal::kAckerIncomplete));
   EXPECT_THAT(plan.AsError().message, HasSubstr("do not restart its threads"));
+}
+
+// What is left of the installation was started again: nothing is done by itself, and somebody may.
+TEST(FailoverPlan, AckersThatWereAllStartedAgainMayBeTakenAsTheyAre) {
+  Sight sight = EastIsLost();
+  for (const char* name : {"w1", "w2"}) {
+    DatabaseState& state = sight.databases[name].state;
+    state.receives = state.is_connected = state.applies = state.acknowledges = false;
+  }
+  EXPECT_THAT(RefusalsOf(PlanLoss(sight)), ElementsAre(Refusal::kAckerIncomplete, Refusal::kAckerIncomplete));
+  const FailoverPlan plan = PlanLoss(sight, true, true);
+  EXPECT_THAT(RefusalsOf(plan), IsEmpty());
+  EXPECT_EQ(plan.losses.size(), 2U);
+
+  // They are told to apply what they have, and chosen among once they do.
+  const FailoverRequest request{.kind = FailoverKind::kLoss, .by_operator = true, .accepts_loss = true};
+  sight.document = std::make_shared<TopologyDocument>(BeginFailover(sight, plan, request, kOptions));
+  ASSERT_EQ(sight.document->groups[0].ackers.size(), 2U);
+  FailoverController controller(kOptions);
+  for (const char* name : {"w1", "w2"}) sight.databases[name].state.obeyed = sight.document->failover->begin_revision;
+  const ControllerTurn turn = controller.Decide(sight);
+  EXPECT_FALSE(turn.next);
+  ASSERT_EQ(turn.orders.size(), 2U);
+  EXPECT_EQ(turn.orders[0].kind, OrderKind::kStopReceiving);
+  for (const char* name : {"w1", "w2"}) sight.databases[name].state.applies = true;
+  const ControllerTurn next = controller.Decide(sight);
+  ASSERT_TRUE(next.next);
+  EXPECT_EQ(next.next->failover->groups[0].step, GroupStep::kChosen);
 }
 
 TEST(FailoverPlan, ADegradedGroupIsForAnOperator) {

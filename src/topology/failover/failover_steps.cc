@@ -87,6 +87,10 @@ class FailoverSteps {
              "was started again, or cannot apply what it received, and may have lost the last writes");
         continue;
       }
+      if (!CanApply(acker.name, *seen)) {
+        all_stopped = false;
+        continue;
+      }
       if (best == nullptr || IsBetter(seen->state, best->state)) {
         best = seen;
         chosen = acker.name;
@@ -97,6 +101,13 @@ class FailoverSteps {
     } else if (journal_.leases_ended && sight_.now - memory_.journal_seen >= options_.last_primary_after) {
       ChooseFromLastPrimary(group);
     }
+  }
+
+  // Whether it applies what it has; one that was started again, and nothing is wrong with, is told to.
+  bool CanApply(const std::string& name, const DatabaseSight& seen) {
+    if (seen.state.applies || seen.state.fault != ReplicaFault::kNone) return true;
+    build_.Order({.database = name, .kind = OrderKind::kStopReceiving});
+    return false;
   }
 
   // The ackers cannot tell, but the last primary is back: after the leases have ended nothing more is acknowledged
@@ -195,7 +206,9 @@ class FailoverSteps {
     if (!position) return build_.Attention(position.error().message);
     if (!state.Held().Covers(*position)) return CatchUp(group, progress.chosen, *position);
     if (!state.applied.Covers(*position)) {
-      if (!state.applies) Wait(group, progress.chosen, "was chosen and does not apply what it received");
+      if (CanApply(progress.chosen, *seen) && !state.applies) {
+        Wait(group, progress.chosen, "was chosen and cannot apply what it received");
+      }
       return;
     }
     if (journal_.leases_ended) build_.Order({.database = progress.chosen, .kind = OrderKind::kPromote, .waits = waits});

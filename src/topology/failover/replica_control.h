@@ -77,7 +77,8 @@ class ReplicaControl {
 
   virtual Result<DatabaseState> Look(Deadline deadline) = 0;
 
-  // It receives nothing more, and goes on to apply what it has. It still counts as acknowledging.
+  // It receives nothing more, and goes on to apply what it has, also when it was started again and does not apply yet.
+  // What counts as acknowledging still does.
   virtual Result<void> StopReceiving(std::int64_t revision, Deadline deadline) = 0;
 
   // It becomes a replica of `source`, read-only, also when it was a primary. What a primary holds that nobody else has

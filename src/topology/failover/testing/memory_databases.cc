@@ -76,6 +76,7 @@ Result<void> MemoryDatabases::StopReceiving(const std::string& name, std::int64_
   Database& database = *databases_.at(name);
   MUSTER_TRY(Obey(database, revision));
   database.receives = false;
+  if (!database.following.empty() && database.fault == ReplicaFault::kNone) database.applies = true;
   return {};
 }
 
