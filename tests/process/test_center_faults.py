@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from muster_process import Scratch, run, wait_for
+from muster_process import Scratch, binary, run, wait_for
 from muster_process import Server as Process
 from test_lab import Lab, alive, require_engines
 from test_two_centers import Server, await_that, is_exact
@@ -126,6 +126,22 @@ class Etcd:
 
     def write(self, text):
         self.ask("put", value=base64.b64encode(text.encode()).decode())
+
+
+def test_a_server_that_starts_while_etcd_is_away_waits_for_it(lab, b):
+    lab("kill", "muster-b2")
+    for voter in ("etcd-a", "etcd-w"):
+        lab("kill", voter)
+    starting = subprocess.Popen([binary(), "lab", "start", "muster-b2", "--dir", lab.directory], stderr=subprocess.PIPE, text=True)
+    try:
+        log = lab.directory / "muster-b2" / "log"
+        await_that(lambda: "the server waits for etcd" in log.read_text(), "it says so")
+        assert starting.poll() is None, starting.communicate()
+    finally:
+        for voter in ("etcd-a", "etcd-w"):
+            lab("start", voter)
+        _, said = starting.communicate(timeout=90)
+    assert starting.returncode == 0, said
 
 
 def refuses_writes(server, name):

@@ -1,6 +1,8 @@
 #include "app/server/centers.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "app/files.h"
@@ -12,6 +14,7 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kPasswordBytesMax = 4096;
+constexpr Duration kStartAgainAfter = std::chrono::milliseconds(500);
 
 Outcome<Pii<std::string>> ReadPassword(const std::string& path) {
   if (path.empty()) return Pii<std::string>();
@@ -31,15 +34,16 @@ Centers::Centers(const CenterOptions& options, const Surroundings& around)
     : options_(options), around_(around), lease_(options.center, LeaseTerm::kTimed) {}
 
 Outcome<void> Centers::Start() {
-  auto store = OpenTopologyEtcd(options_.etcd, {.clock = &around_.clock, .random = &around_.random});
-  if (!store) return Fails(store.error());
-  store_ = *std::move(store);
+  MUSTER_TRY(WhenEtcdAnswers([this]() -> Result<void> {
+    MUSTER_ASSIGN(store_, OpenTopologyEtcd(options_.etcd, {.clock = &around_.clock, .random = &around_.random}));
+    return {};
+  }));
   watcher_ = std::make_unique<TopologyWatcher>(TopologyWatcher::Dependencies{.store = store_.get(),
                                                                              .signal = store_->MakeSignal(),
                                                                              .clock = &around_.clock,
                                                                              .logger = &around_.logger,
                                                                              .lease = &lease_});
-  if (const auto started = watcher_->Start(); !started) return Fails(started.error());
+  MUSTER_TRY(WhenEtcdAnswers([this] { return watcher_->Start(); }));
   MUSTER_TRY(CheckDocument());
   MUSTER_TRY(StartFailover());
   if (options_.caches.empty()) return {};
@@ -57,6 +61,24 @@ Outcome<void> Centers::Start() {
                                                                                  .logger = &around_.logger,
                                                                                  .metrics = &around_.metrics});
   return {};
+}
+
+// It may be between two leaders, or be started at the same time as this server.
+Outcome<void> Centers::WhenEtcdAnswers(const std::function<Result<void>()>& start) const {
+  const Instant until = around_.clock.Monotonic() + around_.open_timeout;
+  std::string said;
+  while (true) {
+    const Result<void> started = start();
+    if (started) return {};
+    if (started.error().reason != Reason::kStale || around_.clock.Monotonic() + kStartAgainAfter >= until) {
+      return Fails(started.error());
+    }
+    if (said != started.error().message) {
+      said = started.error().message;
+      around_.logger.Warning("the server waits for etcd", {{"reason", said}});
+    }
+    std::this_thread::sleep_for(kStartAgainAfter);
+  }
 }
 
 Outcome<void> Centers::CheckDocument() const {
@@ -119,7 +141,7 @@ Outcome<void> Centers::StartFailover() {
                                              .clock = &around_.clock,
                                              .random = &around_.random,
                                              .logger = &around_.logger});
-  if (const auto started = failover_->Start(); !started) return Fails(started.error());
+  MUSTER_TRY(WhenEtcdAnswers([this] { return failover_->Start(); }));
   metrics_ = std::make_unique<TopologyMetrics>([this] { return failover_->Status(); }, lease(), around_.clock,
                                                around_.metrics);
   // It reads by itself ten times a second; the watcher is told when there is something to read.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -34,12 +35,13 @@ class Centers {
     Logger& logger;
     MetricRegistry& metrics;
     std::string observer;         // this server's name among all
+    Duration open_timeout;        // for etcd to answer, when it does not just then
     Duration replica_lag_max;     // beyond which no copy answers
     std::string database;         // on all servers, that holds the members
     std::string saved_directory;  // where a rebuild keeps what a diverged database has more
   };
-  // Reads the topology once, and fails with that; then it goes on by itself: also the databases, which may not have a
-  // primary yet.
+  // Reads the topology, waits for etcd while it does not answer, and fails with what else is wrong with it; then it
+  // goes on by itself: also the databases, which may not have a primary yet.
   static Outcome<std::unique_ptr<Centers>> Open(const CenterOptions& options, const Surroundings& around);
   ~Centers();  // nobody reads or writes any more
 
@@ -72,6 +74,7 @@ class Centers {
  private:
   Centers(const CenterOptions& options, const Surroundings& around);
   Outcome<void> Start();
+  Outcome<void> WhenEtcdAnswers(const std::function<Result<void>()>& start) const;
   Outcome<void> CheckDocument() const;
   Outcome<void> StartFailover();
 

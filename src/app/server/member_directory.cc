@@ -127,6 +127,7 @@ Outcome<void> MemberDirectory::OpenCenters(const ServerOptions& options, Logger&
                                      .logger = logger,
                                      .metrics = metrics_,
                                      .observer = options.center.center + "-" + node.substr(0, kNameDigits),
+                                     .open_timeout = std::chrono::milliseconds(options.mariadb.open_timeout_ms),
                                      .replica_lag_max = std::chrono::milliseconds(options.mariadb.replica_lag_max_ms),
                                      .database = options.mariadb.database,
                                      .saved_directory = options.data_directory + "/saved"}));

@@ -236,7 +236,7 @@ TEST(MariadbFaults, WhoLosesTheFenceWritesNothing) {
   const Result<void> refused = contract::RunAndWait(shards, 0, WriteNumber(3));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, Reason::kWritesUnavailable);
-  EXPECT_THAT(refused.error().message, HasSubstr("lease"));
+  EXPECT_THAT(refused.error().message, HasSubstr("may not write just now"));
   EXPECT_EQ(NumbersThere(harness), (std::set<std::int64_t>{1, 2}));
   // Who comes by the epoch again writes again.
   epoch = 5;

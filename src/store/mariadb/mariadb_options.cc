@@ -30,7 +30,8 @@ void MariadbOptions::Declare(OptionRegistry& registry) {
   registry.AddDuration("store.mariadb.connect_timeout", &connect_timeout_ms,
                        "How long opening a connection may take, in whole seconds", {.min = 1'000, .max = 60'000});
   registry.AddDuration("store.mariadb.open_timeout", &open_timeout_ms,
-                       "How long a process that starts waits for the primaries, where the topology names the groups",
+                       "How long a process that starts waits for etcd, and then for the primaries, where the topology "
+                       "names the groups",
                        {.min = 0, .max = 3'600'000});
   registry.AddDuration("store.mariadb.statement_timeout", &statement_timeout_ms,
                        "A connection that has not answered for so long is given up, in whole seconds",

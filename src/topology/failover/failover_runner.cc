@@ -19,7 +19,9 @@ struct FailoverRunner::Worker {
   std::optional<Instant> refused_since = std::nullopt;
   Instant refused_at = {};
   std::string refusal = {};
-  bool was_reached = true;  // of the thread that looks
+  // Of the thread that looks: why the last look that was told of was not answered; empty: it was.
+  std::string silent_because = {};
+  Instant told_at = {};
   std::thread look_thread;
   std::thread order_thread;
 };
@@ -96,14 +98,7 @@ void FailoverRunner::RunLooks(Worker& worker) {
   while (true) {
     const Instant sent = dependencies_.clock->Monotonic();
     auto state = worker.looks->Look(Deadline::After(*dependencies_.clock, options_.order_timeout));
-    if (state.has_value() != worker.was_reached) {
-      worker.was_reached = state.has_value();
-      if (state) dependencies_.logger->Info("a database answers again", {{"database", worker.name}});
-      if (!state) {
-        dependencies_.logger->Warning("a database does not answer",
-                                      {{"database", worker.name}, {"error", state.error().message}});
-      }
-    }
+    LogLook(worker, state ? std::string() : state.error().message, sent);
     std::unique_lock lock(mutex_);
     if (state) {
       DatabaseSight& seen = sight_.databases[worker.name];
@@ -119,6 +114,20 @@ void FailoverRunner::RunLooks(Worker& worker) {
     }
     worker.looks_at_once = false;
     if (stopping_) return;
+  }
+}
+
+// Why may change: first its sessions ended, and now its account is refused.
+void FailoverRunner::LogLook(Worker& worker, std::string why, Instant now) {
+  const bool is_change = why.empty() != worker.silent_because.empty();
+  if (!is_change && (why == worker.silent_because || now - worker.told_at < kReasonToldEvery)) return;
+  worker.told_at = now;
+  worker.silent_because = std::move(why);
+  if (worker.silent_because.empty()) {
+    dependencies_.logger->Info("a database answers again", {{"database", worker.name}});
+  } else {
+    dependencies_.logger->Warning("a database does not answer",
+                                  {{"database", worker.name}, {"error", worker.silent_because}});
   }
 }
 

@@ -80,8 +80,10 @@ class FailoverRunner final : public FailoverOperator {
   static constexpr std::size_t kWorkersMax = 512;
   static constexpr int kActAttemptsMax = 8;
   static constexpr Duration kStoodStill = std::chrono::milliseconds(300);
+  static constexpr Duration kReasonToldEvery = std::chrono::seconds(1);
 
   void RunLooks(Worker& worker);
+  void LogLook(Worker& worker, std::string why, Instant now);
   Duration LookPeriod() const;  // under the lock
   void RunOrders(Worker& worker);
   void RunExchange();
