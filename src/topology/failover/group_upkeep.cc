@@ -163,7 +163,8 @@ class GroupUpkeep {
     if (seen == nullptr || seen->state.fault != ReplicaFault::kNone) return;
     if (!seen->state.acknowledges || seen->state.following != PrimaryFor(acker.name).address || !seen->state.receives) {
       Follow(acker.name, true);
-    } else if (acker.state == AckerState::kJoining && seen->state.applies) {
+    } else if (acker.state == AckerState::kJoining && Follows(acker.name, seen->state)) {
+      // Connected: one that has diverged is not, and commits would wait for it.
       Edit("acker " + acker.name + " is in").FindAcker(acker.name)->state = AckerState::kIn;
     }
   }
