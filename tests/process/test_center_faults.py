@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from muster_process import Scratch, binary, run, wait_for
+from muster_process import binary, run
 from muster_process import Server as Process
-from test_lab import Lab, alive, require_engines
+from test_lab import two_centers
 from test_two_centers import Server, await_that, is_exact
 
 CONTROL = "muster_control@'127.0.0.1'"
@@ -16,16 +16,8 @@ CONTROL = "muster_control@'127.0.0.1'"
 
 @pytest.fixture(scope="module")
 def lab():
-    require_engines()
-    with Scratch() as path:
-        running = Lab(path / "lab")
-        running("up")
-        try:
-            yield running
-        finally:
-            pids = running.pids()
-            running("down")
-            wait_for(lambda: not any(alive(pid) for pid in pids), "all of the lab has ended")
+    with two_centers() as running:
+        yield running
 
 
 @pytest.fixture

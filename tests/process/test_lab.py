@@ -1,4 +1,5 @@
 """`muster lab`: what it starts, what can be done to it, a center that is failed over, and that nothing of it remains."""
+import contextlib
 import json
 import os
 import pathlib
@@ -17,6 +18,21 @@ ENGINES = {"etcd": "etcd-server", "mariadbd": "mariadb-server", "mariadb-install
 PATH = "/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin"
 UP_DEADLINE_S = 120.0
 NAMES = ["etcd-a", "etcd-b", "etcd-w", "mariadb-a1", "mariadb-a2", "mariadb-b1", "mariadb-b2", "redis-a", "redis-b"]
+
+
+@contextlib.contextmanager
+def two_centers():
+    """A lab that is up, for the tests of a module; afterwards nothing of it is left."""
+    require_engines()
+    with Scratch() as path:
+        running = Lab(path / "lab")
+        running("up")
+        try:
+            yield running
+        finally:
+            pids = running.pids()
+            running("down")
+            wait_for(lambda: not any(alive(pid) for pid in pids), "all of the lab has ended")
 
 
 def require_engines():

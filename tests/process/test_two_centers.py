@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from member_client import Client
-from muster_process import Scratch, run, wait_for
-from test_lab import Lab, alive, require_engines
+from muster_process import run, wait_for
+from test_lab import two_centers
 
 # For tests of machines that have a lot to do; how fast it is, is measured elsewhere.
 PATIENCE_S = 60.0
@@ -56,16 +56,8 @@ def phone_of(name):
 
 @pytest.fixture(scope="module")
 def lab():
-    require_engines()
-    with Scratch() as path:
-        running = Lab(path / "lab")
-        running("up")
-        try:
-            yield running
-        finally:
-            pids = running.pids()
-            running("down")
-            wait_for(lambda: not any(alive(pid) for pid in pids), "all of the lab has ended")
+    with two_centers() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -188,11 +188,12 @@ Result<void> ReplicationSession::GiveUpWriting() {
   constexpr const char* kStanding =
       "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND IN ('Query', 'Execute') "
       "AND USER <> 'system user' AND TIME_MS > 500";
+  MUSTER_ASSIGN(const std::int64_t wait, connection_->ReadInteger("SELECT @@SESSION.lock_wait_timeout"));
   MUSTER_TRY(connection_->Execute("SET SESSION lock_wait_timeout = 1"));
   Result<void> done;
   for (int i = 0; i < kGiveUpAttemptsMax; ++i) {
     done = StopWriting();
-    if (done) return done;
+    if (done) return connection_->Execute("SET SESSION lock_wait_timeout = " + std::to_string(wait));
     MUSTER_ASSIGN(const auto standing, connection_->Query(kStanding));
     for (const Connection::Row& row : standing) EndSession(row[0]);
   }

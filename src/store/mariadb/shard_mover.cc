@@ -244,22 +244,24 @@ Result<void> ShardMover::Step(ShardMoveStep next) {
       [next, term = moving_->term](TopologyDocument& document) { return StepShardMove(term, next, document); });
 }
 
+Result<void> ShardMover::BeginBatch() {
+  return Change([this](TopologyDocument& changed) -> Result<void> {
+    MUSTER_TRY(StepShardMove(moving_->term, ShardMoveStep::kCopying, changed));
+    const ShardSet batch = NextBatch(changed, options_.batch_shards);
+    if (batch.none()) {
+      changed.shard_move.reset();
+    } else {
+      changed.shard_move->batch = batch;
+    }
+    return {};
+  });
+}
+
 Result<void> ShardMover::CopyBatch(const TopologyDocument& document) {
   const ShardMoveRecord& move = *document.shard_move;
   fence_until_ = Instant::max();
   if (move.stops && move.batch.any()) return Step(ShardMoveStep::kUndoing);
-  if (move.batch.none()) {
-    return Change([this](TopologyDocument& changed) -> Result<void> {
-      MUSTER_TRY(StepShardMove(moving_->term, ShardMoveStep::kCopying, changed));
-      const ShardSet batch = NextBatch(changed, options_.batch_shards);
-      if (batch.none()) {
-        changed.shard_move.reset();
-      } else {
-        changed.shard_move->batch = batch;
-      }
-      return {};
-    });
-  }
+  if (move.batch.none()) return BeginBatch();
   MUSTER_TRY(CheckMayMove(document));
   MUSTER_TRY(CopyOfGroup());
   for (int round = 0; round < kCopyRoundsMax; ++round) {
@@ -368,16 +370,7 @@ Result<void> ShardMover::Clean(const TopologyDocument& document) {
   logger_.Info("shards have moved", {{"shards", ShardsText(document.shard_move->batch)},
                                      {"from", document.shard_move->from},
                                      {"to", document.shard_move->to}});
-  return Change([this](TopologyDocument& changed) -> Result<void> {
-    MUSTER_TRY(StepShardMove(moving_->term, ShardMoveStep::kCopying, changed));
-    const ShardSet batch = NextBatch(changed, options_.batch_shards);
-    if (batch.none()) {
-      changed.shard_move.reset();
-    } else {
-      changed.shard_move->batch = batch;
-    }
-    return {};
-  });
+  return BeginBatch();
 }
 
 Result<void> ShardMover::Undo(const TopologyDocument& document) {

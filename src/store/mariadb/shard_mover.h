@@ -86,6 +86,8 @@ class ShardMover {
   Result<void> Turn();
   Result<void> TakeTerm(const TopologyDocument& document);
   Result<void> TellTerm(const TopologyDocument& document);
+  // The next shards that have not moved; when there are none the move has ended.
+  Result<void> BeginBatch();
   Result<void> CopyBatch(const TopologyDocument& document);
   Result<void> Fence(const TopologyDocument& document);
   Result<void> SwitchWhileFenced(const TopologyDocument& document);
