@@ -115,7 +115,7 @@ def engines(report, build, work, wanted, pairs, members):
         if "store" in wanted:
             for name, (value, detail) in tiers.store_reads(lab, pairs).items():
                 report.add(f"read_store_{name}", f"HTTP read from MariaDB against sysbench point select, {name}", value, 2 if name == "coalesced" else 0.85,
-                           "x", detail, at_most=False, how=f"{tiers.CONNECTIONS} callers, {detail['loops']} event loops, {detail['reads_a_batch']} reads a "
+                           "x", detail, at_most=False, how=f"{tiers.CONNECTIONS} callers, {detail['reads_a_batch']} reads a "
                            f"statement; sysbench with {tiers.SYSBENCH_THREADS} threads, rows of {detail['row_bytes']} bytes; {paired(detail)}")
         if "hits" in wanted:
             value, detail = tiers.hit_rate(lab)

@@ -165,21 +165,21 @@ def point_selects(tiers) -> float:
 
 
 def store_reads(tiers, count):
-    """Reads of 64 callers that all go to the copies of center B: by one loop, and by so many that statements are hardly shared."""
+    """Reads of 64 callers that all go to the copies of center B: of a turn by shared statements, and each by its own."""
     bring_back(tiers.grounds)  # on a machine that has a lot to do, A may have been lost meanwhile
     size = make_rows(tiers)
     position = tiers.grounds.ask(tiers.grounds.primary(), "SELECT @@GLOBAL.gtid_binlog_pos").strip()
     if tiers.grounds.ask("mariadb-b1", f"SELECT MASTER_GTID_WAIT('{position}', {FILL_DEADLINE_S})").strip() != "0":
         raise SystemExit(f"figures: mariadb-b1 has not all rows of the primary within {FILL_DEADLINE_S:.0f} s")
     found = {}
-    for name, threads in (("coalesced", 1), ("uncoalesced", SYSBENCH_THREADS)):
-        with tiers.server(name, threads, center="b", routes__read="store", store__mariadb__readers=SYSBENCH_THREADS) as server:
+    for name, shared in (("coalesced", {}), ("uncoalesced", {"store__mariadb__reads_per_turn": 1})):
+        with tiers.server(name, center="b", routes__read="store", store__mariadb__readers=SYSBENCH_THREADS, **shared) as server:
             wait_for(lambda: source_of(server, 1) == "replica", "members of center B are read from its copies", FILL_DEADLINE_S)  # noqa: B023
             tiers.reads(server)  # connections and statements are made
             reads, turns = server.metric("muster_store_reads_total"), server.metric("muster_store_read_turns_total")
             ratio, detail = pairs(count, lambda: tiers.reads(server), lambda: point_selects(tiers))  # noqa: B023
             batch = (server.metric("muster_store_reads_total") - reads) / (server.metric("muster_store_read_turns_total") - turns)
-        found[name] = ratio, {**detail, "reads_a_batch": round(batch, 2), "row_bytes": size, "loops": threads}
+        found[name] = ratio, {**detail, "reads_a_batch": round(batch, 2), "row_bytes": size}
     return found
 
 

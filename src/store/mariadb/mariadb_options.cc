@@ -24,6 +24,10 @@ void MariadbOptions::Declare(OptionRegistry& registry) {
                       {.min = 1, .max = 1024});
   registry.AddInteger("store.mariadb.readers", &readers,
                       "Threads that read, each with a connection to each server that it asks", {.min = 1, .max = 256});
+  registry.AddInteger("store.mariadb.reads_per_turn", &reads_per_turn,
+                      "Reads of an event loop that share statements at most; 1: each has its own, which takes more of "
+                      "this process and of the servers",
+                      {.min = 1, .max = static_cast<std::int64_t>(kReadsPerTurnMax)});
   registry.AddInteger("store.mariadb.queue_max", &queue_max,
                       "Transactions of a group that may wait for a connection; beyond it writes answer OVERLOADED",
                       {.min = 1, .max = 1 << 20});

@@ -39,6 +39,7 @@ struct Parts {
   std::unique_ptr<mariadb::ShardMover> mover = {};  // none: nobody here moves shards
   std::vector<std::unique_ptr<Group>> groups = {};
   std::unique_ptr<ReaderPool> readers = {};
+  std::size_t reads_per_turn = 1;
 };
 
 class MariadbStoreImpl final : public MariadbStore,
@@ -72,9 +73,11 @@ class MariadbStoreImpl final : public MariadbStore,
   std::uint8_t node() const override { return parts_.node ? parts_.node->number() : std::uint8_t{0}; }
 
   Result<std::unique_ptr<MemberReader>> MakeReader(EventLoop& loop) override {
-    return MakePooledReader(
-        *parts_.readers,
-        {.loop = loop, .clock = *dependencies_.clock, .floor = *dependencies_.floor, .metrics = reader_metrics_});
+    return MakePooledReader(*parts_.readers, {.loop = loop,
+                                              .clock = *dependencies_.clock,
+                                              .floor = *dependencies_.floor,
+                                              .metrics = reader_metrics_,
+                                              .reads_per_turn = parts_.reads_per_turn});
   }
 
   Result<void> Health() const override {
@@ -273,6 +276,7 @@ Result<std::unique_ptr<MariadbStore>> MariadbStore::Open(const MariadbOptions& o
   const mariadb::ReadTimes read_times{.lag_max = std::chrono::milliseconds(options.replica_lag_max_ms),
                                       .patience = read_timeout,
                                       .last_patience = std::max<Duration>(read_timeout, std::chrono::seconds(1))};
+  parts.reads_per_turn = static_cast<std::size_t>(options.reads_per_turn);
   parts.readers = std::make_unique<ReaderPool>(static_cast<std::size_t>(options.readers), sessions, read_times, shards,
                                                *dependencies.keyring, *dependencies.random, *dependencies.clock);
   parts.shards = shards;

@@ -21,6 +21,7 @@
 #include "store/mariadb/server_settings.h"
 #include "store/mariadb/shard_mover_options.h"
 #include "store/member_store.h"
+#include "store/sqlite_reader.h"
 #include "topology/shard_map.h"
 #include "topology/writer_lease.h"
 
@@ -38,15 +39,16 @@ struct MariadbOptions {
   std::vector<GroupRow> groups;
   std::string database = "muster";  // with a placement: on all servers
   std::string user = "muster";
-  std::string password_file;                  // its first line; empty: no password
-  std::int64_t connections = 16;              // for writing, to each group
-  std::int64_t readers = 4;                   // threads that read, each with a connection to each server it asks
-  std::int64_t queue_max = 4096;              // transactions of a group that wait; beyond: OVERLOADED
-  std::int64_t connect_timeout_ms = 2'000;    // this and the next two in whole seconds
-  std::int64_t open_timeout_ms = 60'000;      // for primaries to be there, with a placement
-  std::int64_t statement_timeout_ms = 5'000;  // without an answer for so long a connection is given up
-  std::int64_t read_timeout_ms = 300;         // of a read, when another server can be asked
-  std::int64_t replica_lag_max_ms = 5'000;    // of a copy that answers although the primary could
+  std::string password_file;                       // its first line; empty: no password
+  std::int64_t connections = 16;                   // for writing, to each group
+  std::int64_t readers = 4;                        // threads that read, each with a connection to each server it asks
+  std::int64_t reads_per_turn = kReadsPerTurnMax;  // of one loop, by shared statements
+  std::int64_t queue_max = 4096;                   // transactions of a group that wait; beyond: OVERLOADED
+  std::int64_t connect_timeout_ms = 2'000;         // this and the next two in whole seconds
+  std::int64_t open_timeout_ms = 60'000;           // for primaries to be there, with a placement
+  std::int64_t statement_timeout_ms = 5'000;       // without an answer for so long a connection is given up
+  std::int64_t read_timeout_ms = 300;              // of a read, when another server can be asked
+  std::int64_t replica_lag_max_ms = 5'000;         // of a copy that answers although the primary could
   std::int64_t lock_wait_ms = 2'000;
   std::int64_t transaction_timeout_ms = 10'000;  // with waiting for its turn, and running again
   std::int64_t attempts_max = 20;

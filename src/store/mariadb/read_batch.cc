@@ -56,7 +56,11 @@ class ReadBatch::Search final : public HolderSource, public MemberSource {
   Result<std::optional<Member>> ReadRow(MemberId id) override {
     if (is_anew_ || !batch_.members_.contains(id)) batch_.LoadMembers({&id, 1});
     groups_.set(batch_.map_->GroupOf(ShardOf(id)));
-    return batch_.members_.at(id);
+    const auto row = batch_.members_.find(id);
+    if (!row->second) return row->second;
+    // Taken and not copied: of the owner is kept what is made of it (`owners_`), and who else needs the row, as the
+    // other end of a move, reads it anew.
+    return batch_.members_.extract(row).mapped();
   }
   Result<Owner> ReadOwner(MemberId id) override {
     if (const auto known = batch_.owners_.find(id); !is_anew_ && known != batch_.owners_.end()) {

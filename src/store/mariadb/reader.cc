@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <string>
 #include <utility>
 
@@ -11,8 +12,9 @@
 namespace muster::mariadb {
 namespace {
 
-// Batches of one loop that may be with the pool: while one is read the next one gathers.
-constexpr std::size_t kBatchesUnderWayMax = 2;
+// Batches of one loop that may be with the pool: while one is read the next one gathers. More where they are bounded so
+// that they would not keep the pool busy.
+constexpr std::size_t kBatchesUnderWay = 2;
 // Rounds of one batch: each asks servers that the ones before did not.
 constexpr int kReadRoundsMax = 4;
 
@@ -47,7 +49,9 @@ class PooledReader final : public MemberReader {
         loop_(dependencies.loop),
         clock_(dependencies.clock),
         floor_(dependencies.floor),
-        metrics_(dependencies.metrics) {}
+        metrics_(dependencies.metrics),
+        reads_per_turn_(dependencies.reads_per_turn),
+        under_way_max_(std::max(kBatchesUnderWay, pool.threads() / reads_per_turn_)) {}
 
   void Get(MemberId id, const ReadOptions& options, MemberReply reply) override {
     Enqueue({.is_resolve = false, .id = id, .key = {}, .options = options, .reply = std::move(reply)});
@@ -82,17 +86,21 @@ class PooledReader final : public MemberReader {
     Schedule();
   }
 
+  bool HasBatch() const { return !waiting_.empty() && under_way_ < under_way_max_; }
+
   void Schedule() {
-    if (scheduled_ || waiting_.empty() || under_way_ >= kBatchesUnderWayMax) return;
+    if (scheduled_ || !HasBatch()) return;
     scheduled_ = true;
     loop_.Defer([this] {
       scheduled_ = false;
-      SendBatch();
+      while (HasBatch() && SendBatch()) {
+      }
     });
   }
 
-  void SendBatch() {
-    const std::size_t count = std::min(waiting_.size(), kReadsPerTurnMax);
+  // False: the pool takes none, and its reads are refused.
+  bool SendBatch() {
+    const std::size_t count = std::min(waiting_.size(), reads_per_turn_);
     auto reads =
         std::make_shared<Reads>(std::make_move_iterator(waiting_.begin()),
                                 std::make_move_iterator(waiting_.begin() + static_cast<std::ptrdiff_t>(count)));
@@ -112,9 +120,9 @@ class PooledReader final : public MemberReader {
       refused_.fetch_add(count, std::memory_order_relaxed);
       for (WaitingRead& read : *reads) read.answer = TooManyReads();
       Reply(*reads);
-      return;
+      return false;
     }
-    Schedule();
+    return true;
   }
 
   // On a thread of the pool.
@@ -195,7 +203,9 @@ class PooledReader final : public MemberReader {
   const Clock& clock_;
   const CommitFloor& floor_;
   const ReaderMetrics metrics_;
-  Reads waiting_;
+  const std::size_t reads_per_turn_;
+  const std::size_t under_way_max_;
+  std::deque<WaitingRead> waiting_;
   bool scheduled_ = false;
   std::size_t under_way_ = 0;
   std::atomic<std::uint64_t> reads_{0};

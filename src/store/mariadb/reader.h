@@ -28,6 +28,7 @@ class ReaderPool {
   ~ReaderPool();  // Close() must have been called
   ReaderPool(const ReaderPool&) = delete;
 
+  std::size_t threads() const { return threads_.size(); }
   // False when too many wait, or the pool is closed; the job is then untouched.
   [[nodiscard]] bool TryRun(Job&& job) { return jobs_.TryPush(std::move(job)); }
   // Runs what waits, and ends the threads.
@@ -47,6 +48,7 @@ struct PooledReaderDependencies {
   const Clock& clock;
   const CommitFloor& floor;
   ReaderMetrics metrics;
+  std::size_t reads_per_turn = kReadsPerTurnMax;  // at least 1
 };
 
 // The leaf of a route tree: gathers the reads of a turn, and those that come while as many batches as may be are under

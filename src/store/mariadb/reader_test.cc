@@ -68,6 +68,26 @@ TEST(MariadbReader, AThousandReadsTakeAFewStatements) {
   EXPECT_LE(selects() - before, 40) << "lookup rows and members of two groups, in a few turns";
 }
 
+TEST(MariadbReader, WhereNoneShareEachReadHasItsStatement) {
+  MariadbHarness harness(1);
+  harness.options.changes_poll_ms = 10'000;
+  harness.options.reads_per_turn = 1;
+  harness.MustOpen();
+  Put(harness.store->shards(), contract::PlainMember(MemberId(1)));
+  ASSERT_TRUE(harness.WaitForStream());
+  testing::PostedLoop loop;
+  const auto reader = *harness.store->MakeReader(loop);
+  constexpr std::int64_t kReads = 200;
+  std::int64_t found = 0;
+  for (std::int64_t i = 0; i < kReads; ++i) {
+    reader->Get(MemberId(1), {},
+                [&](const Result<MemberAnswer>& answer) { found += answer && answer->member ? 1 : 0; });
+  }
+  ASSERT_TRUE(loop.RunUntil([&] { return found == kReads; }));
+  const RouteDescription description = reader->Describe();
+  EXPECT_THAT(description.counters, ::testing::Contains(::testing::Pair("turns", kReads)));
+}
+
 TEST(MariadbReader, AGroupThatIsDownFailsItsOwnReadsAlone) {
   testing::MariadbServer other;
   MariadbHarness harness(2);

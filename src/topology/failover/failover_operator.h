@@ -22,7 +22,7 @@ struct FailoverStatus {
   bool leads = false;
   std::string controller = {};  // whom this observer holds for it
   CenterVerdict verdict = {};
-  std::vector<std::string> attention = {};  // as this observer sees it; who obeys no order, the controller alone
+  std::vector<std::string> attention = {};  // as this observer sees it, and what its controller has told
   std::map<std::string, DatabaseSight, std::less<>> databases = {};
   Instant now{};
   // What a store's placement is made of.

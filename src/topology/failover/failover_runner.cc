@@ -228,11 +228,15 @@ void FailoverRunner::RunExchange() {
 }
 
 void FailoverRunner::Exchange() {
-  const ObserverReport own{.observer = options_.name,
-                           .center = options_.center,
-                           .sequence = ++sequence_,
-                           .controls = options_.controls,
-                           .reaches = ReachedDatabases(SightNow(), options_.times)};
+  ObserverReport own{.observer = options_.name,
+                     .center = options_.center,
+                     .sequence = ++sequence_,
+                     .controls = options_.controls,
+                     .reaches = ReachedDatabases(SightNow(), options_.times)};
+  {
+    std::lock_guard lock(mutex_);
+    own.refusals = refusals_;
+  }
   const Instant sent = dependencies_.clock->Monotonic();
   const auto reports = dependencies_.board->Exchange(own);
   std::lock_guard lock(mutex_);
@@ -272,13 +276,17 @@ void FailoverRunner::Turn() {
   ControllerTurn turn = controller_.Decide(sight);
   lag_.Note(sight);
   const bool leads = turn.leads && options_.controls;
-  if (leads) NoteRefusals(turn);
+  const std::string controller = ControllerOf(sight, options_.times);
+  const std::vector<std::string> refusals = leads ? Refusals() : RefusalsToldBy(controller, sight);
+  turn.attention.insert(turn.attention.end(), refusals.begin(), refusals.end());
   TellAttention(turn.attention, leads);
   {
     std::lock_guard lock(mutex_);
+    refusals_ = leads ? refusals : std::vector<std::string>();
+    if (refusals_.size() > kRefusalsMax) refusals_.resize(kRefusalsMax);
     status_.has_all_before = lag_.has_all_before();
     status_.leads = leads;
-    status_.controller = ControllerOf(sight, options_.times);
+    status_.controller = controller;
     status_.verdict = turn.verdict;
   }
   if (leads) {
@@ -295,14 +303,24 @@ void FailoverRunner::Turn() {
   turned_at_ = dependencies_.clock->Monotonic();
 }
 
-void FailoverRunner::NoteRefusals(ControllerTurn& turn) {
+std::vector<std::string> FailoverRunner::Refusals() const {
   const Instant now = dependencies_.clock->Monotonic();
+  std::vector<std::string> refusals;
   std::lock_guard lock(mutex_);
   for (const auto& worker : workers_) {
     const bool is_tried = now - worker->refused_at <= options_.order_patience;
     if (!worker->refused_since || !is_tried || now - *worker->refused_since < options_.order_patience) continue;
-    turn.attention.push_back(worker->refusal);
+    refusals.push_back(worker->refusal);
   }
+  return refusals;
+}
+
+std::vector<std::string> FailoverRunner::RefusalsToldBy(const std::string& controller, const Sight& sight) const {
+  for (const ReportSight& each : sight.reports) {
+    if (each.report.observer != controller) continue;
+    if (sight.IsFresh(each, options_.times.report_fresh)) return each.report.refusals;
+  }
+  return {};
 }
 
 void FailoverRunner::TellAttention(const std::vector<std::string>& attention, bool leads) {

@@ -101,8 +101,10 @@ class FailoverRunner final : public FailoverOperator {
   // Under the lock: what is known of the database afterwards.
   void EndOrder(Worker& worker, const DatabaseOrder& order, const Result<std::string>& done, Instant begin);
   bool IsRebuildWanted(const std::string& database) const;
-  // A database that obeys no order for longer than `order_patience` needs somebody.
-  void NoteRefusals(ControllerTurn& turn);
+  // A database that obeys no order for longer than `order_patience` needs somebody. Of who leads; the others have it
+  // from his report.
+  std::vector<std::string> Refusals() const;
+  std::vector<std::string> RefusalsToldBy(const std::string& controller, const Sight& sight) const;
   // Whoever asks this server hears it; the log of the one that leads has it.
   void TellAttention(const std::vector<std::string>& attention, bool leads);
   Sight SightNow() const;
@@ -114,10 +116,11 @@ class FailoverRunner final : public FailoverOperator {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  Sight sight_;            // guarded by mutex_
-  FailoverStatus status_;  // guarded by mutex_
-  bool has_news_ = false;  // guarded by mutex_
-  bool stopping_ = false;  // guarded by mutex_
+  Sight sight_;                        // guarded by mutex_
+  FailoverStatus status_;              // guarded by mutex_
+  std::vector<std::string> refusals_;  // guarded by mutex_: what the next report says
+  bool has_news_ = false;              // guarded by mutex_
+  bool stopping_ = false;              // guarded by mutex_
 
   std::vector<std::unique_ptr<Worker>> workers_;  // of the thread of turns, and of Start and Stop
   std::int64_t sequence_ = 0;                     // of the thread of exchange

@@ -6,10 +6,6 @@
 namespace muster::failover {
 namespace {
 
-bool IsFresh(const Sight& sight, const ReportSight& report, const FailoverOptions& options) {
-  return report.moved_at != Instant::min() && sight.now - report.moved_at <= options.report_fresh;
-}
-
 std::string Milliseconds(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) + " ms";
 }
@@ -31,7 +27,7 @@ CenterVerdict JudgePrimary(const Sight& sight, const std::string& primary, const
   int agreed = sight.center == writer ? 0 : 1;
   std::string by = sight.self;
   for (const ReportSight& each : sight.reports) {
-    if (!IsFresh(sight, each, options)) continue;
+    if (!sight.IsFresh(each, options.report_fresh)) continue;
     const bool is_outside = each.report.center != writer;
     if (std::ranges::binary_search(each.report.reaches, primary)) {
       return {CenterHealth::kDisputed, primary + " does not answer " + sight.self + ", but " + each.report.observer +
@@ -75,7 +71,9 @@ std::string ControllerOf(const Sight& sight, const FailoverOptions& options) {
   if (!sight.document) return leader;
   Rank best = RankOf(*sight.document, ReachedDatabases(sight, options));
   for (const ReportSight& each : sight.reports) {
-    if (!each.report.controls || each.report.observer == sight.self || !IsFresh(sight, each, options)) continue;
+    if (!each.report.controls || each.report.observer == sight.self || !sight.IsFresh(each, options.report_fresh)) {
+      continue;
+    }
     const Rank rank = RankOf(*sight.document, each.report.reaches);
     if (rank > best || (rank == best && each.report.observer < leader)) {
       best = rank;

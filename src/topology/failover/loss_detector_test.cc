@@ -137,11 +137,16 @@ TEST(LossDetector, AReportThatMovedOnWhileTheBoardWasSilentIsNotFresh) {
 }
 
 TEST(ObserverBoard, AReportIsReadAsItWasWritten) {
-  const ObserverReport report{
-      .observer = "s\"1", .center = "east", .sequence = 7, .controls = true, .reaches = {"a", "b"}};
-  const auto parsed = ParseReport(RenderReport(report));
-  ASSERT_TRUE(parsed) << parsed.error().message;
-  EXPECT_EQ(*parsed, report);
+  ObserverReport report{.observer = "s\"1", .center = "east", .sequence = 7, .controls = true, .reaches = {"a", "b"}};
+  for (const auto& refusals : {std::vector<std::string>(), std::vector<std::string>{"b does not obey: \"why\""}}) {
+    report.refusals = refusals;
+    const auto parsed = ParseReport(RenderReport(report));
+    ASSERT_TRUE(parsed) << parsed.error().message;
+    EXPECT_EQ(*parsed, report);
+  }
+  report.refusals.clear();
+  EXPECT_EQ(RenderReport(report).find("refusals"), std::string::npos)
+      << "versions that do not know it would not read it";
   EXPECT_FALSE(ParseReport("{}"));
   EXPECT_FALSE(ParseReport(RenderReport(report) + "x"));
   EXPECT_FALSE(ParseReport(std::string(100'000, ' ')));

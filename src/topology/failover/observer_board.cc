@@ -21,6 +21,12 @@ std::string RenderReport(const ObserverReport& report) {
   json.Key("reaches").BeginArray();
   for (const std::string& database : report.reaches) json.String(database);
   json.EndArray();
+  // Versions that do not know it do not understand a report that has it, so it is there only when it says something.
+  if (!report.refusals.empty()) {
+    json.Key("refusals").BeginArray();
+    for (const std::string& refusal : report.refusals) json.String(refusal);
+    json.EndArray();
+  }
   json.EndObject();
   return out;
 }
@@ -29,14 +35,15 @@ Result<ObserverReport> ParseReport(std::string_view text) {
   if (text.size() > kReportBytesMax) return Fail(Reason::kInternal, "an observer's report is too large");
   StrictJson json("an observer's report", text);
   ObserverReport report;
-  MUSTER_TRY(json.Read({"observer", "center", "sequence", "controls", "reaches"},
+  MUSTER_TRY(json.Read({"observer", "center", "sequence", "controls", "reaches", "?refusals"},
                        [&](std::string_view name, StrictJson::Value& value) -> Result<void> {
                          if (name == "observer") return json.ReadText(value, name, report.observer);
                          if (name == "center") return json.ReadText(value, name, report.center);
                          if (name == "sequence") return json.ReadNumber64(value, name, report.sequence);
                          if (name == "controls") return json.ReadBoolean(value, name, report.controls);
+                         auto& texts = name == "reaches" ? report.reaches : report.refusals;
                          return json.ReadArray(value, name, [&](StrictJson::Value& element) {
-                           return json.ReadText(element, name, report.reaches.emplace_back());
+                           return json.ReadText(element, name, texts.emplace_back());
                          });
                        }));
   return report;

@@ -17,6 +17,8 @@ struct ObserverReport {
   std::int64_t sequence = 0;              // raised with each; who starts again begins with a random one
   bool controls = false;                  // it may be the controller
   std::vector<std::string> reaches = {};  // databases that answered it just now, sorted
+  // Of the controller: which databases have obeyed none of its orders for long, in words; the first kRefusalsMax.
+  std::vector<std::string> refusals = {};
   friend bool operator==(const ObserverReport&, const ObserverReport&) = default;
 };
 
@@ -34,6 +36,7 @@ class ObserverBoard {
   virtual Result<std::vector<ObserverReport>> Exchange(const ObserverReport& own) = 0;
 };
 
+inline constexpr std::size_t kRefusalsMax = 8;
 // Observers on a board: more are refused.
 inline constexpr std::size_t kObserversMax = 256;
 

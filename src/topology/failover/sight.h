@@ -56,6 +56,10 @@ struct Sight {
     const DatabaseSight* const sight = Find(database);
     return sight != nullptr && sight->looked_at != Instant::min() && now - sight->looked_at <= within ? sight : nullptr;
   }
+  // Whether it has moved on in the last `within`.
+  bool IsFresh(const ReportSight& report, Duration within) const {
+    return report.moved_at != Instant::min() && now - report.moved_at <= within;
+  }
 };
 
 }  // namespace muster::failover
