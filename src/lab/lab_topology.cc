@@ -130,9 +130,11 @@ Result<failover::StartRole> LabTopology::StartRoleOf(const Component& database) 
   const auto document = Read();
   if (document) return failover::StartRoleOf(**document, database.name);
   Error error = document.error();
-  error.message = "as what " + database.name +
-                  " has to start stands in the topology, which cannot be read: start the voters of etcd first (" +
-                  error.message + ")";
+  error.message =
+      "as what " + database.name +
+      " has to start stands in the topology, which cannot be read: start the voters of etcd first, or put it "
+      "right (" +
+      error.message + ")";
   return Fail(std::move(error));
 }
 

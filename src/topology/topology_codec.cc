@@ -92,6 +92,7 @@ class Parser {
     if (topology.failover && !topology.writer.empty()) {
       return Fail(json_.At(0, "while a \"failover\" is under way there is no \"writer\""));
     }
+    if (const std::string fault = FaultOfWriter(topology); !fault.empty()) return Fail(json_.At(0, fault));
     if (const std::string fault = FaultOfShards(topology); !fault.empty()) return Fail(json_.At(0, fault));
     return topology;
   }

@@ -95,6 +95,7 @@ TEST(TopologyGroupsCodec, RefusesWhatDoesNotFitWithItsPlace) {
               StartsWith("t.json:2:1: \"primary\" must be one of the group's databases"));
   const std::tuple<std::string, const char*, const char*, const char*> mistakes[] = {
       {steady, "\"primary\":\"e1\"", "\"primary\":\"w1\"", "would be lost with it"},
+      {steady, "\"writer\":\"east\"", "\"writer\":\"west\"", "is not in the center that writes, \"west\""},
       {steady, "\"name\":\"w1\",\"state\"", "\"name\":\"v1\",\"state\"", "none of the group's databases"},
       {steady, "\"state\":\"in\"", "\"state\":\"out\"", "one of joining, in, leaving"},
       {steady, "both-centers", "one-center", "one of both-centers, degraded"},

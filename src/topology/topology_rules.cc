@@ -22,12 +22,7 @@ std::string BrokenByWriter(const TopologyDocument& before, const TopologyDocumen
     return "a change took the right to write from somebody without raising the epoch";
   }
   if (after.writer.empty()) return {};
-  for (const GroupRecord& group : after.groups) {
-    if (CenterOfPrimary(group) != after.writer) {
-      return "the primary of group \"" + group.name + "\" is not in the center that would write, \"" + after.writer +
-             "\"";
-    }
-  }
+  if (std::string fault = FaultOfWriter(after); !fault.empty()) return fault;
   const bool moves = !before.writer.empty() && before.writer != after.writer;
   if (moves && !before.groups.empty()) return "with databases the right to write moves through a failover only";
   return {};
@@ -260,6 +255,15 @@ std::string BrokenByShards(const TopologyDocument& before, const TopologyDocumen
 }
 
 }  // namespace
+
+std::string FaultOfWriter(const TopologyDocument& document) {
+  if (document.writer.empty()) return {};
+  for (const GroupRecord& group : document.groups) {
+    if (CenterOfPrimary(group) == document.writer) continue;
+    return "the primary of group \"" + group.name + "\" is not in the center that writes, \"" + document.writer + "\"";
+  }
+  return {};
+}
 
 bool TopologyDocument::names_shards() const {
   return std::ranges::any_of(groups, [](const GroupRecord& group) { return group.shards.any(); });

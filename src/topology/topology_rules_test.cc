@@ -85,7 +85,7 @@ TEST(TopologyRules, TheRightToWriteMovesThroughAFailoverOnly) {
                           d.epoch = Epoch(9);
                           d.writer = "west";
                         }),
-              HasSubstr("is not in the center that would write"));
+              HasSubstr("is not in the center that writes"));
   EXPECT_THAT(RefusalOf(TwoCenters(), [](TopologyDocument& d) { d.groups[0].primary = "e2"; }),
               HasSubstr("new primary through a failover only"));
   EXPECT_THAT(RefusalOf(TwoCenters(),
@@ -95,7 +95,7 @@ TEST(TopologyRules, TheRightToWriteMovesThroughAFailoverOnly) {
                         }),
               HasSubstr("without raising the epoch"));
   EXPECT_THAT(RefusalOf(FailingOver(), [](TopologyDocument& d) { End(d, "west", false); }),
-              HasSubstr("is not in the center that would write"));
+              HasSubstr("is not in the center that writes"));
   EXPECT_THAT(RefusalOf(Chosen(),
                         [](TopologyDocument& d) {
                           Promote(d);

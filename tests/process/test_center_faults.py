@@ -142,18 +142,26 @@ def refuses_writes(server, name):
     return answer.json.get("code") == "WRITES_UNAVAILABLE"
 
 
+def writer_moved(right):
+    """What somebody makes of the document who wants center B to write, and knows of no command for it."""
+    document = json.loads(right)
+    return json.dumps({**document, "revision": str(int(document["revision"]) + 1), "epoch": str(int(document["epoch"]) + 1), "writer": "B"})
+
+
 @pytest.mark.parametrize("broken, says", [
     ('{"format":3,"revision":"x"', '"revision" must be a positive whole number'),
     ('{"format":99,"revision":"1"}', "newer"),
-    ("", "not valid JSON")])
+    ("", "not valid JSON"),
+    (writer_moved, "is not in the center that writes")])
 def test_a_topology_that_is_broken_by_hand_is_left_alone(lab, b, scratch, broken, says):
     """Servers stay with what they knew, do not write, and do not write over it; nobody starts on it. Put right, all goes on."""
     etcd = Etcd(lab)
     right = etcd.read()
+    broken = broken(right) if callable(broken) else broken
     member = b.register(f"before {says}").json["id"]
     etcd.write(broken)
     try:
-        await_that(lambda: "cannot be confirmed" in attention(b), "it is told of")
+        await_that(lambda: "cannot be confirmed" in attention(b) and says in attention(b), "it is told of, and why")
         # The last read that succeeded still counts for a lease.
         await_that(lambda: refuses_writes(b, says), "it does not write")
         assert b.get(member).status == 200

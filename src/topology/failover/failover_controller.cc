@@ -84,7 +84,9 @@ ControllerTurn FailoverController::Decide(const Sight& sight) {
 
 void FailoverController::Think(const Sight& sight, const ControllerTurn& turn, TurnBuilder& build) {
   if (sight.now - sight.document_at > options_.topology_fresh) {
-    return build.Attention("the topology cannot be confirmed, so nothing is decided by it");
+    const std::string& why = sight.document_error;
+    return build.Attention("the topology cannot be confirmed, so nothing is decided by it" +
+                           (why.empty() ? "" : ": " + why));
   }
   if (sight.document->failover) return TakeFailoverSteps(sight, options_, memory_, build);
   if (turn.verdict.health == CenterHealth::kLost) {

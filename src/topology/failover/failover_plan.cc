@@ -22,17 +22,19 @@ struct Planner {
   void Refuse(Refusal refusal, std::string text) { plan.refusals.push_back({refusal, std::move(text)}); }
 
   void Plan() {
-    if (document().groups.empty() || plan.from.empty()) {
-      return Refuse(Refusal::kNoDatabases,
-                    "the topology names no groups of databases, or no center that writes: there is nothing to move");
-    }
     if (document().failover) {
       return Refuse(Refusal::kUnderWay, "a " + std::string(NameOf(document().failover->kind)) + " from " +
                                             document().failover->from + " to " + document().failover->to +
                                             " is under way; wait for its end (`muster topology show`)");
     }
+    if (document().groups.empty() || plan.from.empty()) {
+      return Refuse(Refusal::kNoDatabases,
+                    "the topology names no groups of databases, or no center that writes: there is nothing to move");
+    }
     if (sight.now - sight.document_at > options.topology_fresh) {
-      Refuse(Refusal::kTopologyOld, "the topology was last confirmed too long ago: is a majority of etcd reached?");
+      const std::string& why = sight.document_error;
+      Refuse(Refusal::kTopologyOld,
+             "the topology was last confirmed too long ago: " + (why.empty() ? "is a majority of etcd reached?" : why));
     }
     if (!FindTarget()) return;
     if (plan.kind == FailoverKind::kLoss && !request.by_operator) CheckHoldBack();
@@ -210,9 +212,10 @@ std::string_view NameOf(Refusal refusal) {
 }
 
 Error FailoverPlan::AsError() const {
-  Error error{
-      .reason = Reason::kStateConflict,
-      .message = "the " + std::string(NameOf(kind)) + " from \"" + from + "\" to \"" + to + "\" does not begin"};
+  // While another one is under way nobody writes, and who would next is not looked for.
+  const std::string ends = from.empty() ? "" : " from \"" + from + "\" to \"" + to + "\"";
+  Error error{.reason = Reason::kStateConflict,
+              .message = "the " + std::string(NameOf(kind)) + ends + " does not begin"};
   for (const RefusalText& each : refusals) {
     error.message += "; " + std::string(NameOf(each.refusal)) + ": " + each.text;
   }

@@ -154,13 +154,25 @@ TEST(FailoverPlan, OnlyACenterWithDatabasesTakesOver) {
   EXPECT_THAT(PlanSwitchover(WellSight(), "north").AsError().message, HasSubstr("there is: west"));
   EXPECT_THAT(RefusalsOf(PlanSwitchover(WellSight({.centers = {"east"}, .writer = "east"}))),
               ElementsAre(Refusal::kNoDatabases));
-  EXPECT_THAT(RefusalsOf(PlanSwitchover(WellSight(FailingOver()))), ElementsAre(Refusal::kNoDatabases));
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(WellSight({.centers = {"east"}}))), ElementsAre(Refusal::kNoDatabases));
+}
+
+TEST(FailoverPlan, OneAtATime) {
+  const FailoverPlan plan = PlanSwitchover(WellSight(FailingOver()));
+  EXPECT_THAT(RefusalsOf(plan), ElementsAre(Refusal::kUnderWay));
+  EXPECT_THAT(plan.AsError().message, HasSubstr("does not begin; under-way: a"));
+  EXPECT_THAT(plan.AsError().message, Not(HasSubstr("\"\"")));
 }
 
 TEST(FailoverPlan, AnOldTopologyIsNotActedUpon) {
   Sight sight = WellSight();
   sight.document_at = sight.now - std::chrono::milliseconds(1001);
   EXPECT_THAT(RefusalsOf(PlanSwitchover(sight)), ElementsAre(Refusal::kTopologyOld));
+  EXPECT_THAT(PlanSwitchover(sight).AsError().message, HasSubstr("is a majority of etcd reached?"));
+  sight.document_error = "the document is broken";
+  EXPECT_THAT(PlanSwitchover(sight).AsError().message, HasSubstr("too long ago: the document is broken"));
+  EXPECT_THAT(FailoverController(kOptions).Decide(sight).attention,
+              ElementsAre(HasSubstr("nothing is decided by it: the document is broken")));
 }
 
 // What begins is allowed by the rules of the topology, and has the controller's first steps follow.

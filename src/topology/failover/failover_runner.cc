@@ -72,6 +72,11 @@ void FailoverRunner::TakeDocument(std::shared_ptr<const TopologyDocument> docume
   changed_.notify_all();
 }
 
+void FailoverRunner::NoteRead(const Result<std::shared_ptr<const TopologyDocument>>& document) {
+  std::lock_guard lock(mutex_);
+  sight_.document_error = document ? std::string() : document.error().message;
+}
+
 void FailoverRunner::StartWorkers(const TopologyDocument& document) {
   for (const GroupRecord& group : document.groups) {
     for (const DatabaseRecord& database : group.databases) {
@@ -218,7 +223,9 @@ Result<std::string> FailoverRunner::Execute(ReplicaControl& control, const Datab
 void FailoverRunner::RunExchange() {
   while (true) {
     const Instant sent = dependencies_.clock->Monotonic();
-    if (auto document = dependencies_.store->Read()) TakeDocument(*std::move(document), sent);
+    auto document = dependencies_.store->Read();
+    NoteRead(document);
+    if (document) TakeDocument(*std::move(document), sent);
     Exchange();
     const Duration rest = sent + options_.exchange_period - dependencies_.clock->Monotonic();
     std::unique_lock lock(mutex_);

@@ -90,6 +90,7 @@ class FailoverRunner final : public FailoverOperator {
   void RunTurns();
   void Exchange();
   void StartWorkers(const TopologyDocument& document);
+  void NoteRead(const Result<std::shared_ptr<const TopologyDocument>>& document);
   void TakeDocument(std::shared_ptr<const TopologyDocument> document, Instant sent);
   void Turn();
   void Replace(const TopologyDocument& next, std::int64_t revision, const std::string& why);

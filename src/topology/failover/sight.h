@@ -42,6 +42,7 @@ struct Sight {
   Instant awake_since{};  // this process has not stood still since
   std::shared_ptr<const TopologyDocument> document = nullptr;
   Instant document_at = Instant::min();                              // when the read was sent that last confirmed it
+  std::string document_error = {};                                   // why the last read did not; empty: it did
   std::map<std::string, DatabaseSight, std::less<>> databases = {};  // by name
   std::vector<ReportSight> reports = {};                             // of others
   Instant board_at = Instant::min();     // when the last exchange was sent that was answered
