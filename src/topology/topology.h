@@ -90,8 +90,8 @@ class TopologyStore {
   virtual ~TopologyStore() = default;
   // The newest document: whatever was acknowledged before the call is in it.
   virtual Result<std::shared_ptr<const TopologyDocument>> Read() = 0;
-  // Applies `change` to the current document and stores it with the next revision, durably; again, a bounded number of
-  // times, when somebody else was faster. An error of `change` stores nothing.
+  // Applies `change` to the current document and stores it with the next revision, or the later one that `change` gives
+  // it, durably; again, a bounded number of times, when somebody else was faster. An error of `change` stores nothing.
   virtual Result<std::shared_ptr<const TopologyDocument>> Update(
       const std::function<Result<void>(TopologyDocument&)>& change) = 0;
 };

@@ -311,7 +311,7 @@ Result<TopologyDocument> ChangeTopology(const TopologyDocument& current, const s
                                         const std::function<Result<void>(TopologyDocument&)>& change) {
   TopologyDocument changed = current;
   MUSTER_TRY(change(changed));
-  changed.revision = current.revision + 1;
+  changed.revision = std::max(changed.revision, current.revision + 1);
   TidyTopology(current, changed);
   if (const std::string broken = BrokenRule(current, changed); !broken.empty()) {
     return Fail(Reason::kInternal, path + ": " + broken + "; nothing was changed");

@@ -10,9 +10,9 @@ namespace muster {
 // than in `before` get the document's revision as that of their ackers; so does where the shards live.
 void TidyTopology(const TopologyDocument& before, TopologyDocument& document);
 
-// What is wrong with who writes by `document`, whatever was there before it; empty: nothing. The primary of each group is
-// in the center that writes, if one does: else nobody could write there, and whose loss it is that stops writes would
-// not be known.
+// What is wrong with who writes by `document`, whatever was there before it; empty: nothing. The primary of each group
+// is in the center that writes, if one does: else nobody could write there, and whose loss it is that stops writes
+// would not be known.
 std::string FaultOfWriter(const TopologyDocument& document);
 
 // Which rule `after` would break if it took the place of `before`, as the words of an error; empty: none. These are

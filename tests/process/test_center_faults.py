@@ -136,6 +136,27 @@ def test_a_server_that_starts_while_etcd_is_away_waits_for_it(lab, b):
     assert starting.returncode == 0, said
 
 
+def test_a_topology_that_was_restored_goes_on_by_command(lab, b, scratch):
+    """Databases have obeyed later topologies than that of the backup, and nobody could be failed over. All of it is gone on from."""
+    etcd = Etcd(lab)
+    backup = etcd.read()
+    for words in (("drain", "A", "--yes"), ("failback", "--yes")):
+        await_that(lambda: b.ask_for(*words).returncode == 0, f"topology {words[0]}")  # noqa: B023
+        await_that(lambda: is_exact(b), "the center that writes has moved")
+    since = b.register("after the backup").json["id"]
+    etcd.write(backup)
+    await_that(lambda: "went back" in attention(b) and "`muster topology restored`" in attention(b), "it is told what to do")
+    refused = b.ask_for("drain", "A", "--dry-run")
+    assert "`muster topology restored`" in refused.stdout + refused.stderr, refused
+    done = run("topology", "restored", "--config", config_of(lab, "muster-b1", scratch))
+    assert done.returncode == 0 and "center A writes, with the primaries mariadb-a" in done.stderr, done
+    await_that(lambda: is_exact(b), "copies have shown anew that they have all")
+    assert attention(b) == "" and b.get(since).status == 200 and b.register("after it").status == 201
+    for words in (("drain", "A", "--yes"), ("failback", "--yes")):
+        await_that(lambda: b.ask_for(*words).returncode == 0, f"topology {words[0]}")  # noqa: B023
+        await_that(lambda: is_exact(b), "databases obey it")
+
+
 def refuses_writes(server, name):
     answer = server.register(f"meanwhile {name}")
     assert answer.status == 201 or answer.json["code"] in ("WRITES_UNAVAILABLE", "OUTCOME_UNKNOWN"), answer

@@ -23,6 +23,7 @@
 #include "domain/json_writer.h"
 #include "domain/shard_set.h"
 #include "topology/added_groups.h"
+#include "topology/restored_topology.h"
 #include "topology/topology_codec.h"
 
 namespace muster {
@@ -359,6 +360,23 @@ Outcome<ExitCode> AddGroup(const InitFlags& flags) {
   return ExitCode::kOk;
 }
 
+Outcome<ExitCode> Restored(const ServerFlags& flags) {
+  MUSTER_ASSIGN(const ServerOptions options, LoadServerOptions(flags));
+  if (!options.center.is_etcd()) {
+    return Fails(ExitCode::kUsage, "topology.kind is file: no database obeys such a topology");
+  }
+  const SystemClock clock;
+  SystemRandom random;
+  MUSTER_ASSIGN(const auto store, OpenTopologyStore(options, clock, random));
+  const auto stored = store->Update(RaiseRestored);
+  if (!stored) return Fails(stored.error());
+  std::string primaries;
+  for (const GroupRecord& group : (*stored)->groups) primaries += " " + group.primary;
+  PrintNote("the topology goes on with revision " + std::to_string((*stored)->revision) + "; center " +
+            (*stored)->writer + " writes, with the primaries" + primaries);
+  return ExitCode::kOk;
+}
+
 CLI::App* AddMove(CLI::App& topology, MoveFlags& flags, const std::string& name, const char* description) {
   CLI::App* command = topology.add_subcommand(name, description);
   command->add_option("--cause", flags.cause, "Why, for whoever reads it later")->type_name("TEXT");
@@ -449,6 +467,12 @@ void AddTopologyCommands(CLI::App& root, CommandContext& context) {
   AddServerFlags(*command, added->server);
   command->add_option("FILE", added->file, "The groups, and the centers, as for init")->required();
   command->callback([&context, added] { context.action = [added] { return AddGroup(*added); }; });
+
+  auto restored = std::make_shared<ServerFlags>();
+  command = topology->add_subcommand(
+      "restored", "Let the topology go on after a backup of etcd was restored, which databases have since left behind");
+  AddServerFlags(*command, *restored);
+  command->callback([&context, restored] { context.action = [restored] { return Restored(*restored); }; });
   topology->group(kOperateGroup);
 }
 

@@ -88,6 +88,7 @@ void FailoverController::Think(const Sight& sight, const ControllerTurn& turn, T
     return build.Attention("the topology cannot be confirmed, so nothing is decided by it" +
                            (why.empty() ? "" : ": " + why));
   }
+  if (std::string text = RestoredFromBackup(sight); !text.empty()) return build.Attention(std::move(text));
   if (sight.document->failover) return TakeFailoverSteps(sight, options_, memory_, build);
   if (turn.verdict.health == CenterHealth::kLost) {
     const FailoverRequest request{.kind = FailoverKind::kLoss, .cause = turn.verdict.cause};

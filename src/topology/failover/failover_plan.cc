@@ -36,6 +36,7 @@ struct Planner {
       Refuse(Refusal::kTopologyOld,
              "the topology was last confirmed too long ago: " + (why.empty() ? "is a majority of etcd reached?" : why));
     }
+    if (std::string text = RestoredFromBackup(sight); !text.empty()) Refuse(Refusal::kRestored, std::move(text));
     if (!FindTarget()) return;
     if (plan.kind == FailoverKind::kLoss && !request.by_operator) CheckHoldBack();
     for (const GroupRecord& group : document().groups) {
@@ -206,9 +207,21 @@ void AskThoseThatAnswer(const Sight& sight, const FailoverOptions& options, cons
 
 std::string_view NameOf(Refusal refusal) {
   static constexpr auto kNames =
-      std::to_array<std::string_view>({"no-databases", "under-way", "topology-old", "no-target", "degraded",
+      std::to_array<std::string_view>({"no-databases", "under-way", "topology-old", "restored", "no-target", "degraded",
                                        "acker-vanished", "acker-incomplete", "primary-away", "lagging", "held-back"});
   return kNames.at(static_cast<std::size_t>(refusal));
+}
+
+std::string RestoredFromBackup(const Sight& sight) {
+  for (const auto& [name, seen] : sight.databases) {
+    // A read that was sent after the order was seen would have found the topology that it came from.
+    if (seen.state.obeyed <= sight.document->revision || seen.obeyed_since >= sight.document_at) continue;
+    return name + " has obeyed topology " + std::to_string(seen.state.obeyed) + ", and the newest there is has " +
+           std::to_string(sight.document->revision) +
+           ": a backup of etcd was restored, and databases obey nothing that comes from it; " +
+           std::string(kAfterRestore);
+  }
+  return {};
 }
 
 Error FailoverPlan::AsError() const {

@@ -14,6 +14,7 @@ enum class Refusal : std::uint8_t {
   kNoDatabases,      // the topology names no groups, or nobody who writes
   kUnderWay,         // another one is
   kTopologyOld,      // the topology could not be confirmed just now
+  kRestored,         // it is older than what databases have obeyed: it was restored from a backup
   kNoTarget,         // no other center has all that is needed
   kDegraded,         // writes of the last time may be in the lost center alone
   kAckerVanished,    // a database that may hold the last write alone does not answer
@@ -50,6 +51,13 @@ struct FailoverRequest {
   bool accepts_loss = false;  // an operator's: does not wait for databases that do not answer
   std::string cause = {};
 };
+
+// What to do about a topology that was restored from a backup, as the end of a sentence.
+inline constexpr std::string_view kAfterRestore =
+    "see that its primaries are those of the last failover, and say so by `muster topology restored` "
+    "(docs/operating/faults.md)";
+// What tells that the topology is older than what a database has obeyed, with what to do; empty: nothing does.
+std::string RestoredFromBackup(const Sight& sight);
 
 // Looks at everything and changes nothing.
 FailoverPlan PlanFailover(const Sight& sight, const FailoverRequest& request, const FailoverOptions& options);

@@ -175,6 +175,22 @@ TEST(FailoverPlan, AnOldTopologyIsNotActedUpon) {
               ElementsAre(HasSubstr("nothing is decided by it: the document is broken")));
 }
 
+TEST(FailoverPlan, ATopologyThatDatabasesHaveLeftBehindIsNotActedUpon) {
+  Sight sight = EastIsLost();
+  DatabaseSight& seen = sight.databases["w1"];
+  seen.state.obeyed = sight.document->revision + 1;
+  EXPECT_EQ(RestoredFromBackup(sight), "") << "it is not known since when";
+  seen.obeyed_since = sight.document_at;
+  EXPECT_EQ(RestoredFromBackup(sight), "") << "the next read may find the topology of the order";
+  seen.obeyed_since = sight.document_at - std::chrono::milliseconds(1);
+  EXPECT_THAT(RestoredFromBackup(sight), HasSubstr("w1 has obeyed topology"));
+  EXPECT_THAT(RefusalsOf(PlanFailover(sight, {.kind = FailoverKind::kLoss}, kOptions)),
+              ElementsAre(Refusal::kRestored));
+  const ControllerTurn turn = FailoverController(kOptions).Decide(sight);
+  EXPECT_THAT(turn.attention, ElementsAre(HasSubstr("`muster topology restored`")));
+  EXPECT_FALSE(turn.next);
+}
+
 // What begins is allowed by the rules of the topology, and has the controller's first steps follow.
 TEST(FailoverPlan, WhatBeginsFollowsTheRules) {
   for (const bool is_forced : {false, true}) {

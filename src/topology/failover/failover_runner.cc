@@ -75,6 +75,10 @@ void FailoverRunner::TakeDocument(std::shared_ptr<const TopologyDocument> docume
 void FailoverRunner::NoteRead(const Result<std::shared_ptr<const TopologyDocument>>& document) {
   std::lock_guard lock(mutex_);
   sight_.document_error = document ? std::string() : document.error().message;
+  if (!document || !sight_.document || (*document)->revision >= sight_.document->revision) return;
+  sight_.document_error = "its revision went back from " + std::to_string(sight_.document->revision) + " to " +
+                          std::to_string((*document)->revision) + ": a backup of etcd was restored; " +
+                          std::string(kAfterRestore);
 }
 
 void FailoverRunner::StartWorkers(const TopologyDocument& document) {
@@ -108,6 +112,9 @@ void FailoverRunner::RunLooks(Worker& worker) {
     if (state) {
       DatabaseSight& seen = sight_.databases[worker.name];
       has_news_ = has_news_ || seen.state != *state;
+      if (seen.obeyed_since == Instant::max() || seen.state.obeyed != state->obeyed) {
+        seen.obeyed_since = dependencies_.clock->Monotonic();
+      }
       seen.state = *std::move(state);
       seen.looked_at = sent;
       changed_.notify_all();

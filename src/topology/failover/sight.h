@@ -18,8 +18,9 @@ namespace muster::failover {
 // The last look at a database that was answered.
 struct DatabaseSight {
   DatabaseState state = {};
-  Instant looked_at = Instant::min();  // when it was sent; min: never
-  bool is_busy = false;                // an order to it is under way
+  Instant looked_at = Instant::min();     // when it was sent; min: never
+  Instant obeyed_since = Instant::max();  // when a look had answered that was the first to see this `state.obeyed`
+  bool is_busy = false;                   // an order to it is under way
   // The last order to rebuild it that ended here in a way that no further attempt would change.
   struct FailedRebuild {
     std::int64_t revision = 0;  // of the order
