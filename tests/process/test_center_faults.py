@@ -100,6 +100,39 @@ def test_a_wrong_password_of_the_control_account_is_told(lab, b, scratch):
         assert table.returncode == 0 and " yes " not in table.stdout, table
 
 
+def doctor(lab, scratch):
+    return run("doctor", "--config", config_of(lab, "muster-b1", scratch))
+
+
+def test_a_grant_that_the_control_account_lacks_is_named(lab, b, scratch):
+    assert doctor(lab, scratch).returncode == 0
+    lab.ask("mariadb-a1", f"REVOKE READ ONLY ADMIN ON *.* FROM {CONTROL}")
+    try:
+        await_that(lambda: "READ ONLY ADMIN ON *.*" in doctor(lab, scratch).stdout, "the doctor tells of it")
+        assert doctor(lab, scratch).returncode == 1
+        undone = b.ask_for("drain", "A", "--yes")
+        assert undone.returncode != 0 and "it was undone, and A writes" in undone.stderr, undone
+        assert "mariadb-a1 does not obey" in attention(b) and "refuses the account" in attention(b), attention(b)
+    finally:
+        lab.ask("mariadb-a1", f"GRANT READ ONLY ADMIN ON *.* TO {CONTROL}")
+    await_that(lambda: is_exact(b) and attention(b) == "", "it obeys again")
+    assert doctor(lab, scratch).returncode == 0
+
+
+def test_a_replica_that_is_not_let_in_is_told_of(lab, b, scratch):
+    account = "'repl_mariadb-b2'@'127.0.0.1'"
+    lab.ask("mariadb-a1", f"REVOKE REPLICATION SLAVE ON *.* FROM {account}")
+    try:
+        lab("kill", "mariadb-b2")
+        lab("start", "mariadb-b2")
+        await_that(lambda: "mariadb-b2 of group g1 is not let in by" in attention(b), "it is told of")
+        done = doctor(lab, scratch)
+        assert done.returncode == 1 and "the grants of repl_mariadb-b2" in done.stdout, done
+    finally:
+        lab.ask("mariadb-a1", f"GRANT REPLICATION SLAVE ON *.* TO {account}")
+    await_that(lambda: is_exact(b) and attention(b) == "", "it follows again")
+
+
 class Etcd:
     """The document of the topology, as somebody reads and writes it by hand."""
 

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "app/cli/messages.h"
@@ -13,10 +14,12 @@
 #include "app/commands/server_flags.h"
 #include "app/files.h"
 #include "app/output/table.h"
+#include "app/server/database_commands.h"
 #include "app/server/member_data.h"
 #include "domain/json_writer.h"
 #include "domain/keyring.h"
 #include "store/doctor_findings.h"
+#include "store/mariadb/account_check.h"
 #include "store/mariadb/mariadb_store.h"
 #include "topology/topology.h"
 
@@ -141,14 +144,23 @@ std::string SettingsTable(const std::vector<ServerFinding>& findings) {
   return table.Render(DescribeTerminal(STDOUT_FILENO));
 }
 
+struct DatabaseServer {
+  MariadbOptions::GroupRow row;
+  std::optional<mariadb::ReplicationOptions> commanded;  // by a failover
+};
+
 // Each server that can be a primary: that of each group in the configuration, all databases of a topology in etcd.
-Outcome<std::vector<MariadbOptions::GroupRow>> ServersOf(const ServerOptions& options, const Clock& clock) {
-  if (!options.center.is_etcd()) return options.mariadb.groups;
+Outcome<std::vector<DatabaseServer>> ServersOf(const ServerOptions& options, const Clock& clock) {
+  std::vector<DatabaseServer> servers;
+  if (!options.center.is_etcd()) {
+    for (const MariadbOptions::GroupRow& row : options.mariadb.groups) servers.push_back({.row = row, .commanded = {}});
+    return servers;
+  }
+  MUSTER_ASSIGN(const CommandAccounts accounts, ReadCommandAccounts(options.center));
   SystemRandom random;
   MUSTER_ASSIGN(const auto topology, OpenTopologyStore(options, clock, random));
   const auto document = topology->Read();
   if (!document) return Fails(document.error());
-  std::vector<MariadbOptions::GroupRow> servers;
   for (const GroupRecord& group : (*document)->groups) {
     for (const DatabaseRecord& database : group.databases) {
       MariadbOptions::GroupRow row{
@@ -156,7 +168,10 @@ Outcome<std::vector<MariadbOptions::GroupRow>> ServersOf(const ServerOptions& op
       for (const DatabaseRecord& other : group.databases) {
         if (other.name != database.name) row.replicas.push_back(other.AddressFrom(options.center.center));
       }
-      servers.push_back(std::move(row));
+      auto commanded = CommandsOf(options.center.center, accounts, group, database);
+      if (!commanded) return Fails(commanded.error());
+      commanded->database = options.mariadb.database;
+      servers.push_back({.row = std::move(row), .commanded = *std::move(commanded)});
     }
   }
   return servers;
@@ -166,14 +181,21 @@ Outcome<std::vector<MariadbOptions::GroupRow>> ServersOf(const ServerOptions& op
 Outcome<ExitCode> ExamineServers(const ServerOptions& options, OutputFormat format) {
   const SystemClock clock;
   const GroupsNamed named = options.center.is_etcd() ? GroupsNamed::kByTopology : GroupsNamed::kByOptions;
-  MUSTER_ASSIGN(const std::vector<MariadbOptions::GroupRow> servers, ServersOf(options, clock));
+  MUSTER_ASSIGN(const std::vector<DatabaseServer> servers, ServersOf(options, clock));
   std::vector<ServerFinding> findings;
   std::size_t unsafe = 0;
   std::string unreached;
-  for (const MariadbOptions::GroupRow& row : servers) {
+  for (const auto& [row, commanded] : servers) {
     MariadbOptions one = options.mariadb;
     one.groups = {row};
-    const auto checked = CheckMariadbSettings(one, clock, named);
+    auto checked = CheckMariadbSettings(one, clock, named);
+    if (checked && commanded) {
+      if (const auto accounts = mariadb::CheckAccounts(*commanded)) {
+        checked->front().insert(checked->front().end(), accounts->begin(), accounts->end());
+      } else {
+        checked = std::unexpected(accounts.error());
+      }
+    }
     if (!checked) {
       unreached += (unreached.empty() ? "" : "; ") + checked.error().message;
       continue;
@@ -188,11 +210,11 @@ Outcome<ExitCode> ExamineServers(const ServerOptions& options, OutputFormat form
                      [&](std::string_view) -> Outcome<std::string> { return SettingsTable(findings); }));
   if (unsafe > 0) {
     return Fails(ExitCode::kFailure,
-                 "under the unsafe settings acknowledged writes can be lost; a server does not start on them unless "
-                 "store.mariadb.allow_unsafe_settings says so");
+                 "by what is unsafe acknowledged writes can be lost, or a failover does not get on; a server does not "
+                 "start on unsafe settings unless store.mariadb.allow_unsafe_settings says so");
   }
   if (!unreached.empty()) return Fails(ExitCode::kFailure, "not all servers could be asked: " + unreached);
-  PrintNote(findings.empty() ? "No finding: the settings of all servers are safe."
+  PrintNote(findings.empty() ? "No finding: the settings and accounts of all servers are safe."
                              : "The settings of all servers are safe; the findings are advice.");
   return ExitCode::kOk;
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/files.h"
+#include "app/server/database_commands.h"
 #include "app/server/freshness_tiers.h"
 #include "base/pii.h"
 #include "store/mariadb/replication.h"
@@ -13,14 +14,7 @@
 namespace muster {
 namespace {
 
-constexpr std::size_t kPasswordBytesMax = 4096;
 constexpr Duration kStartAgainAfter = std::chrono::milliseconds(500);
-
-Outcome<Pii<std::string>> ReadPassword(const std::string& path) {
-  if (path.empty()) return Pii<std::string>();
-  MUSTER_ASSIGN(std::string text, ReadSmallFile(path, kPasswordBytesMax));
-  return Pii(text.substr(0, text.find('\n')));
-}
 
 }  // namespace
 
@@ -101,35 +95,29 @@ Outcome<void> Centers::CheckDocument() const {
 }
 
 Outcome<void> Centers::StartFailover() {
-  MUSTER_ASSIGN(const Pii<std::string> control, ReadPassword(options_.control_password_file));
-  MUSTER_ASSIGN(const Pii<std::string> replica, ReadPassword(options_.replica_password_file));
+  MUSTER_ASSIGN(const CommandAccounts accounts, ReadCommandAccounts(options_));
   MUSTER_TRY(MakePrivateDirectory(around_.saved_directory));
   // Names that are not addresses are refused before a thread needs one.
   for (const GroupRecord& group : watcher_->snapshot()->groups) {
     for (const DatabaseRecord& database : group.databases) {
-      if (auto parsed = mariadb::Endpoint::Parse(database.AddressFrom(options_.center)); !parsed) {
-        return Fails(ExitCode::kFailure, "database " + database.name + " of the topology: " + parsed.error().message);
+      if (const auto commands = CommandsOf(options_.center, accounts, group, database); !commands) {
+        return Fails(ExitCode::kFailure, commands.error().message);
       }
     }
   }
-  control_account_ = {options_.control_user, control};
+  control_account_ = accounts.control;
   board_ = store_->MakeBoard();
-  const auto make_control = [this, replica](const GroupRecord& group, const DatabaseRecord& database) {
+  const auto make_control = [this, accounts](const GroupRecord& group, const DatabaseRecord& database) {
+    auto commands = CommandsOf(options_.center, accounts, group, database);
     mariadb::ReplicationOptions options;
-    options.name = database.name;
-    options.control = control_account_;
-    options.replica_user_prefix = options_.replica_user_prefix;
-    options.replica_password = replica;
+    if (commands) {
+      options = *std::move(commands);
+    } else {
+      // A group that was added since: nobody answers there.
+      around_.logger.Error("a database of the topology has no address", {{"error", commands.error().message}});
+    }
     options.saved_directory = around_.saved_directory;
     options.database = around_.database;
-    if (auto endpoint = mariadb::Endpoint::Parse(database.AddressFrom(options_.center))) {
-      options.endpoint = *std::move(endpoint);
-    } else {
-      around_.logger.Error("a database of the topology has no address", {{"database", database.name}});
-    }
-    for (const DatabaseRecord& other : group.databases) {
-      if (other.name != database.name) options.peers.push_back(other.name);
-    }
     return mariadb::MakeReplicaControl(std::move(options), around_.clock);
   };
   failover_ = std::make_unique<failover::FailoverRunner>(

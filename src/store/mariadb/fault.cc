@@ -21,7 +21,7 @@ std::string WhatToDo(Fault fault) {
     case Fault::kRefused:
       return "the server refuses the account: check store.mariadb.user (control_user, where databases are watched), "
              "its password file, and its grants (SELECT, INSERT, UPDATE, DELETE; to migrate also CREATE, ALTER, "
-             "INDEX; docs/operating/two-centers.md has those of control_user)";
+             "INDEX; src/store/mariadb/README.md has those of control_user)";
     case Fault::kBusy:
       return "the server takes no more connections: raise its max_connections, or lower store.mariadb.connections";
     case Fault::kFull:

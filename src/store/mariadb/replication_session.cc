@@ -18,6 +18,7 @@ enum StatusColumn : std::size_t {
   kIoRunning = 10,
   kSqlRunning = 11,
   kLastIoError = 34,
+  kLastIoErrorText = 35,
   kLastSqlError = 36,
   kUsingGtid = 42,
   kGtidIoPosition = 43,
@@ -25,6 +26,9 @@ enum StatusColumn : std::size_t {
 constexpr std::int64_t kFatalBinlogError =
     1236;  // the server has not what is asked for, or something else in its place
 constexpr std::int64_t kGtidOutOfOrder = 1950;
+// A wrong password, an account or a host that is not known there, and one that may not receive. That it is locked is
+// muster's own doing.
+constexpr std::int64_t kAccessRefused[] = {1045, 1130, 1227, 1597, 1698};
 constexpr int kEndLooksMax = 100;      // for a connection that was ended, of 10 ms each
 constexpr int kGiveUpAttemptsMax = 5;  // of a second each
 
@@ -54,6 +58,7 @@ Result<void> ReadReplica(Connection& connection, const ReplicationOptions& optio
   } else if (sql_error != 0 && !state.applies) {
     state.fault = ReplicaFault::kBroken;
   }
+  if (!state.is_connected && std::ranges::count(kAccessRefused, io_error) > 0) state.refused = row[kLastIoErrorText];
   MUSTER_ASSIGN(state.received, GtidPosition::Parse(row[kGtidIoPosition]));
   return {};
 }
@@ -114,7 +119,12 @@ Result<ReplicationSession> ReplicationSession::Begin(const ReplicationOptions& o
   MUSTER_TRY(session.Run({"SET SESSION sql_log_bin = 0, lock_wait_timeout = " + std::to_string(seconds) +
                           ", innodb_lock_wait_timeout = 1"}));
   MUSTER_TRY(session.TakeLock(revision));
-  MUSTER_TRY(session.Obey(revision));
+  if (Result<void> obeyed = session.Obey(revision); !obeyed) {
+    if (session.connection().last_fault() != Fault::kReadOnly) return Fail(std::move(obeyed).error());
+    return Fail(Unsafe(options, "its account " + options.control.user +
+                                    " may not write while the server is read-only: GRANT READ ONLY ADMIN ON *.* TO it "
+                                    "at the primary, and see `muster doctor`"));
+  }
   return session;
 }
 
@@ -172,7 +182,7 @@ Result<void> ReplicationSession::Run(const std::vector<std::string>& statements)
 
 Result<void> ReplicationSession::StopWriting() {
   const Result<void> done = connection_->Execute("SET GLOBAL read_only = 1");
-  if (done) return {};
+  if (done || connection_->last_fault() == Fault::kRefused) return done;
   return Fail(
       Reason::kWritesUnavailable,
       options_->name +

@@ -361,6 +361,29 @@ TEST(FailoverController, AGroupIsInBothCentersOnceItsPrimaryHasObeyedThatItWaits
   EXPECT_EQ(after.next->groups[0].durability, Durability::kBothCenters);
 }
 
+// Nobody orders it anything, so only its primary can make sure that it acknowledges nothing.
+TEST(FailoverController, ADatabaseThatCannotFollowDoesNotKeepItsGroupDegraded) {
+  TopologyDocument document = TwoCenters();
+  document.groups[0].durability = Durability::kDegraded;
+  Sight sight = WellSight(document);
+  DatabaseState& diverged = sight.databases["e2"].state;
+  diverged.fault = ReplicaFault::kDiverged;
+  diverged.receives = diverged.is_connected = false;
+  diverged.obeyed = 0;
+  FailoverController controller(kOptions);
+  const std::vector<DatabaseOrder> orders = controller.Decide(sight).orders;
+  const auto order = std::ranges::find(orders, "e1", &DatabaseOrder::database);
+  ASSERT_NE(order, orders.end());
+  EXPECT_THAT(order->primary.shut_out, ElementsAre("e2"));
+  sight.databases["e1"].state.shut_out = {"e2"};
+  sight.now += std::chrono::milliseconds(400);
+  sight.document_at = sight.board_at = sight.now;
+  for (auto& [name, seen] : sight.databases) seen.looked_at = sight.now;
+  const ControllerTurn turn = controller.Decide(sight);
+  ASSERT_TRUE(turn.next);
+  EXPECT_EQ(turn.next->groups[0].durability, Durability::kBothCenters);
+}
+
 TEST(FailoverController, ASwitchoverChoosesForAllGroupsAtOnce) {
   Sight sight = WellSight(FailingOver(FailoverKind::kPlanned, 2));
   for (const char* const name : {"e1", "e3"}) {

@@ -18,6 +18,7 @@ struct FailoverRunner::Worker {
   // Likewise: since when it obeys no order, when it was last tried, and why it does not.
   std::optional<Instant> refused_since = std::nullopt;
   Instant refused_at = {};
+  bool is_told = false;  // for so long that whoever asks hears it
   std::string refusal = {};
   // Of the thread that looks: why the last look that was told of was not answered; empty: it was.
   std::string silent_because = {};
@@ -317,14 +318,16 @@ void FailoverRunner::Turn() {
   turned_at_ = dependencies_.clock->Monotonic();
 }
 
-std::vector<std::string> FailoverRunner::Refusals() const {
+std::vector<std::string> FailoverRunner::Refusals() {
   const Instant now = dependencies_.clock->Monotonic();
   std::vector<std::string> refusals;
   std::lock_guard lock(mutex_);
+  // What is undone for it after some seconds is told of sooner, and after that.
+  const Duration patience = sight_.document->failover ? options_.order_patience_under_way : options_.order_patience;
   for (const auto& worker : workers_) {
-    const bool is_tried = now - worker->refused_at <= options_.order_patience;
-    if (!worker->refused_since || !is_tried || now - *worker->refused_since < options_.order_patience) continue;
-    refusals.push_back(worker->refusal);
+    const bool is_tried = worker->refused_since && now - worker->refused_at <= options_.order_patience;
+    worker->is_told = is_tried && (worker->is_told || now - *worker->refused_since >= patience);
+    if (worker->is_told) refusals.push_back(worker->refusal);
   }
   return refusals;
 }

@@ -36,7 +36,8 @@ struct FailoverRunnerOptions {
   Duration exchange_period = std::chrono::milliseconds(100);       // the topology is read, and reports are exchanged
   Duration turn_period = std::chrono::milliseconds(50);            // at the latest; also whenever there is news
   Duration order_timeout = std::chrono::seconds(5);
-  Duration order_patience = std::chrono::seconds(10);  // who obeys no order for so long needs somebody
+  Duration order_patience = std::chrono::seconds(10);           // who obeys no order for so long needs somebody
+  Duration order_patience_under_way = std::chrono::seconds(1);  // the same while a failover waits for it
 };
 
 // Looks at all databases, tells the other servers what it reaches, and is the controller while it is its turn: the
@@ -104,7 +105,7 @@ class FailoverRunner final : public FailoverOperator {
   bool IsRebuildWanted(const std::string& database) const;
   // A database that obeys no order for longer than `order_patience` needs somebody. Of who leads; the others have it
   // from his report.
-  std::vector<std::string> Refusals() const;
+  std::vector<std::string> Refusals();
   std::vector<std::string> RefusalsToldBy(const std::string& controller, const Sight& sight) const;
   // Whoever asks this server hears it; the log of the one that leads has it.
   void TellAttention(const std::vector<std::string>& attention, bool leads);

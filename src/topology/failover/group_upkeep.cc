@@ -243,11 +243,23 @@ class GroupUpkeep {
     return seen != nullptr && !seen->state.acknowledges && seen->state.obeyed >= group_.ackers_revision;
   }
 
+  // No order reaches it, or none is for it before somebody has it rebuilt.
+  bool IsToldNothing(const std::string& name) const {
+    const DatabaseSight* const seen = Reached(name);
+    return seen == nullptr || seen->state.fault != ReplicaFault::kNone;
+  }
+
   void KeepReplicas() {
     for (const DatabaseRecord& database : group_.databases) {
       const DatabaseSight* const seen = Reached(database.name);
       if (database.rebuild && HasRebuilt(database, seen)) {
         Edit(database.name + " is rebuilt").Find(database.name)->rebuild.reset();
+      }
+      if (seen != nullptr && !seen->state.refused.empty()) {
+        build_.Attention(database.name + " of group " + group_.name + " is not let in by " + seen->state.following +
+                         ", and receives nothing: put right the password or the grants of the account under which it "
+                         "receives (`muster doctor`): " +
+                         seen->state.refused);
       }
       if (database.name == primary_.name || group_.FindAcker(database.name) != nullptr) continue;
       if (database.is_being_rebuilt()) {
@@ -300,6 +312,11 @@ class GroupUpkeep {
       Edit(database.name + " could not be rebuilt").Find(database.name)->rebuild->failure = seen->failed_rebuild->why;
       return;
     }
+    // It is a copy, and about to connect: not before its primary lets it, if it had been shut out.
+    const DatabaseState& state = seen->state;
+    const bool is_copy = state.fault == ReplicaFault::kNone && state.applies && state.receives &&
+                         state.following == PrimaryFor(database.name).address && state.obeyed >= request;
+    if (is_copy) return;
     build_.Order({.database = database.name, .kind = OrderKind::kRebuild, .source = PrimaryFor(database.name)});
   }
 
@@ -329,7 +346,7 @@ class GroupUpkeep {
       // Whoever is not named must not be able to acknowledge when commits begin to wait.
       const bool may_acknowledge =
           acker == nullptr && !IsSilent(database.name) &&
-          (is_out || (wanted.waits && group_.durability == Durability::kDegraded && Reached(database.name) == nullptr));
+          (is_out || (wanted.waits && group_.durability == Durability::kDegraded && IsToldNothing(database.name)));
       if (is_leaving || may_acknowledge) wanted.shut_out.push_back(database.name);
     }
     const DatabaseState& state = seen_primary_->state;

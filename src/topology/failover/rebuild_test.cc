@@ -95,6 +95,12 @@ TEST(Rebuild, EndsWhenTheDatabaseFollowsUnderIt) {
   state.receives = state.is_connected = state.applies = true;
   EXPECT_FALSE(controller.Decide(sight).next) << "as it was before, under an older topology";
   state.obeyed = 11;
+  state.is_connected = false;
+  const ControllerTurn connecting = controller.Decide(sight);
+  EXPECT_FALSE(connecting.next);
+  EXPECT_EQ(std::ranges::count(connecting.orders, OrderKind::kRebuild, &DatabaseOrder::kind), 0)
+      << "it is a copy, whose primary is about to let it in";
+  state.is_connected = true;
   const ControllerTurn turn = controller.Decide(sight);
   ASSERT_TRUE(turn.next);
   EXPECT_FALSE(turn.next->groups[0].Find("e2")->rebuild);

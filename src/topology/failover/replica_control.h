@@ -28,6 +28,7 @@ struct DatabaseState {
   bool receives = false;       // its receiving thread runs: it may receive, now or later
   bool is_connected = false;   // that thread is connected to the server, which found its log to be of one history
   bool applies = false;
+  std::string refused = {};  // why its source does not let it in, in the server's words; empty: it does, or is away
   // It acknowledges what it receives. Off when a server starts, so on means: it has not lost since what it received.
   bool acknowledges = false;
   ReplicaFault fault = ReplicaFault::kNone;
