@@ -84,6 +84,12 @@ Result<void> Fleet::SetClock(const Component& component, Duration offset) {
     return Fail(Reason::kInvalidArgument,
                 component.name + " has no clock of its own here: etcd's program asks the kernel directly");
   }
+  if (component.kind == Kind::kRedis) {
+    return Fail(Reason::kInvalidArgument,
+                component.name +
+                    " has no clock of its own here: its allocator asks for the time before libfaketime "
+                    "can answer, and it does not start. FLUSHALL does what a clock that ran ahead does");
+  }
   if (programs_.fake_time.empty()) {
     return Fail(Reason::kNotFound,
                 "clocks are moved by libfaketime, which is not installed: run `make engines`, or as "

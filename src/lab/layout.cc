@@ -112,7 +112,7 @@ Result<std::vector<const Component*>> Layout::Resolve(std::string_view target) c
   const std::string nearest = NearestWord(target, names);
   return Fail(Reason::kNotFound,
               "the lab has no '" + std::string(target) + "'" +
-                  (nearest.empty() ? "" : "; did you mean '" + nearest + "'?") +
+                  (nearest.empty() ? "." : "; did you mean '" + nearest + "'?") +
                   " `muster lab status` lists its components; center:A, center:B and center:W are all of one place");
 }
 

@@ -119,6 +119,19 @@ def test_a_grant_that_the_control_account_lacks_is_named(lab, b, scratch):
     assert doctor(lab, scratch).returncode == 0
 
 
+def test_a_setting_that_was_made_unsafe_while_all_ran_is_told_of(lab, b):
+    for database in ("mariadb-b1", "mariadb-b2"):
+        lab.ask(database, "SET GLOBAL sync_binlog = 0")
+    try:
+        await_that(lambda: "mariadb-b1 of group g1 runs with sync_binlog = 0" in attention(b), "it is told of")
+        refused = b.ask_for("drain", "A", "--dry-run")
+        assert "unsafe: mariadb-b" in refused.stdout + refused.stderr, refused
+    finally:
+        for database in ("mariadb-b1", "mariadb-b2"):
+            lab.ask(database, "SET GLOBAL sync_binlog = 1")
+    await_that(lambda: attention(b) == "", "it is over")
+
+
 def test_a_replica_that_is_not_let_in_is_told_of(lab, b, scratch):
     account = "'repl_mariadb-b2'@'127.0.0.1'"
     lab.ask("mariadb-a1", f"REVOKE REPLICATION SLAVE ON *.* FROM {account}")

@@ -118,6 +118,7 @@ Outcome<void> Centers::StartFailover() {
     }
     options.saved_directory = around_.saved_directory;
     options.database = around_.database;
+    options.allows_unsafe = around_.allows_unsafe;
     return mariadb::MakeReplicaControl(std::move(options), around_.clock);
   };
   failover_ = std::make_unique<failover::FailoverRunner>(

@@ -38,6 +38,7 @@ class Centers {
     Duration open_timeout;        // for etcd to answer, when it does not just then
     Duration replica_lag_max;     // beyond which no copy answers
     std::string database;         // on all servers, that holds the members
+    bool allows_unsafe;           // store.mariadb.allow_unsafe_settings
     std::string saved_directory;  // where a rebuild keeps what a diverged database has more
   };
   // Reads the topology, waits for etcd while it does not answer, and fails with what else is wrong with it; then it

@@ -130,6 +130,7 @@ Outcome<void> MemberDirectory::OpenCenters(const ServerOptions& options, Logger&
                                      .open_timeout = std::chrono::milliseconds(options.mariadb.open_timeout_ms),
                                      .replica_lag_max = std::chrono::milliseconds(options.mariadb.replica_lag_max_ms),
                                      .database = options.mariadb.database,
+                                     .allows_unsafe = options.mariadb.allow_unsafe_settings,
                                      .saved_directory = options.data_directory + "/saved"}));
   return {};
 }

@@ -56,6 +56,7 @@ std::set<std::string> PrivilegesIn(std::string grant, const std::string& scope) 
 Result<std::vector<std::string>> GrantsOf(Connection& connection, const std::string& whose) {
   MUSTER_ASSIGN(const auto rows, connection.Query("SHOW GRANTS" + whose));
   std::vector<std::string> grants;
+  grants.reserve(rows.size());
   for (const Connection::Row& row : rows) grants.push_back(row[0]);
   return grants;
 }

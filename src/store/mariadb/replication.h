@@ -26,6 +26,7 @@ struct ReplicationOptions {
   std::vector<std::string> peers;   // names of the group's other databases
   std::string saved_directory;      // where what a diverged database has more is saved, in files of mode 0600
   std::string database = "muster";  // that a rebuild copies
+  bool allows_unsafe = false;       // settings that can lose what is acknowledged are not told of
 };
 
 // Failover's port on MariaDB 10.11 (docs/decisions/0023). What is done to a server stays there but for what it takes

@@ -96,10 +96,13 @@ Result<DatabaseState> ReadState(Connection& connection, const ReplicationOptions
                 connection.Query("SELECT @@GLOBAL.read_only, @@GLOBAL.rpl_semi_sync_slave_enabled, "
                                  "@@GLOBAL.rpl_semi_sync_master_enabled AND @@GLOBAL.rpl_semi_sync_master_timeout > "
                                  "4000000000 AND @@GLOBAL.rpl_semi_sync_master_wait_no_slave AND "
-                                 "@@GLOBAL.rpl_semi_sync_master_wait_point = 'AFTER_SYNC'"));
+                                 "@@GLOBAL.rpl_semi_sync_master_wait_point = 'AFTER_SYNC', "
+                                 "@@GLOBAL.sync_binlog, @@GLOBAL.innodb_flush_log_at_trx_commit"));
   state.is_writable = flags[0][0] == "0";
   state.acknowledges = flags[0][1] == "1";
   state.waits = flags[0][2] == "1";
+  if (!options.allows_unsafe && flags[0][3] != "1") state.unsafe = "sync_binlog = " + flags[0][3];
+  if (!options.allows_unsafe && flags[0][4] != "1") state.unsafe = "innodb_flush_log_at_trx_commit = " + flags[0][4];
   MUSTER_TRY(ReadShutOut(connection, options, tries_disk, state));
   MUSTER_TRY(ReadReplica(connection, options, state));
   // A server that is started to be truncated has the flag on from the start; its threads are off then.

@@ -176,6 +176,10 @@ struct Planner {
       return Refuse(Refusal::kNoTarget, "no database of group " + group.name + " in center " + plan.to +
                                             " follows its primary: start one, or see what keeps it from following");
     }
+    if (!best->state.unsafe.empty()) {
+      return Refuse(Refusal::kUnsafe, best_name + " of group " + group.name + ", which would be promoted, runs with " +
+                                          best->state.unsafe + ": set it to 1 first");
+    }
     if (best->state.applied.Total() + kLagMax < primary->state.applied.Total()) {
       return Refuse(Refusal::kLagging,
                     best_name + " of group " + group.name + " is " +
@@ -206,9 +210,9 @@ void AskThoseThatAnswer(const Sight& sight, const FailoverOptions& options, cons
 }  // namespace
 
 std::string_view NameOf(Refusal refusal) {
-  static constexpr auto kNames =
-      std::to_array<std::string_view>({"no-databases", "under-way", "topology-old", "restored", "no-target", "degraded",
-                                       "acker-vanished", "acker-incomplete", "primary-away", "lagging", "held-back"});
+  static constexpr auto kNames = std::to_array<std::string_view>(
+      {"no-databases", "under-way", "topology-old", "restored", "no-target", "degraded", "acker-vanished",
+       "acker-incomplete", "primary-away", "lagging", "unsafe", "held-back"});
   return kNames.at(static_cast<std::size_t>(refusal));
 }
 

@@ -21,6 +21,7 @@ enum class Refusal : std::uint8_t {
   kAckerIncomplete,  // one answers, but may have lost what it received, or cannot apply it
   kPrimaryAway,      // planned: the primary has to be asked to stop, and does not answer
   kLagging,          // planned: the database to promote is behind by more than a short pause allows
+  kUnsafe,           // planned: the database to promote runs with settings that can lose what is acknowledged
   kHeldBack,         // another failover that nobody asked for was only just now
 };
 std::string_view NameOf(Refusal refusal);

@@ -15,6 +15,7 @@ namespace {
 
 using ::muster::testing::FailingOver;
 using ::muster::testing::TwoCenters;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -173,6 +174,17 @@ TEST(FailoverPlan, AnOldTopologyIsNotActedUpon) {
   EXPECT_THAT(PlanSwitchover(sight).AsError().message, HasSubstr("too long ago: the document is broken"));
   EXPECT_THAT(FailoverController(kOptions).Decide(sight).attention,
               ElementsAre(HasSubstr("nothing is decided by it: the document is broken")));
+}
+
+TEST(FailoverPlan, NothingIsMovedToWhatCanLoseIt) {
+  Sight sight = WellSight();
+  for (const char* const name : {"w1", "w2"}) sight.databases[name].state.unsafe = "sync_binlog = 0";
+  EXPECT_THAT(RefusalsOf(PlanSwitchover(sight)), ElementsAre(Refusal::kUnsafe));
+  EXPECT_THAT(FailoverController(kOptions).Decide(sight).attention,
+              Contains(HasSubstr("w1 of group g0 runs with sync_")));
+  Sight lost = EastIsLost();
+  for (const char* const name : {"w1", "w2"}) lost.databases[name].state.unsafe = "sync_binlog = 0";
+  EXPECT_TRUE(PlanFailover(lost, {.kind = FailoverKind::kLoss}, kOptions).is_possible()) << "writes would be away";
 }
 
 TEST(FailoverPlan, ATopologyThatDatabasesHaveLeftBehindIsNotActedUpon) {

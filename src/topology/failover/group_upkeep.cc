@@ -32,6 +32,7 @@ class GroupUpkeep {
       NoteProgress(database.name);
       NoteHealth(database.name);
       NoteSecondWriter(database.name);
+      NoteUnsafe(database.name);
     }
     // What is not asked of the primary itself can wait until it answers.
     if (seen_primary_ == nullptr) return;
@@ -57,6 +58,15 @@ class GroupUpkeep {
     build_.Attention(name + " of group " + group_.name + " follows " + primary_.name +
                      ", and takes writes all the same: somebody has turned its read_only off. Run SET GLOBAL read_only "
                      "= 1 there; what is written there alone keeps it from following");
+  }
+
+  // A server looks at settings when it starts; somebody may change them later.
+  void NoteUnsafe(const std::string& name) {
+    const DatabaseSight* const seen = Reached(name);
+    if (seen == nullptr || seen->state.unsafe.empty()) return;
+    build_.Attention(name + " of group " + group_.name + " runs with " + seen->state.unsafe +
+                     ": what it acknowledges can be lost with its machine. Set it to 1, there and in its "
+                     "configuration, and see `muster doctor`");
   }
 
   const DatabaseSight* Reached(const std::string& name) const {

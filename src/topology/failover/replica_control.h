@@ -23,6 +23,7 @@ enum class ReplicaFault : std::uint8_t {
 struct DatabaseState {
   bool is_writable = false;
   std::int64_t obeyed = 0;  // the highest revision of the topology that an order to it came from
+  std::string unsafe = {};  // a setting under which what it acknowledges can be lost, as "sync_binlog = 0"; or none
   // As a replica.
   std::string following = {};  // address of the server that it is set to receive from; empty: none
   bool receives = false;       // its receiving thread runs: it may receive, now or later

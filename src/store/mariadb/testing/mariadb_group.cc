@@ -76,7 +76,8 @@ std::unique_ptr<failover::ReplicaControl> MariadbGroup::MakeControl(const std::s
                                       .control = {.user = "muster_control", .password = {}},
                                       .replica_password = Pii<std::string>(kPassword),
                                       .peers = {},
-                                      .saved_directory = servers_.at(name)->data_directory() + "/.."};
+                                      .saved_directory = servers_.at(name)->data_directory() + "/..",
+                                      .allows_unsafe = true};  // the tests' servers flush their logs once a second
   for (const std::string other : kNames) {
     if (other != name) options.peers.push_back(other);
   }
