@@ -58,10 +58,11 @@ struct ControllerMemory {
   std::int64_t journal_revision = 0;
   Instant journal_seen{};                                          // when the failover of that revision was first seen
   std::map<std::string, Instant, std::less<>> failing_since = {};  // of ackers
-  std::map<std::string, Barrier, std::less<>> leaving = {};        // by acker
-  std::map<std::string, Barrier, std::less<>> progress = {};       // by database: what it has not been seen to have yet
-  std::map<std::string, Barrier, std::less<>> last_logs = {};      // by group: the last primary's, in this failover
-  std::map<std::string, Barrier, std::less<>> restoring = {};      // by group
+  std::map<std::string, Instant, std::less<>> following_since = {};  // by group: its primary is seen to follow another
+  std::map<std::string, Barrier, std::less<>> leaving = {};          // by acker
+  std::map<std::string, Barrier, std::less<>> progress = {};   // by database: what it has not been seen to have yet
+  std::map<std::string, Barrier, std::less<>> last_logs = {};  // by group: the last primary's, in this failover
+  std::map<std::string, Barrier, std::less<>> restoring = {};  // by group
   std::map<std::string, std::pair<DatabaseOrder, Instant>, std::less<>> ordered =
       {};  // the last order to each database
   // By database: the request to rebuild it, and when that was first seen.

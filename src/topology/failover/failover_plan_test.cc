@@ -396,6 +396,17 @@ TEST(FailoverController, ADatabaseThatCannotFollowDoesNotKeepItsGroupDegraded) {
   EXPECT_EQ(turn.next->groups[0].durability, Durability::kBothCenters);
 }
 
+TEST(FailoverController, APrimaryThatFollowsAnotherIsToldOfOnceThatLasts) {
+  Sight sight = WellSight();
+  sight.databases["e1"].state.following = "w1:3306";
+  FailoverController controller(kOptions);
+  EXPECT_THAT(controller.Decide(sight).attention, IsEmpty()) << "it may have been seen before it was promoted";
+  sight.now += kOptions.acker_patience;
+  sight.document_at = sight.board_at = sight.now;
+  for (auto& [name, seen] : sight.databases) seen.looked_at = sight.now;
+  EXPECT_THAT(controller.Decide(sight).attention, Contains(HasSubstr("somebody else commands it")));
+}
+
 TEST(FailoverController, ASwitchoverChoosesForAllGroupsAtOnce) {
   Sight sight = WellSight(FailingOver(FailoverKind::kPlanned, 2));
   for (const char* const name : {"e1", "e3"}) {

@@ -37,10 +37,14 @@ class GroupUpkeep {
     // What is not asked of the primary itself can wait until it answers.
     if (seen_primary_ == nullptr) return;
     if (!seen_primary_->state.following.empty()) {
+      // Just after a failover the last look may be from before it was promoted.
+      const Instant since = memory_.following_since.try_emplace(group_.name, sight_.now).first->second;
+      if (sight_.now - since < options_.acker_patience) return;
       build_.Attention(primary_.name + " is the primary of group " + group_.name + " and follows " +
                        seen_primary_->state.following + ": somebody else commands it; run RESET SLAVE ALL there");
       return;
     }
+    memory_.following_since.erase(group_.name);
     if (group_.durability == Durability::kBothCenters) {
       KeepAckers();
     } else {
