@@ -172,10 +172,10 @@ def loss(work, kind, times):
             silence = window.silence(window.calls(calls, "B", ["update"]))
             reads = window.calls(calls, "B", ["get"])
             waits.append((silence[1] - window.begin) / NS_PER_S)
-            failed_now = collections.Counter(f"{call['status']} {call['code']}" for call in reads if call["outcome"] != "ok")
+            failed_now = collections.Counter(f"{call['status']} {call['code']}: {call.get('message', '')}" for call in reads if call["outcome"] != "ok")
             failed += failed_now
             longest_reads.append(max((call["end"] - call["begin"]) / NS_PER_S for call in reads))
-            print(f"    {kind}: writes back after {waits[-1]:.2f} s, {failed_now.total()} of {len(reads)} reads failed", flush=True)
+            print(f"    {kind}: writes back after {waits[-1]:.2f} s, {failed_now.total()} of {len(reads)} reads failed", *failed_now, flush=True)
         judged = lab.judge()
     return {"times": times, "writes_back_s": [round(wait, 3) for wait in waits], "writes_back_median_s": round(statistics.median(waits), 3),
             "failed_reads": failed.total(), "failed_with": failed, "longest_read_s": round(max(longest_reads), 3), "helped": helped, **judged}
