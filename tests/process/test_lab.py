@@ -21,12 +21,12 @@ NAMES = ["etcd-a", "etcd-b", "etcd-w", "mariadb-a1", "mariadb-a2", "mariadb-b1",
 
 
 @contextlib.contextmanager
-def two_centers():
+def two_centers(*flags):
     """A lab that is up, for the tests of a module; afterwards nothing of it is left."""
     require_engines()
     with Scratch() as path:
         running = Lab(path / "lab")
-        running("up")
+        running("up", *flags)
         try:
             yield running
         finally:
@@ -91,17 +91,9 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def lab():
-    require_engines()
-    with Scratch() as path:
-        running = Lab(path / "lab")
-        running.up()
+    with two_centers("--engines-only") as running:
         running.ask("mariadb-a1", "CREATE TABLE muster.written (number BIGINT PRIMARY KEY) ENGINE = InnoDB")
-        try:
-            yield running
-        finally:
-            pids = running.pids()
-            running("down")
-            wait_for(lambda: not any(alive(pid) for pid in pids), "all of the lab has ended")
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from change_reader import ChangeReader
-from muster_process import Scratch, wait_for
-from test_lab import Lab, alive, require_engines
+from muster_process import wait_for
+from test_lab import two_centers
 from test_two_centers import PATIENCE_S, Server, is_exact
 
 RETRY = ("WRITES_UNAVAILABLE", "OVERLOADED", "OUTCOME_UNKNOWN", "IDEMPOTENCY_IN_PROGRESS", "DEADLINE_EXCEEDED")
@@ -17,16 +17,8 @@ RETRY_S = 3 * PATIENCE_S
 
 @pytest.fixture(scope="module")
 def lab():
-    require_engines()
-    with Scratch() as path:
-        running = Lab(path / "lab")
-        running("up", "--groups", "2")
-        try:
-            yield running
-        finally:
-            pids = running.pids()
-            running("down")
-            wait_for(lambda: not any(alive(pid) for pid in pids), "all of the lab has ended")
+    with two_centers("--groups", "2") as running:
+        yield running
 
 
 class Load:
