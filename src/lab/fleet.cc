@@ -88,7 +88,7 @@ Result<void> Fleet::SetClock(const Component& component, Duration offset) {
     return Fail(Reason::kInvalidArgument,
                 component.name +
                     " has no clock of its own here: its allocator asks for the time before libfaketime "
-                    "can answer, and it does not start. FLUSHALL does what a clock that ran ahead does");
+                    "can answer, and it does not start");
   }
   if (programs_.fake_time.empty()) {
     return Fail(Reason::kNotFound,

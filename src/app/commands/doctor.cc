@@ -266,7 +266,9 @@ void AddDoctorCommand(CLI::App& root, CommandContext& context) {
       "included; 1: damage.\n"
       "With store.kind = \"mariadb\" in --config it asks each group's primary for its settings, also while servers "
       "run: what can lose\n"
-      "acknowledged writes, and how to change it. Exit 0: safe, advice included; 1: unsafe.");
+      "acknowledged writes, and how to change it; with two centers every database, and what the accounts lack that a "
+      "failover needs.\n"
+      "Exit 0: safe, advice included; 1: unsafe, or a server that could not be asked.");
   command->callback([&context, flags, format] {
     context.action = [flags, format] { return Examine(*flags, ParseFormat(*format)); };
   });

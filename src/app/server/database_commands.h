@@ -15,7 +15,8 @@ struct CommandAccounts {
 };
 Outcome<CommandAccounts> ReadCommandAccounts(const CenterOptions& options);
 
-// How a database of the topology is commanded from `center`. Not where: INVALID_ARGUMENT, its name is no address.
+// How a database of the topology is commanded from `center`; what a rebuild needs beyond that is for the caller to add.
+// INVALID_ARGUMENT: what the topology has for its address is none.
 Result<mariadb::ReplicationOptions> CommandsOf(const std::string& center, const CommandAccounts& accounts,
                                                const GroupRecord& group, const DatabaseRecord& database);
 

@@ -12,8 +12,8 @@
 namespace muster::mariadb {
 namespace {
 
-// Batches of one loop that may be with the pool: while one is read the next one gathers. More where they are bounded so
-// that they would not keep the pool busy.
+// Batches of one loop that may be with the pool: while one is read the next one gathers. More where reads_per_turn is
+// so small that two would leave threads of the pool idle.
 constexpr std::size_t kBatchesUnderWay = 2;
 // Rounds of one batch: each asks servers that the ones before did not.
 constexpr int kReadRoundsMax = 4;

@@ -35,6 +35,7 @@ class GroupUpkeep {
       NoteUnsafe(database.name);
     }
     // What is not asked of the primary itself can wait until it answers.
+    if (seen_primary_ == nullptr || seen_primary_->state.following.empty()) memory_.following_since.erase(group_.name);
     if (seen_primary_ == nullptr) return;
     if (!seen_primary_->state.following.empty()) {
       // Just after a failover the last look may be from before it was promoted.
@@ -44,7 +45,6 @@ class GroupUpkeep {
                        seen_primary_->state.following + ": somebody else commands it; run RESET SLAVE ALL there");
       return;
     }
-    memory_.following_since.erase(group_.name);
     if (group_.durability == Durability::kBothCenters) {
       KeepAckers();
     } else {
