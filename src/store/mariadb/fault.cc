@@ -28,6 +28,8 @@ std::string WhatToDo(Fault fault) {
       return "the server has no space left: free some on its disk";
     case Fault::kNoSuchTable:
       return "the database or one of its tables is not there: create the database, or restore a backup";
+    case Fault::kNoSource:
+      return "the files in which the server keeps what it follows cannot be read: run RESET SLAVE ALL there";
     case Fault::kNone:
     case Fault::kOther:
       return "the server's own log says more; run `muster doctor`";
@@ -47,6 +49,7 @@ Reason ReasonOf(Fault fault, bool reads) {
     case Fault::kFull:
       return reads ? Reason::kOverloaded : Reason::kWritesUnavailable;
     case Fault::kNoSuchTable:
+    case Fault::kNoSource:
     case Fault::kNone:
     case Fault::kOther:
       return Reason::kInternal;
@@ -108,6 +111,8 @@ Fault FaultOf(unsigned code) {
     case ER_NO_SUCH_TABLE:
     case ER_BAD_FIELD_ERROR:
       return Fault::kNoSuchTable;
+    case ER_MASTER_INFO:
+      return Fault::kNoSource;
     default:
       return Fault::kOther;
   }

@@ -19,6 +19,7 @@ enum class Fault : std::uint8_t {
   kBusy,         // the server takes no more connections
   kFull,         // no space left
   kNoSuchTable,  // the database or a table is not there
+  kNoSource,     // the files in which the server keeps what it follows cannot be read
   kOther,
 };
 

@@ -176,8 +176,15 @@ class MariadbReplicaControl final : public ReplicaControl {
                                ", MASTER_USER = " + connection.Quote(options_.replica_user_prefix + options_.name) +
                                ", MASTER_PASSWORD = " + connection.Quote(options_.replica_password.Reveal()) +
                                ", MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 0.3, MASTER_USE_GTID = slave_pos";
-    return session.Run({"SET GLOBAL slave_net_timeout = 1", "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1",
-                        FollowingId(revision), FlagOf(acknowledges), change, "START SLAVE"});
+    MUSTER_TRY(session.Run({"SET GLOBAL slave_net_timeout = 1", "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1",
+                            FollowingId(revision), FlagOf(acknowledges)}));
+    Result<void> changed = session.Run({change});
+    if (!changed && connection.last_fault() == Fault::kNoSource) {
+      // It was killed between the making of such a file and its first line. Where it begins is in a table.
+      changed = session.Run({"RESET SLAVE ALL", change});
+    }
+    MUSTER_TRY(std::move(changed));
+    return session.Run({"START SLAVE"});
   }
 
   Result<ReplicationSession> Begin(std::int64_t revision, Deadline deadline) {

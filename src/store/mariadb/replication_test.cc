@@ -238,6 +238,24 @@ TEST(Replication, OneWhoseLogDoesNotGoBackToWhereItLeftTheOtherIsRebuilt) {
   EXPECT_TRUE(WaitUntil([&] { return Has(group, "e2", 9) && !Has(group, "e2", 7); }));
 }
 
+// A server that is killed while it begins to follow leaves a file without a line, and refuses every CHANGE MASTER.
+TEST(Replication, FollowsAlsoWhenItWasKilledAsItBeganTo) {
+  MariadbGroup group;
+  int number = 10;
+  for (const std::string file : {"master.info", "relay-log.info", "relay.index"}) {
+    Expect(group.MakeControl("w1")->Follow(number, group.SourceOf("e1"), false, Deadline()));
+    EXPECT_TRUE(WaitUntil([&] { return group.Look("w1").is_connected; }));
+    group["w1"].Kill();
+    const std::string path = group["w1"].data_directory() + "/" + file;
+    ASSERT_TRUE(std::ifstream(path)) << path;
+    std::ofstream(path, std::ios::trunc).flush();
+    group.StartAgain("w1", StartRole::kAsReplica);
+    group["e1"].Execute(InsertOf(++number));
+    Expect(group.MakeControl("w1")->Follow(number, group.SourceOf("e1"), false, Deadline()));
+    EXPECT_TRUE(WaitUntil([&] { return Has(group, "w1", number); })) << file << "\n" << group["w1"].log();
+  }
+}
+
 // Of two controllers that go by one topology the slower one still has it fetch what it lacks.
 TEST(Replication, WhatWasPromotedFollowsNobodyUnderTheSameTopology) {
   MariadbGroup group;

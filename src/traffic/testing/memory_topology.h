@@ -25,7 +25,7 @@ class MemoryTopology final : public TopologyStore {
     if (failure_) return Fail(*failure_);
     TopologyDocument next = *document_;
     MUSTER_TRY(change(next));
-    next.revision = document_->revision + 1;
+    next.revision = std::max(next.revision, document_->revision + 1);
     std::ranges::sort(next.callers, {}, &CallerRecord::name);
     document_ = std::make_shared<const TopologyDocument>(std::move(next));
     if (failure_after_write_) return Fail(*failure_after_write_);
