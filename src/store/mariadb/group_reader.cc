@@ -1,5 +1,6 @@
 #include "store/mariadb/group_reader.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace muster::mariadb {
@@ -108,6 +109,16 @@ void GroupReader::BeginRound(ReadFrom from) {
 void GroupReader::ExcludeThoseThatAnswered() {
   excluded_.insert(excluded_.end(), answered_.begin(), answered_.end());
   answered_.clear();
+}
+
+bool GroupReader::PutOff() {
+  if (candidates_[next_].is_put_off) return false;
+  candidates_[next_].is_put_off = true;
+  candidates_.back().is_last = false;
+  std::rotate(candidates_.begin() + static_cast<std::ptrdiff_t>(next_),
+              candidates_.begin() + static_cast<std::ptrdiff_t>(next_) + 1, candidates_.end());
+  candidates_.back().is_last = true;
+  return true;
 }
 
 GroupReader::Server& GroupReader::ServerOf(const Endpoint& endpoint) {

@@ -56,6 +56,7 @@ struct ReadCandidate {
   GroupPlacement::Copy copy;
   bool is_primary = false;
   bool is_last = false;
+  bool is_put_off = false;  // it is left alone, and there were others
 };
 // In their order, without those in `excluded`. `lag_max`: see ReadTimes.
 std::vector<ReadCandidate> CandidatesOf(const GroupPlacement& placement, ReadFrom from, Duration lag_max, Instant now,
@@ -100,15 +101,19 @@ class GroupReader {
   // Whoever has answered in this round does not in the next ones.
   void ExcludeThoseThatAnswered();
 
-  // Runs `read` on a server, which may be run again, on another one too. The error of the last that was asked.
+  // Runs `read` on a server, which may be run again, on another one too; those that are left alone come last. The error
+  // of the last that was asked.
   template <typename Read>
   Result<void> Run(Read read) {
     Result<void> done = std::unexpected(NobodyToAsk());
-    for (; next_ < candidates_.size(); ++next_) {
-      const Candidate& candidate = candidates_[next_];
-      if (!watch_.MayAsk(candidate.copy.endpoint.Name(), clock_.Monotonic())) continue;
-      done = Try(candidate, read);
+    while (next_ < candidates_.size()) {
+      const bool may_be_asked = watch_.MayAsk(candidates_[next_].copy.endpoint.Name(), clock_.Monotonic());
+      if (!may_be_asked && PutOff()) continue;
+      const auto turn = may_be_asked ? nullptr : std::make_unique<ServerWatch::Turn>(watch_);
+      if (turn && !turn->is_taken()) return done;
+      done = Try(candidates_[next_], read);
       if (done) return done;
+      ++next_;
     }
     return done;
   }
@@ -143,6 +148,8 @@ class GroupReader {
     return done;
   }
 
+  // Has the next one asked after all others; false: that was done already.
+  bool PutOff();
   Server& ServerOf(const Endpoint& endpoint);
   Result<void> Connect(Server& server, const Candidate& candidate) const;
   Duration PatienceWith(const Candidate& candidate) const;

@@ -133,6 +133,27 @@ TEST(MariadbPlacement, CopiesAnswerAsLongAsTheyAreNotBehindAndWhateverTheirLagWh
   EXPECT_TRUE(WaitUntil([&] { return west.Read(1, {.prefer_primary = true, .floor = Version(5)}).has_value(); }));
 }
 
+// All stood still for a moment, as the machine did: who is asked next does not fail because they are left alone.
+TEST(MariadbPlacement, ThoseThatAreLeftAloneAreAskedWhereNobodyElseIsLeft) {
+  MariadbGroup group;
+  MariadbRunners runners(group, false);
+  CenterProcess east(runners, "east");
+  CenterProcess west(runners, "west");
+  east.MustOpen();
+  west.MustOpen();
+  ASSERT_TRUE(east.Write(1, 1));
+  ASSERT_TRUE(IsAnsweredBy(Source::kReplica, west, {.min_version = Version(1)}));
+  group["e1"].Kill();
+  for (const char* const name : {"w1", "w2"}) group[name].Stop();
+  const auto unanswered = west.Read(1);
+  for (const char* const name : {"w1", "w2"}) group[name].Continue();
+  ASSERT_FALSE(unanswered);
+  EXPECT_EQ(unanswered.error().reason, Reason::kOverloaded);
+  const auto answer = west.Read(1);  // within a second of their silence
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->member->version(), Version(1));
+}
+
 // Writes are refused at once, and opening waits for a bounded time.
 void ExpectThatNothingIsDoneWithoutAPrimary(MariadbGroup& group, MariadbRunners& runners) {
   std::mutex mutex;

@@ -218,7 +218,8 @@ class PooledReader final : public MemberReader {
 }  // namespace
 
 ReaderPool::ReaderPool(std::size_t threads, const std::vector<SessionSettings>& groups, const ReadTimes& times,
-                       const ShardMapSource& shards, const Keyring& keyring, Random& random, const Clock& clock) {
+                       const ShardMapSource& shards, const Keyring& keyring, Random& random, const Clock& clock)
+    : watch_(threads) {
   for (std::size_t i = 0; i < threads; ++i) {
     ReadBatch& batch = *batches_.emplace_back(
         std::make_unique<ReadBatch>(groups, times, shards, MemberCodec(keyring, random), clock, watch_));

@@ -12,6 +12,14 @@ bool ServerWatch::MayAsk(const std::string& server, Instant now) {
   return true;
 }
 
+bool ServerWatch::TakeTurn() {
+  std::size_t taken = turns_taken_.load(std::memory_order_relaxed);
+  do {
+    if (taken >= turns_max_) return false;
+  } while (!turns_taken_.compare_exchange_weak(taken, taken + 1, std::memory_order_relaxed));
+  return true;
+}
+
 void ServerWatch::NoteSilent(const std::string& server, Instant now) {
   std::lock_guard lock(mutex_);
   left_alone_until_[server] = now + kLeftAlone;

@@ -401,7 +401,7 @@ TEST_F(MariadbShardMover, WhoeverFindsNoRowKnowsWhetherRowsWereDeleted) {
   Fill("0");
   const auto groups = std::make_shared<const std::vector<GroupPlacement>>(
       1, GroupPlacement{.name = "g0", .primary = *Endpoint::Parse(harness_.server.address()), .copies = {}});
-  ServerWatch watch;
+  ServerWatch watch(1);
   GroupReader reader({.place = GroupPlace([&] { return groups; }, 0),
                       .account = {.user = "root", .password = {}},
                       .database = harness_.Database(0),
