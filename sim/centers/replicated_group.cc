@@ -37,7 +37,7 @@ ReplicatedGroup::ReplicatedGroup(CenterWorld& world, TopologyTwin& topology, Cen
       database.following = group.primary;
       database.address = group.Find(group.primary)->AddressFrom(record.center);
       database.receives = database.is_connected = database.applies = true;
-      database.acknowledges = group.FindAcker(record.name) != nullptr;
+      database.acknowledges = database.told_to_acknowledge = group.FindAcker(record.name) != nullptr;
     }
     database.obeyed = 1;
   }

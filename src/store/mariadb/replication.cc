@@ -57,9 +57,10 @@ class MariadbReplicaControl final : public ReplicaControl {
     MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_master_enabled = OFF"}));
     if (state.following == source.address && state.applies) {
       // With its applying thread stopped as well it would throw away what it has received and not applied.
-      if (state.acknowledges == acknowledges && state.receives) return {};
+      if (state.acknowledges == acknowledges && state.may_have_acknowledged == acknowledges && state.receives)
+        return {};
       if (state.receives) MUSTER_TRY(session.Run({"STOP SLAVE IO_THREAD"}));
-      return session.Run({FlagOf(acknowledges), "START SLAVE IO_THREAD"});
+      return session.StartReceiving(revision, acknowledges, "START SLAVE IO_THREAD");
     }
     if (!state.following.empty()) MUSTER_TRY(session.Run({"STOP SLAVE"}));
     return StartFollowing(session, revision, source, acknowledges, state.following.empty());
@@ -156,10 +157,6 @@ class MariadbReplicaControl final : public ReplicaControl {
     return "SET GLOBAL server_id = " + std::to_string(kIds + number % kIds);
   }
 
-  static std::string FlagOf(bool acknowledges) {
-    return std::string("SET GLOBAL rpl_semi_sync_slave_enabled = ") + (acknowledges ? "ON" : "OFF");
-  }
-
   Result<void> StartFollowing(ReplicationSession& session, std::int64_t revision, const ReplicationSource& source,
                               bool acknowledges, bool was_primary) {
     MUSTER_ASSIGN(const Endpoint to, Endpoint::Parse(source.address));
@@ -177,14 +174,14 @@ class MariadbReplicaControl final : public ReplicaControl {
                                ", MASTER_PASSWORD = " + connection.Quote(options_.replica_password.Reveal()) +
                                ", MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 0.3, MASTER_USE_GTID = slave_pos";
     MUSTER_TRY(session.Run({"SET GLOBAL slave_net_timeout = 1", "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1",
-                            FollowingId(revision), FlagOf(acknowledges)}));
+                            FollowingId(revision)}));
     Result<void> changed = session.Run({change});
     if (!changed && connection.last_fault() == Fault::kNoSource) {
       // It was killed between the making of such a file and its first line. Where it begins is in a table.
       changed = session.Run({"RESET SLAVE ALL", change});
     }
     MUSTER_TRY(std::move(changed));
-    return session.Run({"START SLAVE"});
+    return session.StartReceiving(revision, acknowledges, "START SLAVE");
   }
 
   Result<ReplicationSession> Begin(std::int64_t revision, Deadline deadline) {

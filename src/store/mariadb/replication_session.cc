@@ -86,9 +86,11 @@ Result<void> ReadShutOut(Connection& connection, const ReplicationOptions& optio
 
 Result<DatabaseState> ReadState(Connection& connection, const ReplicationOptions& options, bool tries_disk) {
   DatabaseState state;
-  auto obeyed = connection.ReadInteger("SELECT COALESCE(MAX(revision), 0) FROM muster_control.command");
+  auto obeyed =
+      connection.Query("SELECT COALESCE(MAX(revision), 0), COALESCE(MAX(id = 3), 0) FROM muster_control.command");
   if (obeyed) {
-    state.obeyed = *obeyed;
+    state.obeyed = NumberIn((*obeyed)[0][0]);
+    state.may_have_acknowledged = (*obeyed)[0][1] == "1";
   } else if (connection.last_fault() != Fault::kNoSuchTable) {
     return Fail(std::move(obeyed).error());
   }
@@ -107,6 +109,7 @@ Result<DatabaseState> ReadState(Connection& connection, const ReplicationOptions
   MUSTER_TRY(ReadReplica(connection, options, state));
   // A server that is started to be truncated has the flag on from the start; its threads are off then.
   state.acknowledges = state.acknowledges && state.applies;
+  state.may_have_acknowledged = state.may_have_acknowledged || state.acknowledges;
   MUSTER_ASSIGN(const auto positions, connection.Query("SELECT @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_slave_pos"));
   MUSTER_ASSIGN(state.applied, GtidPosition::Parse(positions[0][state.following.empty() ? 0 : 1]));
   return state;
@@ -145,7 +148,8 @@ Result<void> ReplicationSession::TakeLock(std::int64_t revision) {
   return Fail(Reason::kWritesUnavailable, options_->name + ": another order is under way; try again");
 }
 
-// Row 1: the highest revision that was obeyed; row 2: the last one that promoted the server.
+// Row 1: the highest revision that was obeyed; row 2: the last one that promoted the server; row 3: the one that told
+// it to acknowledge, until one tells it not to, or promotes it.
 Result<void> ReplicationSession::Obey(std::int64_t revision) {
   const std::string obey = "INSERT INTO muster_control.command VALUES (1, " + std::to_string(revision) +
                            ") ON DUPLICATE KEY UPDATE revision = GREATEST(revision, VALUES(revision))";
@@ -175,7 +179,17 @@ Result<void> ReplicationSession::RefuseIfPromoted(std::int64_t revision) {
 }
 
 Result<void> ReplicationSession::RememberPromotion(std::int64_t revision) {
-  return Run({"REPLACE INTO muster_control.command VALUES (2, " + std::to_string(revision) + ")"});
+  return Run({"REPLACE INTO muster_control.command VALUES (2, " + std::to_string(revision) + ")",
+              "DELETE FROM muster_control.command WHERE id = 3"});
+}
+
+// By one statement: whoever sends the next one may stand still meanwhile, and has told it nothing then.
+Result<void> ReplicationSession::StartReceiving(std::int64_t revision, bool acknowledges, const std::string& start) {
+  const std::string text = acknowledges ? "REPLACE INTO muster_control.command VALUES (3, " + std::to_string(revision) +
+                                              "); SET GLOBAL rpl_semi_sync_slave_enabled = ON; " + start
+                                        : "SET GLOBAL rpl_semi_sync_slave_enabled = OFF; " + start +
+                                              "; DELETE FROM muster_control.command WHERE id = 3";
+  return connection_->Execute("BEGIN NOT ATOMIC " + text + "; END");
 }
 
 Result<void> ReplicationSession::Run(const std::vector<std::string>& statements) {

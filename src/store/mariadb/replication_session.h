@@ -37,6 +37,9 @@ class ReplicationSession {
   // STATE_CONFLICT: the server was promoted under this revision or a later one, and is not made to follow under it.
   Result<void> RefuseIfPromoted(std::int64_t revision);
   Result<void> RememberPromotion(std::int64_t revision);
+  // It acknowledges from now on, or no longer, and remembers that (DatabaseState::may_have_acknowledged): `start`
+  // starts the stopped thread that receives.
+  Result<void> StartReceiving(std::int64_t revision, bool acknowledges, const std::string& start);
   // Of the peers those that may not receive: their accounts are locked, and their connections ended.
   Result<void> ShutOut(const std::vector<std::string>& names);
 

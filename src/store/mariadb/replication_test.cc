@@ -256,6 +256,39 @@ TEST(Replication, FollowsAlsoWhenItWasKilledAsItBeganTo) {
   }
 }
 
+// Whether it was told to acknowledge outlasts a start; an order that got no further than its beginning has told it
+// nothing, and keeps nothing away but orders of its own topology.
+TEST(Replication, RemembersThatItWasToldToAcknowledge) {
+  MariadbGroup group;
+  const auto w1 = group.MakeControl("w1");
+  Expect(w1->Follow(20, group.SourceOf("e1"), false, Deadline()));
+  EXPECT_FALSE(group.Look("w1").may_have_acknowledged);
+  const auto half_done = group["w1"].Connect();
+  ASSERT_EQ(half_done->ReadInteger("SELECT GET_LOCK('muster.command', 1)").value_or(0), 1);
+  Expect(half_done->Execute("UPDATE muster_control.command SET revision = 21 WHERE id = 1"));
+  const auto refused = w1->Follow(21, group.SourceOf("e1"), true, Deadline());
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("another order is under way"));
+  EXPECT_FALSE(group.Look("w1").may_have_acknowledged);
+
+  Expect(w1->Follow(22, group.SourceOf("e1"), true, Deadline()));
+  EXPECT_TRUE(group.Look("w1").acknowledges);
+  EXPECT_TRUE(group.Look("w1").may_have_acknowledged);
+  group["w1"].Kill();
+  group.StartAgain("w1", StartRole::kAsReplica);
+  EXPECT_FALSE(group.Look("w1").acknowledges);
+  EXPECT_TRUE(group.Look("w1").may_have_acknowledged);
+  EXPECT_EQ(group.Look("w1").obeyed, 22);
+  Expect(w1->Follow(23, group.SourceOf("e1"), false, Deadline()));
+  EXPECT_FALSE(group.Look("w1").may_have_acknowledged);
+  Expect(w1->Follow(24, group.SourceOf("e1"), true, Deadline()));
+  EXPECT_TRUE(WaitUntil([&] { return group.Look("w1").is_connected; }));
+  EXPECT_TRUE(group.Look("w1").may_have_acknowledged);
+  Expect(group.MakeControl("e1")->Govern(25, {.is_writable = false, .waits = true}, Deadline()));
+  Expect(w1->Promote(25, false, Deadline()));
+  EXPECT_FALSE(group.Look("w1").may_have_acknowledged);
+}
+
 // Of two controllers that go by one topology the slower one still has it fetch what it lacks.
 TEST(Replication, WhatWasPromotedFollowsNobodyUnderTheSameTopology) {
   MariadbGroup group;

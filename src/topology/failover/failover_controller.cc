@@ -88,6 +88,8 @@ void FailoverController::Think(const Sight& sight, const ControllerTurn& turn, T
     return build.Attention("the topology cannot be confirmed, so nothing is decided by it" +
                            (why.empty() ? "" : ": " + why));
   }
+  // Whoever stood still does nothing by what it read before: others have gone on.
+  if (sight.document_at < sight.awake_since) return;
   if (std::string text = RestoredFromBackup(sight); !text.empty()) return build.Attention(std::move(text));
   if (sight.document->failover) return TakeFailoverSteps(sight, options_, memory_, build);
   if (turn.verdict.health == CenterHealth::kLost) {

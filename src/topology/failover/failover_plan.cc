@@ -129,6 +129,8 @@ struct Planner {
                "for it, or for center " + plan.from + ", or accept the loss of what nobody else has");
       return false;
     }
+    const AckerRecord* const acker = group.FindAcker(name);
+    if (acker != nullptr && HasNotBegun(*acker, seen->state)) return true;
     if (!seen->state.acknowledges && group.durability == Durability::kBothCenters) {
       Miss(group, Refusal::kAckerIncomplete,
            "acker " + name + " of group " + group.name + " was started again and may have lost what it had received " +

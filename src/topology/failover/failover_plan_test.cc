@@ -83,6 +83,42 @@ TEST(FailoverPlan, AnAckerThatMayHaveLostWhatItReceivedIsWaitedFor) {
   EXPECT_THAT(plan.AsError().message, HasSubstr("do not restart its threads"));
 }
 
+// One that is joining, and has not begun to acknowledge, or never will: no commit had its word alone.
+TEST(FailoverPlan, AnAckerThatHasNotBegunToAcknowledgeIsNotWaitedFor) {
+  for (const bool is_broken : {false, true}) {
+    Sight sight = EastIsLost();
+    TopologyDocument document = *sight.document;
+    document.groups[0].FindAcker("w2")->state = AckerState::kJoining;
+    sight.document = std::make_shared<TopologyDocument>(document);
+    DatabaseState& w2 = sight.databases["w2"].state;
+    w2.acknowledges = false;
+    EXPECT_THAT(RefusalsOf(PlanLoss(sight)), ElementsAre(Refusal::kAckerIncomplete)) << "it may have, and lost it";
+    w2.may_have_acknowledged = false;
+    if (is_broken) {
+      w2.fault = ReplicaFault::kBroken;
+      w2.applies = false;
+    }
+    const FailoverPlan plan = PlanLoss(sight);
+    EXPECT_THAT(RefusalsOf(plan), IsEmpty());
+    document.groups[0].FindAcker("w2")->state = AckerState::kIn;
+    sight.document = std::make_shared<TopologyDocument>(document);
+    EXPECT_FALSE(PlanLoss(sight).is_possible()) << "who is in has acknowledged, whatever it remembers";
+
+    document.groups[0].FindAcker("w2")->state = AckerState::kJoining;
+    sight.document = std::make_shared<TopologyDocument>(document);
+    sight.document =
+        std::make_shared<TopologyDocument>(BeginFailover(sight, plan, {.kind = FailoverKind::kLoss}, kOptions));
+    for (const char* name : {"w1", "w2"}) {
+      DatabaseState& state = sight.databases[name].state;
+      state.receives = state.is_connected = false;
+      state.obeyed = sight.document->failover->begin_revision;
+    }
+    const ControllerTurn turn = FailoverController(kOptions).Decide(sight);
+    ASSERT_TRUE(turn.next);
+    EXPECT_EQ(turn.next->failover->groups[0].chosen, "w1");
+  }
+}
+
 // What is left of the installation was started again: nothing is done by itself, and somebody may.
 TEST(FailoverPlan, AckersThatWereAllStartedAgainMayBeTakenAsTheyAre) {
   Sight sight = EastIsLost();
@@ -277,6 +313,16 @@ TEST(FailoverController, WhoLooksOnTellsWhatNeedsSomebodyAndDoesNothing) {
   EXPECT_THAT(turn.orders, IsEmpty());
   ASSERT_THAT(turn.attention, Not(IsEmpty()));
   EXPECT_THAT(turn.attention[0], HasSubstr("acker-vanished"));
+}
+
+// Who stood still goes by what it reads from then on: others may have gone on meanwhile.
+TEST(FailoverController, WhoStoodStillReadsTheTopologyFirst) {
+  Sight sight = EastIsLost();
+  sight.awake_since = sight.now - kOptions.detect_after;
+  sight.document_at = sight.awake_since - std::chrono::milliseconds(1);
+  EXPECT_FALSE(FailoverController(kOptions).Decide(sight).next);
+  sight.document_at = sight.awake_since;
+  EXPECT_TRUE(FailoverController(kOptions).Decide(sight).next);
 }
 
 TEST(FailoverController, ChoosesTheHighestLogOfAllAckers) {

@@ -159,6 +159,28 @@ TEST(FailoverTimes, APlannedSwitchover) {
   EXPECT_LE(worst, milliseconds(500));
 }
 
+// Its ackers are just joining, some by orders that are half done: those that have not begun to acknowledge are not
+// waited for.
+TEST(FailoverTimes, ACenterFreezesRightAfterASwitchover) {
+  for (milliseconds after(0); after < milliseconds(400); after += milliseconds(kIsSanitized ? 100 : 4)) {
+    WorldPlan plan{.seed = 1 + static_cast<std::uint64_t>(after.count()), .is_rough = false, .length = seconds(16)};
+    plan.heal_at = seconds(9);
+    FailoverWorld world(plan);
+    const std::function<void(Duration)> kill_once_moved = [&](Duration at) {
+      world.At(at, [&, at] {
+        if (world.topology().failovers.empty()) return kill_once_moved(at + milliseconds(1));
+        world.At(at + after, [&] { world.FreezeCenter("west", true); });
+      });
+    };
+    world.At(seconds(2), [&] { world.PlanSwitchover("west"); });
+    kill_once_moved(seconds(2));
+    const WorldResult result = world.Run();
+    if (!result.violation.empty()) return Explain(plan, result);
+    ExpectWriter(world, "east", 2);
+    EXPECT_LE(result.longest_pause, milliseconds(3000)) << "frozen " << after.count() << " ms after it";
+  }
+}
+
 TEST(FailoverTimes, ThereAndBack) {
   LongestPause(
       "there and back",
@@ -217,6 +239,28 @@ void LoseAckerThenCenter(FailoverWorld& world) {
   world.At(milliseconds(4300), [&world] { world.HideDatabase("w2", false); });
 }
 
+// w2 comes back, acknowledges what w1 does not have yet, and is lost with the center before anybody has seen that.
+void LoseAckerThatJoins(FailoverWorld& world, Duration at = seconds(1)) {
+  world.At(at, [&world, at] {
+    const AckerRecord* const acker = world.topology().groups[0].FindAcker("w2");
+    if (acker == nullptr) world.StartDatabase("w2");
+    const bool joins = acker != nullptr && acker->state == AckerState::kJoining;
+    if (at == seconds(1)) world.KillDatabase("w2");
+    if (!joins || !world.databases()["w2"].acknowledges) return LoseAckerThatJoins(world, at + milliseconds(1));
+    world.HideDatabase("w2", true);
+    world.HoldDatabase("w2", true);
+    world.SlowDatabase("w1", true);
+    world.At(at + milliseconds(800), [&world] {
+      world.KillDatabase("w2");
+      world.KillCenter("east");
+      world.StartDatabase("w2");
+      world.HideDatabase("w2", false);
+      world.HoldDatabase("w2", false);
+      world.SlowDatabase("w1", false);
+    });
+  });
+}
+
 // Answers of commits come late, and then nobody in east hears of the new epoch.
 void CutOffWithLateAnswers(FailoverWorld& world) {
   world.At(milliseconds(1500), [&world] {
@@ -256,6 +300,8 @@ INSTANTIATE_TEST_SUITE_P(
                       PlantedCase{PlantedFault::kOutFirst, "OUT_FIRST", "LOST", LoseAckerThenCenter},
                       PlantedCase{PlantedFault::kOutBehind, "OUT_BEHIND", "LOST", LoseAckerThenCenter},
                       PlantedCase{PlantedFault::kInLast, "IN_LAST", "", {}},
+                      PlantedCase{PlantedFault::kInForgotten, "IN_FORGOTTEN", "LOST",
+                                  [](FailoverWorld& world) { LoseAckerThatJoins(world); }},
                       PlantedCase{PlantedFault::kNoWait, "NO_WAIT", "TWO", CutOffWithLateAnswers, true, 80},
                       PlantedCase{PlantedFault::kFromReply, "FROM_REPLY", "TWO", CutOffWithLateAnswers, true},
                       PlantedCase{PlantedFault::kNoCheckAfter, "NO_CHECK_AFTER", "TWO", CutOffWithLateAnswers, true},

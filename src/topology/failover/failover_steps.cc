@@ -81,7 +81,9 @@ class FailoverSteps {
           Wait(group, acker.name, "does not answer and may hold the last writes alone");
         continue;
       }
-      if (!journal_.accepts_loss && !(seen->state.acknowledges && seen->state.applies)) {
+      const bool has_not_begun = HasNotBegun(acker, seen->state);
+      if (has_not_begun && seen->state.fault != ReplicaFault::kNone) continue;
+      if (!journal_.accepts_loss && !has_not_begun && !(seen->state.acknowledges && seen->state.applies)) {
         all_stopped = false;
         Wait(group, acker.name,
              "was started again, or cannot apply what it received, and may have lost the last writes");
@@ -96,7 +98,7 @@ class FailoverSteps {
         chosen = acker.name;
       }
     }
-    if (all_stopped) {
+    if (all_stopped && best != nullptr) {
       Choose(group, chosen, best->state.Held());
     } else if (journal_.leases_ended && sight_.now - memory_.journal_seen >= options_.last_primary_after) {
       ChooseFromLastPrimary(group);

@@ -32,6 +32,9 @@ struct DatabaseState {
   std::string refused = {};  // why its source does not let it in, in the server's words; empty: it does, or is away
   // It acknowledges what it receives. Off when a server starts, so on means: it has not lost since what it received.
   bool acknowledges = false;
+  // It was told to acknowledge, and not since told not to. Kept on its disk: one that says no has acknowledged nothing
+  // that it could have lost.
+  bool may_have_acknowledged = false;
   ReplicaFault fault = ReplicaFault::kNone;
   // As a primary.
   bool waits = false;                      // its commits wait for an acknowledgement, for ever

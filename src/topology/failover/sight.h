@@ -64,4 +64,10 @@ struct Sight {
   }
 };
 
+// An acker that has not begun to acknowledge since it was named: no commit had its word alone, so nothing is lost with
+// it, also when it was started again.
+inline bool HasNotBegun(const AckerRecord& acker, const DatabaseState& state) {
+  return acker.state == AckerState::kJoining && !state.may_have_acknowledged;
+}
+
 }  // namespace muster::failover

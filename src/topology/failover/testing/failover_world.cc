@@ -29,7 +29,7 @@ FailoverWorld::FailoverWorld(const WorldPlan& plan) : plan_(plan), random_(plan.
       } else {
         database.following = group.primary;
         database.receives = database.is_connected = database.applies = true;
-        database.acknowledges = record.center != "east";
+        database.acknowledges = database.told_to_acknowledge = record.center != "east";
       }
       After(Between(0, 10), [this, name = record.name] { Replicate(name); });
     }
@@ -196,20 +196,41 @@ void FailoverWorld::Send(Node& node, const DatabaseOrder& order) {
   const bool is_lost = plan_.is_rough && !healed_ && Chance(20);
   OnNode(node, is_lost ? milliseconds(1000) : milliseconds(2500), [&sight] { sight.is_busy = false; });
   After(Latency() + Between(1, 20), [this, &node, life = node.life, order, is_lost] {
-    // What is on its way arrives, whatever becomes of its sender.
-    if (!AreLinked(node.center, center_of_[order.database]) || hidden_.contains(order.database)) return;
-    const Result<void> done = Execute(order);
-    Trace(node.name + " to " + order.database + ": " + order.Describe() + " @" + std::to_string(order.revision) +
-          (done ? "" : " refused: " + done.error().message));
-    if (is_lost || node.life != life) return;
-    OnNode(node, Latency(), [this, &node, order, done] {
-      DatabaseSight& sight = node.sight.databases[order.database];
-      if (order.kind == OrderKind::kRebuild && !done && done.error().reason != Reason::kWritesUnavailable) {
-        sight.failed_rebuild = {.revision = order.revision, .why = done.error().message};
-      }
-      sight.is_busy = false;
-      LookAt(node, order.database);
-    });
+    Arrive({.sender = &node, .life = life, .order = order, .is_lost = is_lost});
+  });
+}
+
+// What is on its way arrives, whatever becomes of its sender. One that stands still has it half done, which keeps
+// others of the same topology away; those of a later one end it.
+void FailoverWorld::Arrive(SentOrder sent) {
+  Node& node = *sent.sender;
+  const DatabaseOrder& order = sent.order;
+  if (!AreLinked(node.center, center_of_[order.database]) || hidden_.contains(order.database)) return;
+  auto half_done = half_done_.find(order.database);
+  const bool is_own = half_done != half_done_.end() && half_done->second.sender == &node;
+  if (sent.is_half_done && !is_own) return;
+  Result<void> done;
+  if (half_done != half_done_.end() && !is_own && half_done->second.order.revision >= order.revision) {
+    done = Fail(Reason::kWritesUnavailable, "another order is under way");
+  } else if (node.is_frozen && node.life == sent.life) {
+    if (!databases_.Begin(order.database, order.revision)) return;
+    sent.is_half_done = true;
+    half_done_[order.database] = sent;
+    return After(milliseconds(20), [this, sent] { Arrive(sent); });
+  } else {
+    half_done_.erase(order.database);
+    done = Execute(order);
+  }
+  Trace(node.name + " to " + order.database + ": " + order.Describe() + " @" + std::to_string(order.revision) +
+        (done ? "" : " refused: " + done.error().message));
+  if (sent.is_lost || node.life != sent.life) return;
+  OnNode(node, Latency(), [this, &node, order, done] {
+    DatabaseSight& sight = node.sight.databases[order.database];
+    if (order.kind == OrderKind::kRebuild && !done && done.error().reason != Reason::kWritesUnavailable) {
+      sight.failed_rebuild = {.revision = order.revision, .why = done.error().message};
+    }
+    sight.is_busy = false;
+    LookAt(node, order.database);
   });
 }
 

@@ -58,6 +58,7 @@ class FailoverWorld {
   void FreezeDatabase(const std::string& name, bool frozen);
   void HideDatabase(const std::string& name, bool hidden);  // from servers, not from replication
   void SlowDatabase(const std::string& name, bool slow);    // it receives late
+  void HoldDatabase(const std::string& name, bool held);    // it applies nothing of what it receives
   void CrashNode(const std::string& name);                  // a server; comes back by itself
   void PlanSwitchover(const std::string& to);
   void Heal();
@@ -89,6 +90,14 @@ class FailoverWorld {
   void LookAt(Node& node, const std::string& database);
   void Turn(Node& node);
   void Send(Node& node, const DatabaseOrder& order);
+  struct SentOrder {
+    Node* sender = nullptr;
+    int life = 0;  // of its sender
+    DatabaseOrder order = {};
+    bool is_lost = false;  // its answer
+    bool is_half_done = false;
+  };
+  void Arrive(SentOrder sent);
   Result<void> Execute(const DatabaseOrder& order);
   void CheckPromotion(const DatabaseOrder& order);
   void Replace(Node& node, const TopologyDocument& next, std::int64_t revision, const std::string& why);
@@ -122,8 +131,9 @@ class FailoverWorld {
   std::map<std::string, std::unique_ptr<Node>> nodes_;
   std::map<std::string, ObserverReport> board_;
   std::set<std::pair<std::string, std::string>> cuts_;
-  std::set<std::string> dead_centers_, hidden_, slow_;
+  std::set<std::string> dead_centers_, hidden_, slow_, held_;
   std::map<std::string, Instant> heard_of_source_;
+  std::map<std::string, SentOrder> half_done_;  // by database
   Instant etcd_away_until_{};
   bool healed_ = false;
 

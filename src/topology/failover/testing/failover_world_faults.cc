@@ -88,6 +88,10 @@ void FailoverWorld::SlowDatabase(const std::string& name, bool slow) {
   slow ? void(slow_.insert(name)) : void(slow_.erase(name));
 }
 
+void FailoverWorld::HoldDatabase(const std::string& name, bool held) {
+  held ? void(held_.insert(name)) : void(held_.erase(name));
+}
+
 void FailoverWorld::CrashNode(const std::string& name) {
   Node& node = *nodes_.at(name);
   if (!node.runs) return;
@@ -120,6 +124,7 @@ void FailoverWorld::Heal() {
   cuts_.clear();
   hidden_.clear();
   slow_.clear();
+  held_.clear();
   for (const std::string center : {"east", "west", "witness"}) {
     if (dead_centers_.contains(center)) FreezeCenter(center, false);
   }
@@ -187,8 +192,11 @@ void FailoverWorld::Misfortune() {
       HideDatabase(database, true);
       return After(lasting, [this, database] { HideDatabase(database, false); });
     case 8:
-      SlowDatabase(database, true);
-      return After(lasting, [this, database] { SlowDatabase(database, false); });
+      Chance(2) ? SlowDatabase(database, true) : HoldDatabase(database, true);
+      return After(lasting, [this, database] {
+        SlowDatabase(database, false);
+        HoldDatabase(database, false);
+      });
     case 9: {
       auto chosen = nodes_.begin();
       std::advance(chosen, static_cast<std::ptrdiff_t>(random_.Below(nodes_.size())));
@@ -241,6 +249,8 @@ void FailoverWorld::CheckPromotion(const DatabaseOrder& order) {
     if (group->primary != order.database) Violate("TWO: " + order.database + " is promoted after the failover");
     return;
   }
+  // An order of the failover before, which comes late to whom that made the primary.
+  if (order.revision < journal->begin_revision && order.database == group->primary) return;
   std::string& promoted = promoted_[std::to_string(journal->begin_revision) + group->name];
   if (!promoted.empty() && promoted != order.database) {
     return Violate("TWO: " + promoted + " and " + order.database + " of one group are promoted");
@@ -341,7 +351,7 @@ void FailoverWorld::Replicate(const std::string& name) {
         Violate("DIVERGED: " + name + " decided the failover and holds what " + replica.following + " lacks");
     }
   }
-  for (std::size_t i = 0; i < 3; ++i) databases_.Apply(name);
+  for (std::size_t i = 0; i < 3 && !held_.contains(name); ++i) databases_.Apply(name);
 }
 
 void FailoverWorld::CheckEnd() {

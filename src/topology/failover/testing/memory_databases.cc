@@ -65,6 +65,7 @@ Result<DatabaseState> MemoryDatabases::Look(const std::string& name) {
                        .is_connected = database.receives && database.is_connected,
                        .applies = database.applies,
                        .acknowledges = database.acknowledges,
+                       .may_have_acknowledged = database.told_to_acknowledge || database.acknowledges,
                        .fault = database.fault,
                        .waits = database.waits,
                        .shut_out = database.shut_out,
@@ -101,7 +102,7 @@ Result<void> MemoryDatabases::Follow(const std::string& name, std::int64_t revis
   if (!database.receives || database.acknowledges != acknowledges) ++database.connection;
   database.receives = true;
   database.applies = true;
-  database.acknowledges = acknowledges;
+  database.acknowledges = database.told_to_acknowledge = acknowledges;
   return {};
 }
 
@@ -113,7 +114,7 @@ Result<void> MemoryDatabases::Promote(const std::string& name, std::int64_t revi
   database.receives = false;
   database.applies = false;
   database.following.clear();
-  database.acknowledges = false;
+  database.acknowledges = database.told_to_acknowledge = false;
   database.waits = waits;
   database.committed = database.log.size();
   database.is_writable = true;

@@ -36,6 +36,7 @@ class MemoryDatabases {
     std::string following = {};   // name
     std::string address = {};     // of whom it follows, as it was told
     std::int64_t obeyed = 0;
+    bool told_to_acknowledge = false;
     std::int64_t promoted = 0;  // the revision of the last order to promote it
     std::vector<std::string> shut_out = {};
     // In its memory.
@@ -59,6 +60,8 @@ class MemoryDatabases {
 
   // The verbs of ReplicaControl, as the server does them at once; it answers.
   Result<DatabaseState> Look(const std::string& name);
+  // An order begins, and goes no further.
+  Result<void> Begin(const std::string& name, std::int64_t revision) { return Obey(*databases_.at(name), revision); }
   Result<void> StopReceiving(const std::string& name, std::int64_t revision);
   Result<void> Follow(const std::string& name, std::int64_t revision, const ReplicationSource& source,
                       bool acknowledges);

@@ -34,6 +34,10 @@ void PretendComplete(Sight& sight, const GroupRecord& group) {
   }
 }
 
+void ForgetWhoWasTold(Sight& sight) {
+  for (auto& [name, seen] : sight.databases) seen.state.may_have_acknowledged = false;
+}
+
 bool IsAway(const Sight& sight, const std::string& database) {
   return sight.FindReached(database, std::chrono::milliseconds(700)) == nullptr;
 }
@@ -66,6 +70,7 @@ Sight SeenWith(PlantedFault fault, const Sight& sight, const PlantedJournal& jou
     if (fault == PlantedFault::kOutBehind && !sight.document->failover) PretendComplete(seen, group);
   }
   if (fault == PlantedFault::kOneReached) ForgetAway(seen);
+  if (fault == PlantedFault::kInForgotten) ForgetWhoWasTold(seen);
   const auto& journal = sight.document->failover;
   if (fault == PlantedFault::kNoJournal && journal && journal->begin_revision == journalled.begin_revision) {
     auto document = std::make_shared<TopologyDocument>(*sight.document);

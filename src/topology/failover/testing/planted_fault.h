@@ -18,6 +18,7 @@ enum class PlantedFault : std::uint8_t {
   kOutFirst,      // an acker is named no longer before it is shut out
   kOutBehind,     // an acker is taken out while the others lack what it may have acknowledged alone
   kInLast,        // a replica acknowledges before it is named
+  kInForgotten,   // an acker that is joining counts as one that has not begun to acknowledge
   kNoWait,        // leases are not waited for
   kFromReply,     // a lease is timed from the answer
   kNoCheckAfter,  // the server does not look at its lease after the commit

@@ -25,7 +25,7 @@ inline Sight WellSight(TopologyDocument document = ::muster::testing::TwoCenters
       } else {
         state.following = group.Find(group.primary)->AddressFrom(database.center);
         state.receives = state.is_connected = state.applies = true;
-        state.acknowledges = group.FindAcker(database.name) != nullptr;
+        state.acknowledges = state.may_have_acknowledged = group.FindAcker(database.name) != nullptr;
       }
       sight.databases[database.name] = {.state = state, .looked_at = now};
     }
