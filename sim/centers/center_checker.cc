@@ -235,6 +235,8 @@ void CenterChecker::Promoted(const std::string& database, std::int64_t revision,
     }
     promoted = database;
   } else if (document.groups[0].primary != database) {
+    // A late order of one that was undone: nobody writes there.
+    if (!document.failovers.empty() && document.failovers.back().undone) return;
     return world_.Fail("TWO: " + database + " is promoted after the failover");
   }
   CheckLog(database, log);

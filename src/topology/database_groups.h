@@ -89,7 +89,7 @@ enum class FailoverKind : std::uint8_t {
 //   fenced ──► chosen ──► promoted
 //
 // `chosen` is final: the database to promote is written down before it is promoted, so whoever goes on promotes no
-// other.
+// other. (A planned one is undone when that is away: the last primary has all, and nobody has written to another.)
 enum class GroupStep : std::uint8_t { kFenced, kChosen, kPromoted };
 
 struct GroupProgress {

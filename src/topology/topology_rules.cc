@@ -123,9 +123,11 @@ std::string BrokenByEnd(const TopologyDocument& before, const TopologyDocument& 
     return "a failover that ends is remembered";
   }
   if (after.failovers.back().undone) {
-    const bool chose = std::ranges::any_of(journal.groups,
-                                           [](const GroupProgress& group) { return group.step != GroupStep::kFenced; });
-    if (chose) return "a failover that has chosen a database can only go on";
+    // Of a planned one everything that was acknowledged is in the last primary.
+    const GroupStep last = journal.kind == FailoverKind::kPlanned ? GroupStep::kChosen : GroupStep::kFenced;
+    const bool went_on =
+        std::ranges::any_of(journal.groups, [&](const GroupProgress& group) { return group.step > last; });
+    if (went_on) return "a failover that has chosen a database can only go on";
     if (after.epoch <= before.epoch || after.writer != journal.from)
       return "undone means a new epoch for the last writer";
     return {};

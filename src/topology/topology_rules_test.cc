@@ -120,6 +120,14 @@ TEST(TopologyRules, WhatWasChosenStays) {
   EXPECT_THAT(RefusalOf(Chosen(), [](TopologyDocument& d) { End(d, "east", true); }), HasSubstr("can only go on"));
   EXPECT_THAT(RefusalOf(Chosen(), [](TopologyDocument& d) { Begin(d); }), HasSubstr("another failover is under way"));
   EXPECT_THAT(RefusalOf(FailingOver(), [](TopologyDocument& d) { End(d, "east", true); }), IsEmpty());
+  // A planned one is given up with it, as long as it is not the primary.
+  TopologyDocument planned = Chosen();
+  planned.failover->kind = FailoverKind::kPlanned;
+  planned.failover->leases_ended = true;
+  EXPECT_THAT(RefusalOf(planned, [](TopologyDocument& d) { End(d, "east", true); }), IsEmpty());
+  Promote(planned);
+  EXPECT_THAT(RefusalOf(planned, [](TopologyDocument& d) { End(d, "east", true); }),
+              HasSubstr("is not in the center that writes"));
 }
 
 TEST(TopologyRules, NothingIsPromotedBeforeTheLeasesHaveEnded) {

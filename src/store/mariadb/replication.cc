@@ -97,6 +97,7 @@ class MariadbReplicaControl final : public ReplicaControl {
     MUSTER_ASSIGN(auto donor, Connection::Open(from, options_.control, "", kRebuildTimeouts, Use::kRead));
     MUSTER_ASSIGN(ReplicationSession session,
                   ReplicationSession::Begin(options_, revision, kRebuildTimeouts.statement));
+    MUSTER_TRY(session.MayTakeLong());
     MUSTER_TRY(session.RefuseIfPromoted(revision));
     MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
     // Of two controllers that go by one topology the slower one is not to begin anew.

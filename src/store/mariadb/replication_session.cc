@@ -29,6 +29,11 @@ constexpr std::int64_t kGtidOutOfOrder = 1950;
 // A wrong password, an account or a host that is not known there, and one that may not receive. That it is locked is
 // muster's own doing.
 constexpr std::int64_t kAccessRefused[] = {1045, 1130, 1227, 1597, 1698};
+// Who has the lock and sends nothing for so long stands still, or is cut off: what it has done half may be done again.
+// A rebuild waits for the server that it copies.
+constexpr const char* kHolderThatStandsStill =
+    "SELECT ID FROM information_schema.PROCESSLIST WHERE ID = IS_USED_LOCK('muster.command') AND COMMAND = 'Sleep' AND "
+    "TIME_MS > 300 AND ID <> COALESCE(IS_USED_LOCK('muster.rebuild'), 0)";
 constexpr int kEndLooksMax = 100;      // for a connection that was ended, of 10 ms each
 constexpr int kGiveUpAttemptsMax = 5;  // of a second each
 
@@ -140,10 +145,11 @@ Result<void> ReplicationSession::TakeLock(std::int64_t revision) {
                   connection_->ReadInteger(std::string("SELECT GET_LOCK('muster.command', ") + wait + ")"));
     if (is_taken == 1) return {};
     auto obeyed = connection_->ReadInteger("SELECT COALESCE(MAX(revision), 0) FROM muster_control.command");
-    if (obeyed && *obeyed >= revision) break;
-    // Whoever has it follows from an older topology.
-    auto holder = connection_->ReadInteger("SELECT IS_USED_LOCK('muster.command')");
-    if (holder && *holder > 0) EndSession(std::to_string(*holder));
+    const bool is_older = !obeyed || *obeyed < revision;
+    MUSTER_ASSIGN(const auto holder,
+                  connection_->Query(is_older ? "SELECT IS_USED_LOCK('muster.command')" : kHolderThatStandsStill));
+    if (holder.empty() && !is_older) break;
+    if (!holder.empty() && !holder[0][0].empty()) EndSession(holder[0][0]);
   }
   return Fail(Reason::kWritesUnavailable, options_->name + ": another order is under way; try again");
 }
@@ -195,6 +201,12 @@ Result<void> ReplicationSession::StartReceiving(std::int64_t revision, bool ackn
 Result<void> ReplicationSession::Run(const std::vector<std::string>& statements) {
   for (const std::string& statement : statements) MUSTER_TRY(connection_->Execute(statement));
   return {};
+}
+
+Result<void> ReplicationSession::MayTakeLong() {
+  MUSTER_ASSIGN(const std::int64_t is_taken, connection_->ReadInteger("SELECT GET_LOCK('muster.rebuild', 1)"));
+  if (is_taken == 1) return {};
+  return Fail(Reason::kWritesUnavailable, options_->name + ": a rebuild is under way; try again");
 }
 
 Result<void> ReplicationSession::StopWriting() {

@@ -20,13 +20,15 @@ Result<failover::DatabaseState> ReadState(Connection& connection, const Replicat
 
 // One order to a server: a session of its own that holds the lock of orders, so that they come one after the other. It
 // begins by writing down the revision that the order follows from; an order of an older one is refused from then on.
-// The session of an older order that stands still is ended.
+// The session of an older order, and of one that stands still half done, is ended.
 class ReplicationSession {
  public:
   static Result<ReplicationSession> Begin(const ReplicationOptions& options, std::int64_t revision, Duration at_most);
 
   Connection& connection() { return *connection_; }
   Result<void> Run(const std::vector<std::string>& statements);
+  // It waits for another server now and then, and does not count as one that stands still.
+  Result<void> MayTakeLong();
   // read_only, once the commits under way have ended.
   Result<void> StopWriting();
   // read_only, also when commits wait for an acknowledgement that nobody will give: their clients are cut off, so that

@@ -257,7 +257,7 @@ TEST(Replication, FollowsAlsoWhenItWasKilledAsItBeganTo) {
 }
 
 // Whether it was told to acknowledge outlasts a start; an order that got no further than its beginning has told it
-// nothing, and keeps nothing away but orders of its own topology.
+// nothing.
 TEST(Replication, RemembersThatItWasToldToAcknowledge) {
   MariadbGroup group;
   const auto w1 = group.MakeControl("w1");
@@ -266,9 +266,6 @@ TEST(Replication, RemembersThatItWasToldToAcknowledge) {
   const auto half_done = group["w1"].Connect();
   ASSERT_EQ(half_done->ReadInteger("SELECT GET_LOCK('muster.command', 1)").value_or(0), 1);
   Expect(half_done->Execute("UPDATE muster_control.command SET revision = 21 WHERE id = 1"));
-  const auto refused = w1->Follow(21, group.SourceOf("e1"), true, Deadline());
-  ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().message, HasSubstr("another order is under way"));
   EXPECT_FALSE(group.Look("w1").may_have_acknowledged);
 
   Expect(w1->Follow(22, group.SourceOf("e1"), true, Deadline()));
@@ -287,6 +284,33 @@ TEST(Replication, RemembersThatItWasToldToAcknowledge) {
   Expect(group.MakeControl("e1")->Govern(25, {.is_writable = false, .waits = true}, Deadline()));
   Expect(w1->Promote(25, false, Deadline()));
   EXPECT_FALSE(group.Look("w1").may_have_acknowledged);
+}
+
+// Whose order is half done, and who stands still, keeps nobody away who goes by the same topology; whoever is at work
+// does, and so does a rebuild, which waits for what it copies.
+TEST(Replication, AnOrderThatStandsStillIsEnded) {
+  MariadbGroup group;
+  const auto w1 = group.MakeControl("w1");
+  Expect(w1->Follow(20, group.SourceOf("e1"), false, Deadline()));
+  const auto follow = [&] { return w1->Follow(20, group.SourceOf("e1"), true, Deadline()); };
+  const auto other = group["w1"].Connect();
+  ASSERT_EQ(other->ReadInteger("SELECT GET_LOCK('muster.command', 1)").value_or(0), 1);
+  {
+    std::jthread at_work([&] { EXPECT_EQ(other->ReadInteger("SELECT SLEEP(1.5)").value_or(1), 0); });
+    ASSERT_TRUE(WaitUntil([&] {
+      return group["w1"].ReadInteger(
+                 "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'") == 1;
+    }));
+    const auto refused = follow();
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("another order is under way"));
+  }
+  ASSERT_EQ(other->ReadInteger("SELECT GET_LOCK('muster.rebuild', 1)").value_or(0), 1);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_FALSE(follow());  // each waits for it longer than one that stands still is waited for
+  ASSERT_EQ(other->ReadInteger("SELECT RELEASE_LOCK('muster.rebuild')").value_or(0), 1);
+  EXPECT_TRUE(WaitUntil([&] { return follow().has_value(); }));
+  EXPECT_FALSE(other->ReadInteger("SELECT 1")) << "it has been ended";
 }
 
 // Of two controllers that go by one topology the slower one still has it fetch what it lacks.

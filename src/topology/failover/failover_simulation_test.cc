@@ -159,6 +159,30 @@ TEST(FailoverTimes, APlannedSwitchover) {
   EXPECT_LE(worst, milliseconds(500));
 }
 
+// Whenever that happens in it: what was chosen in the other center is given up with it, and when the last primary is
+// lost before it has stopped, that is a loss like any other.
+TEST(FailoverTimes, ACenterIsLostDuringASwitchover) {
+  for (const char* const lost : {"east", "west"}) {
+    for (const bool freezes : {false, true}) {
+      Duration worst(0);
+      for (milliseconds after(0); after < milliseconds(400); after += milliseconds(kIsSanitized ? 200 : 10)) {
+        WorldPlan plan{.seed = 1 + static_cast<std::uint64_t>(after.count()), .is_rough = false, .length = seconds(16)};
+        plan.heal_at = seconds(10);
+        FailoverWorld world(plan);
+        world.At(seconds(2), [&] { world.PlanSwitchover("west"); });
+        world.At(seconds(2) + after, [&] { freezes ? world.FreezeCenter(lost, true) : world.KillCenter(lost); });
+        const WorldResult result = world.Run();
+        if (!result.violation.empty()) return Explain(plan, result);
+        EXPECT_NE(world.topology().writer, lost) << after.count() << " ms after it began";
+        worst = std::max(worst, result.longest_pause);
+      }
+      std::printf("%s %s during a switchover to west: writes away for %lld ms at the worst\n", lost,
+                  freezes ? "frozen" : "killed", static_cast<long long>(worst.count() / 1000));
+      EXPECT_LE(worst, milliseconds(3000));
+    }
+  }
+}
+
 // Its ackers are just joining, some by orders that are half done: those that have not begun to acknowledge are not
 // waited for.
 TEST(FailoverTimes, ACenterFreezesRightAfterASwitchover) {

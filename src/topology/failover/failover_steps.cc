@@ -40,7 +40,7 @@ class FailoverSteps {
     };
     if (journal_.kind == FailoverKind::kPlanned && is_at(GroupStep::kFenced)) ChooseAsPlanned();
     if (is_at(GroupStep::kPromoted)) End(false);
-    if (is_at(GroupStep::kFenced) && MayUndo()) End(true);
+    if (MayUndo()) End(true);
   }
 
  private:
@@ -251,25 +251,48 @@ class FailoverSteps {
     }
   }
 
-  // A planned one that takes too long gives the right back; one after a loss does when its cause has gone, and with it
-  // the reason to wait for an acker.
+  // A planned one that takes too long gives the right back, and one whose centers are not both there does so at once:
+  // without its last primary it is a loss, and without its target there is nothing to move to, whatever it has chosen
+  // there; nobody has written there. One after a loss does when its cause has gone, and with it the reason to wait for
+  // an acker.
   bool MayUndo() const {
     const Duration since = sight_.now - memory_.journal_seen;
-    if (journal_.kind == FailoverKind::kPlanned) return since >= options_.planned_at_most;
+    const bool has_chosen = Any([](const GroupProgress& group) { return group.step != GroupStep::kFenced; });
+    if (journal_.kind == FailoverKind::kPlanned) {
+      if (IsTargetAway() && AreLastPrimariesThere(options_.reached_within)) return true;
+      return !has_chosen && (since >= options_.planned_at_most || !AreLastPrimariesThere(options_.detect_after));
+    }
     // Ackers that were given up may acknowledge still.
-    if (journal_.accepts_loss) return false;
-    return since >= options_.undo_after && std::ranges::all_of(document_.groups, [&](const GroupRecord& group) {
-             return sight_.FindReached(group.primary, options_.reached_within) != nullptr;
+    return !has_chosen && !journal_.accepts_loss && since >= options_.undo_after &&
+           AreLastPrimariesThere(options_.reached_within);
+  }
+
+  bool AreLastPrimariesThere(Duration within) const {
+    return std::ranges::all_of(document_.groups, [&](const GroupRecord& group) {
+      return sight_.FindReached(group.primary, within) != nullptr;
+    });
+  }
+
+  // None is the primary yet, and one that is to be does not answer, or nobody who could be.
+  bool IsTargetAway() const {
+    return !Any([](const GroupProgress& group) { return group.step == GroupStep::kPromoted; }) &&
+           Any([this](const GroupProgress& progress) {
+             if (progress.step == GroupStep::kChosen) return Reached(progress.chosen) == nullptr;
+             return std::ranges::none_of(document_.FindGroup(progress.group)->databases, [&](const auto& database) {
+               return database.center == journal_.to && Reached(database.name) != nullptr;
+             });
            });
   }
 
+  template <typename Predicate>
+  bool Any(Predicate predicate) const {
+    return std::ranges::any_of(journal_.groups, predicate);
+  }
+
   void End(bool undone) {
-    TopologyDocument& next = build_.Edit(undone ? "undone: nothing could be chosen in time" : "done");
+    TopologyDocument& next = build_.Edit(undone ? "undone: it could not go on in time" : "done");
     // Another step of this turn may have gone further.
-    if (undone && std::ranges::any_of(next.failover->groups,
-                                      [](const GroupProgress& group) { return group.step != GroupStep::kFenced; })) {
-      return;
-    }
+    if (undone && next.failover->groups != journal_.groups) return;
     next.failovers.push_back({.kind = journal_.kind,
                               .by_operator = journal_.by_operator,
                               .from = journal_.from,

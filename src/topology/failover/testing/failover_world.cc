@@ -14,6 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr Duration kStoodStill = milliseconds(300);
+constexpr Duration kHalfDoneAtMost = milliseconds(300);
 
 }  // namespace
 
@@ -201,20 +202,21 @@ void FailoverWorld::Send(Node& node, const DatabaseOrder& order) {
 }
 
 // What is on its way arrives, whatever becomes of its sender. One that stands still has it half done, which keeps
-// others of the same topology away; those of a later one end it.
+// others of the same topology away for a moment; those of a later one end it at once.
 void FailoverWorld::Arrive(SentOrder sent) {
   Node& node = *sent.sender;
   const DatabaseOrder& order = sent.order;
   if (!AreLinked(node.center, center_of_[order.database]) || hidden_.contains(order.database)) return;
   auto half_done = half_done_.find(order.database);
   const bool is_own = half_done != half_done_.end() && half_done->second.sender == &node;
-  if (sent.is_half_done && !is_own) return;
+  if (sent.half_done_at && !is_own) return;
   Result<void> done;
-  if (half_done != half_done_.end() && !is_own && half_done->second.order.revision >= order.revision) {
+  if (half_done != half_done_.end() && !is_own && half_done->second.order.revision >= order.revision &&
+      clock_.Monotonic() - *half_done->second.half_done_at <= kHalfDoneAtMost) {
     done = Fail(Reason::kWritesUnavailable, "another order is under way");
   } else if (node.is_frozen && node.life == sent.life) {
     if (!databases_.Begin(order.database, order.revision)) return;
-    sent.is_half_done = true;
+    sent.half_done_at = sent.half_done_at.value_or(clock_.Monotonic());
     half_done_[order.database] = sent;
     return After(milliseconds(20), [this, sent] { Arrive(sent); });
   } else {

@@ -95,7 +95,7 @@ class FailoverWorld {
     int life = 0;  // of its sender
     DatabaseOrder order = {};
     bool is_lost = false;  // its answer
-    bool is_half_done = false;
+    std::optional<Instant> half_done_at = std::nullopt;
   };
   void Arrive(SentOrder sent);
   Result<void> Execute(const DatabaseOrder& order);
