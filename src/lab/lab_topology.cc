@@ -91,7 +91,8 @@ Result<void> LabTopology::Replicate(int group, Deadline deadline) const {
   for (const Component* const replica : databases) {
     if (replica == &primary) continue;
     MUSTER_ASSIGN(const auto of_replica, ControlOf(layout_, *replica, clock_));
-    const bool acknowledges = replica->center != primary.center;
+    const auto acknowledges =
+        replica->center != primary.center ? failover::Acknowledging::kYes : failover::Acknowledging::kNo;
     MUSTER_TRY(of_replica->Follow(kFirstRevision, SourceFor(*replica, primary), acknowledges, deadline));
   }
   MUSTER_TRY(control->Govern(kFirstRevision, {.is_writable = true, .waits = true, .shut_out = {}}, deadline));
@@ -150,12 +151,15 @@ Result<void> LabTopology::Settle(int group) const {
     MUSTER_ASSIGN(const auto control, ControlOf(layout_, *database, clock_));
     if (!control->Look(deadline)) continue;  // it does not run
     const AckerRecord* const acker = record->FindAcker(database->name);
+    auto acknowledges = failover::Acknowledging::kNo;
+    if (acker != nullptr) {
+      acknowledges = acker->state == AckerState::kIn ? failover::Acknowledging::kYes : failover::Acknowledging::kNotNow;
+    }
     const bool waits = record->durability == Durability::kBothCenters;
     Result<void> done =
         database == primary
             ? control->Govern(document->revision, {.is_writable = true, .waits = waits, .shut_out = {}}, deadline)
-            : control->Follow(document->revision, SourceFor(*database, *primary),
-                              acker != nullptr && acker->state == AckerState::kIn, deadline);
+            : control->Follow(document->revision, SourceFor(*database, *primary), acknowledges, deadline);
     if (!done) settled = std::move(done);
   }
   return settled;

@@ -10,6 +10,7 @@
 namespace muster::mariadb {
 namespace {
 
+using failover::Acknowledging;
 using failover::DatabaseState;
 using failover::PrimaryOrder;
 using failover::ReplicaControl;
@@ -47,7 +48,7 @@ class MariadbReplicaControl final : public ReplicaControl {
     return session.Run({FollowingId(revision), "START SLAVE SQL_THREAD"});
   }
 
-  Result<void> Follow(std::int64_t revision, const ReplicationSource& source, bool acknowledges,
+  Result<void> Follow(std::int64_t revision, const ReplicationSource& source, Acknowledging acknowledges,
                       Deadline deadline) override {
     MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
     MUSTER_TRY(session.RefuseIfPromoted(revision));
@@ -57,8 +58,9 @@ class MariadbReplicaControl final : public ReplicaControl {
     MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_master_enabled = OFF"}));
     if (state.following == source.address && state.applies) {
       // With its applying thread stopped as well it would throw away what it has received and not applied.
-      if (state.acknowledges == acknowledges && state.may_have_acknowledged == acknowledges && state.receives)
-        return {};
+      const bool is_yes = acknowledges == Acknowledging::kYes;
+      const bool remembers = acknowledges == Acknowledging::kNotNow || state.may_have_acknowledged == is_yes;
+      if (state.acknowledges == is_yes && remembers && state.receives) return {};
       if (state.receives) MUSTER_TRY(session.Run({"STOP SLAVE IO_THREAD"}));
       return session.StartReceiving(revision, acknowledges, "START SLAVE IO_THREAD");
     }
@@ -68,7 +70,12 @@ class MariadbReplicaControl final : public ReplicaControl {
 
   Result<void> Promote(std::int64_t revision, bool waits, Deadline deadline) override {
     MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
-    MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
+    MUSTER_ASSIGN(DatabaseState state, ReadState(session.connection(), options_));
+    if (state.receives) {
+      // What it received while nobody looked would be thrown away below.
+      MUSTER_TRY(session.Run({"STOP SLAVE IO_THREAD"}));
+      MUSTER_ASSIGN(state, ReadState(session.connection(), options_));
+    }
     if (!state.following.empty() && !state.applied.Covers(state.received)) {
       return Fail(Reason::kStateConflict, options_.name + " has received what it has not applied yet; try again");
     }
@@ -109,7 +116,7 @@ class MariadbReplicaControl final : public ReplicaControl {
     MUSTER_TRY(session.Run({"SET GLOBAL rpl_semi_sync_master_enabled = OFF"}));
     MUSTER_ASSIGN(std::string saved, SaveWhatItHasMore(session.connection(), *donor, source.name));
     Result<void> done = BecomeCopy(session, *donor, goes_on);
-    if (done) done = StartFollowing(session, revision, source, false, false);
+    if (done) done = StartFollowing(session, revision, source, Acknowledging::kNo, false);
     if (done) return saved;
     return Fail(done.error().reason, done.error().message + "; " + saved);
   }
@@ -159,7 +166,7 @@ class MariadbReplicaControl final : public ReplicaControl {
   }
 
   Result<void> StartFollowing(ReplicationSession& session, std::int64_t revision, const ReplicationSource& source,
-                              bool acknowledges, bool was_primary) {
+                              Acknowledging acknowledges, bool was_primary) {
     MUSTER_ASSIGN(const Endpoint to, Endpoint::Parse(source.address));
     const Connection& connection = session.connection();
     if (was_primary) {

@@ -7,6 +7,7 @@
 namespace muster::mariadb {
 namespace {
 
+using failover::Acknowledging;
 using failover::DatabaseState;
 using failover::GtidPosition;
 using failover::ReplicaFault;
@@ -190,11 +191,15 @@ Result<void> ReplicationSession::RememberPromotion(std::int64_t revision) {
 }
 
 // By one statement: whoever sends the next one may stand still meanwhile, and has told it nothing then.
-Result<void> ReplicationSession::StartReceiving(std::int64_t revision, bool acknowledges, const std::string& start) {
-  const std::string text = acknowledges ? "REPLACE INTO muster_control.command VALUES (3, " + std::to_string(revision) +
-                                              "); SET GLOBAL rpl_semi_sync_slave_enabled = ON; " + start
-                                        : "SET GLOBAL rpl_semi_sync_slave_enabled = OFF; " + start +
-                                              "; DELETE FROM muster_control.command WHERE id = 3";
+Result<void> ReplicationSession::StartReceiving(std::int64_t revision, Acknowledging acknowledges,
+                                                const std::string& start) {
+  const std::string flag = "SET GLOBAL rpl_semi_sync_slave_enabled = ";
+  std::string text = flag + "OFF; " + start;
+  if (acknowledges == Acknowledging::kYes) {
+    text = "REPLACE INTO muster_control.command VALUES (3, " + std::to_string(revision) + "); " + flag + "ON; " + start;
+  } else if (acknowledges == Acknowledging::kNo) {
+    text += "; DELETE FROM muster_control.command WHERE id = 3";
+  }
   return connection_->Execute("BEGIN NOT ATOMIC " + text + "; END");
 }
 

@@ -41,7 +41,7 @@ class ReplicationSession {
   Result<void> RememberPromotion(std::int64_t revision);
   // It acknowledges from now on, or no longer, and remembers that (DatabaseState::may_have_acknowledged): `start`
   // starts the stopped thread that receives.
-  Result<void> StartReceiving(std::int64_t revision, bool acknowledges, const std::string& start);
+  Result<void> StartReceiving(std::int64_t revision, failover::Acknowledging acknowledges, const std::string& start);
   // Of the peers those that may not receive: their accounts are locked, and their connections ended.
   Result<void> ShutOut(const std::vector<std::string>& names);
 

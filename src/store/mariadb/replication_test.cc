@@ -16,6 +16,7 @@
 namespace muster::mariadb {
 namespace {
 
+using failover::Acknowledging;
 using failover::ReplicaFault;
 using failover::StartRole;
 using muster::testing::MariadbGroup;
@@ -78,7 +79,7 @@ TEST(Replication, OneGroupThroughItsOrders) {
   const auto w2 = group.MakeControl("w2");
   const auto e1 = group.MakeControl("e1");
   Expect(w1->StopReceiving(20, Deadline()));
-  const auto late = w1->Follow(19, group.SourceOf("e1"), true, Deadline());
+  const auto late = w1->Follow(19, group.SourceOf("e1"), Acknowledging::kYes, Deadline());
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().reason, Reason::kStateConflict);
   EXPECT_FALSE(group.Look("w1").receives);
@@ -97,10 +98,10 @@ TEST(Replication, OneGroupThroughItsOrders) {
     EXPECT_THAT(refused.error().message, HasSubstr("commits that wait"));
     EXPECT_FALSE(write.is_over());
     // What it received before is not lost by receiving again.
-    Expect(w1->Follow(21, group.SourceOf("e1"), true, Deadline()));
+    Expect(w1->Follow(21, group.SourceOf("e1"), Acknowledging::kYes, Deadline()));
     EXPECT_TRUE(WaitUntil([&] { return write.is_done(); }));
   }
-  Expect(w2->Follow(21, group.SourceOf("e1"), true, Deadline()));
+  Expect(w2->Follow(21, group.SourceOf("e1"), Acknowledging::kYes, Deadline()));
 
   // Who is shut out acknowledges nothing, and is let in again.
   Expect(e1->Govern(22, {.is_writable = true, .waits = true, .shut_out = {"w1", "w2"}}, Deadline()));
@@ -124,7 +125,7 @@ TEST(Replication, OneGroupThroughItsOrders) {
     EXPECT_TRUE(WaitUntil([&] { return write.is_done(); }));
   }
   EXPECT_FALSE(group.Look("e1").waits);
-  Expect(w1->Follow(25, group.SourceOf("e1"), true, Deadline()));
+  Expect(w1->Follow(25, group.SourceOf("e1"), Acknowledging::kYes, Deadline()));
   EXPECT_TRUE(WaitUntil([&] { return Has(group, "w1", 4) && Has(group, "w2", 4); }));
 
   // A switchover by hand: the new primary has all, the old one follows it with nothing to truncate.
@@ -133,7 +134,7 @@ TEST(Replication, OneGroupThroughItsOrders) {
   EXPECT_TRUE(WaitUntil([&] { return group.Look("w1").HasApplied(end); }));
   Expect(w1->Promote(26, true, Deadline()));
   Expect(w1->Promote(26, true, Deadline()));  // again
-  Expect(e1->Follow(26, group.SourceOf("w1"), true, Deadline()));
+  Expect(e1->Follow(26, group.SourceOf("w1"), Acknowledging::kYes, Deadline()));
   group["w1"].Execute(InsertOf(5));
   EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 5); })) << group["e1"].log();
   EXPECT_EQ(group.Look("e1").fault, ReplicaFault::kNone);
@@ -160,7 +161,7 @@ std::string BreakOffRebuild(MariadbGroup& group) {
   int asked = 0;
   const auto broken_off = e1->Rebuild(21, group.SourceOf("w1"), [&] { return ++asked == 1; });
   EXPECT_EQ(broken_off.error().reason, Reason::kWritesUnavailable);
-  Expect(e1->Follow(21, group.SourceOf("w1"), false, Deadline()));
+  Expect(e1->Follow(21, group.SourceOf("w1"), Acknowledging::kNo, Deadline()));
   EXPECT_TRUE(WaitUntil([&] { return group.Look("e1").fault == ReplicaFault::kDiverged; })) << group["e1"].log();
   EXPECT_EQ(group.Look("e1").applied.Total(), 1u) << "nobody takes it for one that has more";
   const std::string& text = broken_off.error().message;
@@ -202,7 +203,7 @@ TEST(Replication, AnOldPrimaryGetsBackWhatItWroteItself) {
   MariadbGroup group;
   const auto w1 = group.MakeControl("w1");
   Expect(group.MakeControl("e1")->Govern(20, {}, Deadline()));
-  Expect(w1->Follow(20, group.SourceOf("e1"), false, Deadline()));
+  Expect(w1->Follow(20, group.SourceOf("e1"), Acknowledging::kNo, Deadline()));
   Expect(group.MakeControl("w2")->StopReceiving(20, Deadline()));
   {
     PendingWrite write(group, "e1", 7);
@@ -213,7 +214,7 @@ TEST(Replication, AnOldPrimaryGetsBackWhatItWroteItself) {
   Expect(w1->Promote(21, false, Deadline()));
   group.StartAgain("e1", StartRole::kAsReplica);
   EXPECT_FALSE(Has(group, "e1", 7)) << "nobody had acknowledged it";
-  Expect(group.MakeControl("e1")->Follow(21, group.SourceOf("w1"), false, Deadline()));
+  Expect(group.MakeControl("e1")->Follow(21, group.SourceOf("w1"), Acknowledging::kNo, Deadline()));
   group["w1"].Execute(InsertOf(8));
   EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 8); })) << group["e1"].log();
   EXPECT_TRUE(Has(group, "e1", 7));
@@ -243,7 +244,7 @@ TEST(Replication, FollowsAlsoWhenItWasKilledAsItBeganTo) {
   MariadbGroup group;
   int number = 10;
   for (const std::string file : {"master.info", "relay-log.info", "relay.index"}) {
-    Expect(group.MakeControl("w1")->Follow(number, group.SourceOf("e1"), false, Deadline()));
+    Expect(group.MakeControl("w1")->Follow(number, group.SourceOf("e1"), Acknowledging::kNo, Deadline()));
     EXPECT_TRUE(WaitUntil([&] { return group.Look("w1").is_connected; }));
     group["w1"].Kill();
     const std::string path = group["w1"].data_directory() + "/" + file;
@@ -251,7 +252,7 @@ TEST(Replication, FollowsAlsoWhenItWasKilledAsItBeganTo) {
     std::ofstream(path, std::ios::trunc).flush();
     group.StartAgain("w1", StartRole::kAsReplica);
     group["e1"].Execute(InsertOf(++number));
-    Expect(group.MakeControl("w1")->Follow(number, group.SourceOf("e1"), false, Deadline()));
+    Expect(group.MakeControl("w1")->Follow(number, group.SourceOf("e1"), Acknowledging::kNo, Deadline()));
     EXPECT_TRUE(WaitUntil([&] { return Has(group, "w1", number); })) << file << "\n" << group["w1"].log();
   }
 }
@@ -261,14 +262,14 @@ TEST(Replication, FollowsAlsoWhenItWasKilledAsItBeganTo) {
 TEST(Replication, RemembersThatItWasToldToAcknowledge) {
   MariadbGroup group;
   const auto w1 = group.MakeControl("w1");
-  Expect(w1->Follow(20, group.SourceOf("e1"), false, Deadline()));
+  Expect(w1->Follow(20, group.SourceOf("e1"), Acknowledging::kNo, Deadline()));
   EXPECT_FALSE(group.Look("w1").may_have_acknowledged);
   const auto half_done = group["w1"].Connect();
   ASSERT_EQ(half_done->ReadInteger("SELECT GET_LOCK('muster.command', 1)").value_or(0), 1);
   Expect(half_done->Execute("UPDATE muster_control.command SET revision = 21 WHERE id = 1"));
   EXPECT_FALSE(group.Look("w1").may_have_acknowledged);
 
-  Expect(w1->Follow(22, group.SourceOf("e1"), true, Deadline()));
+  Expect(w1->Follow(22, group.SourceOf("e1"), Acknowledging::kYes, Deadline()));
   EXPECT_TRUE(group.Look("w1").acknowledges);
   EXPECT_TRUE(group.Look("w1").may_have_acknowledged);
   group["w1"].Kill();
@@ -276,9 +277,12 @@ TEST(Replication, RemembersThatItWasToldToAcknowledge) {
   EXPECT_FALSE(group.Look("w1").acknowledges);
   EXPECT_TRUE(group.Look("w1").may_have_acknowledged);
   EXPECT_EQ(group.Look("w1").obeyed, 22);
-  Expect(w1->Follow(23, group.SourceOf("e1"), false, Deadline()));
+  Expect(w1->Follow(22, group.SourceOf("e1"), Acknowledging::kNotNow, Deadline()));
+  EXPECT_FALSE(group.Look("w1").acknowledges);
+  EXPECT_TRUE(group.Look("w1").may_have_acknowledged) << "which is how it can be seen that it may have lost something";
+  Expect(w1->Follow(23, group.SourceOf("e1"), Acknowledging::kNo, Deadline()));
   EXPECT_FALSE(group.Look("w1").may_have_acknowledged);
-  Expect(w1->Follow(24, group.SourceOf("e1"), true, Deadline()));
+  Expect(w1->Follow(24, group.SourceOf("e1"), Acknowledging::kYes, Deadline()));
   EXPECT_TRUE(WaitUntil([&] { return group.Look("w1").is_connected; }));
   EXPECT_TRUE(group.Look("w1").may_have_acknowledged);
   Expect(group.MakeControl("e1")->Govern(25, {.is_writable = false, .waits = true}, Deadline()));
@@ -291,8 +295,8 @@ TEST(Replication, RemembersThatItWasToldToAcknowledge) {
 TEST(Replication, AnOrderThatStandsStillIsEnded) {
   MariadbGroup group;
   const auto w1 = group.MakeControl("w1");
-  Expect(w1->Follow(20, group.SourceOf("e1"), false, Deadline()));
-  const auto follow = [&] { return w1->Follow(20, group.SourceOf("e1"), true, Deadline()); };
+  Expect(w1->Follow(20, group.SourceOf("e1"), Acknowledging::kNo, Deadline()));
+  const auto follow = [&] { return w1->Follow(20, group.SourceOf("e1"), Acknowledging::kYes, Deadline()); };
   const auto other = group["w1"].Connect();
   ASSERT_EQ(other->ReadInteger("SELECT GET_LOCK('muster.command', 1)").value_or(0), 1);
   {
@@ -319,10 +323,11 @@ TEST(Replication, WhatWasPromotedFollowsNobodyUnderTheSameTopology) {
   const auto w1 = group.MakeControl("w1");
   Expect(group.MakeControl("e1")->Govern(20, {.is_writable = false, .waits = true}, Deadline()));
   Expect(w1->Promote(21, false, Deadline()));
-  EXPECT_EQ(w1->Follow(21, group.SourceOf("e1"), false, Deadline()).error().reason, Reason::kStateConflict);
+  EXPECT_EQ(w1->Follow(21, group.SourceOf("e1"), Acknowledging::kNo, Deadline()).error().reason,
+            Reason::kStateConflict);
   EXPECT_TRUE(group.Look("w1").is_writable);
   EXPECT_EQ(group.Look("w1").obeyed, 21);
-  Expect(w1->Follow(22, group.SourceOf("e1"), false, Deadline()));
+  Expect(w1->Follow(22, group.SourceOf("e1"), Acknowledging::kNo, Deadline()));
   EXPECT_FALSE(group.Look("w1").is_writable);
 }
 
@@ -339,7 +344,7 @@ TEST(Replication, AnOldPrimaryWhoseCommitsWaitForEverIsRebuilt) {
   PendingWrite second(group, "e1", 8);  // behind it
   Expect(w1->Promote(21, false, Deadline()));
   const auto refused =
-      e1->Follow(21, group.SourceOf("w1"), false, Deadline::After(group.clock, std::chrono::seconds(2)));
+      e1->Follow(21, group.SourceOf("w1"), Acknowledging::kNo, Deadline::After(group.clock, std::chrono::seconds(2)));
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message, HasSubstr("`muster topology rebuild e1`"));
   EXPECT_FALSE(first.is_over() || second.is_over());
@@ -373,7 +378,7 @@ TEST(Replication, AnOldPrimaryComesBack) {
     group.StartAgain("e1", is_truncated ? StartRole::kAsReplica : StartRole::kAsPrimary);
     EXPECT_EQ(Has(group, "e1", 7), !is_truncated);
     EXPECT_FALSE(group.Look("e1").acknowledges) << "also when it was started to be truncated";
-    Expect(group.MakeControl("e1")->Follow(21, group.SourceOf("w1"), false, Deadline()));
+    Expect(group.MakeControl("e1")->Follow(21, group.SourceOf("w1"), Acknowledging::kNo, Deadline()));
     group["w1"].Execute(InsertOf(8));
     if (is_truncated) {
       EXPECT_TRUE(WaitUntil([&] { return Has(group, "e1", 8); })) << group["e1"].log();

@@ -18,8 +18,8 @@ class ServerWatch {
  public:
   static constexpr Duration kLeftAlone = std::chrono::seconds(1);
 
-  // One of the threads that may ask a server that is left alone, because nobody else can answer: a quarter of them, so
-  // that the others answer meanwhile what servers that do answer know.
+  // One of the threads that may ask a server that is left alone, because nobody else can answer: a quarter of them, or
+  // one, so that the others answer meanwhile what servers that do answer know.
   class Turn {
    public:
     explicit Turn(ServerWatch& watch) : watch_(watch), is_taken_(watch.TakeTurn()) {}

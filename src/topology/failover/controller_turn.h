@@ -22,10 +22,10 @@ struct DatabaseOrder {
   std::string database = {};
   OrderKind kind = OrderKind::kStopReceiving;
   std::int64_t revision = 0;
-  ReplicationSource source = {};  // kFollow, kRebuild
-  bool acknowledges = false;      // kFollow
-  bool waits = false;             // kPromote
-  PrimaryOrder primary = {};      // kGovern
+  ReplicationSource source = {};                        // kFollow, kRebuild
+  Acknowledging acknowledges = Acknowledging::kNotNow;  // kFollow
+  bool waits = false;                                   // kPromote
+  PrimaryOrder primary = {};                            // kGovern
 
   friend bool operator==(const DatabaseOrder&, const DatabaseOrder&) = default;
   std::string Describe() const;
@@ -77,6 +77,7 @@ class TurnBuilder {
 
   // The document as it is to be; from now on it differs from the one in sight, for the reason `why`.
   TopologyDocument& Edit(const std::string& why);
+  bool HasEdited() const { return turn_.next.has_value(); }
   // Not while an order to the database is under way, and not the same one again within kOrderAgainAfter.
   void Order(DatabaseOrder order);
   void Attention(std::string text) { turn_.attention.push_back(std::move(text)); }

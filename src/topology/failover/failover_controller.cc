@@ -12,7 +12,7 @@ std::string DatabaseOrder::Describe() const {
     case OrderKind::kStopReceiving:
       return "stop receiving";
     case OrderKind::kFollow:
-      return "follow " + source.name + (acknowledges ? " and acknowledge" : "");
+      return "follow " + source.name + (acknowledges == Acknowledging::kYes ? " and acknowledge" : "");
     case OrderKind::kPromote:
       return waits ? "become the primary" : "become the primary, degraded";
     case OrderKind::kGovern:
@@ -89,7 +89,7 @@ void FailoverController::Think(const Sight& sight, const ControllerTurn& turn, T
                            (why.empty() ? "" : ": " + why));
   }
   // Whoever stood still does nothing by what it read before: others have gone on.
-  if (sight.document_at < sight.awake_since) return;
+  if (sight.document_at < std::max(sight.awake_since, sight.turn_stood_still_until)) return;
   if (std::string text = RestoredFromBackup(sight); !text.empty()) return build.Attention(std::move(text));
   if (sight.document->failover) return TakeFailoverSteps(sight, options_, memory_, build);
   if (turn.verdict.health == CenterHealth::kLost) {

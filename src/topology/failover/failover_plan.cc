@@ -130,7 +130,7 @@ struct Planner {
       return false;
     }
     const AckerRecord* const acker = group.FindAcker(name);
-    if (acker != nullptr && HasNotBegun(*acker, seen->state)) return true;
+    if (acker != nullptr && HasNotBegun(*acker, seen->state)) return seen->state.fault == ReplicaFault::kNone;
     if (!seen->state.acknowledges && group.durability == Durability::kBothCenters) {
       Miss(group, Refusal::kAckerIncomplete,
            "acker " + name + " of group " + group.name + " was started again and may have lost what it had received " +
@@ -145,7 +145,7 @@ struct Planner {
                plan.from + ", or accept the loss of what it alone has");
       return !request.accepts_loss;
     }
-    return true;
+    return !request.accepts_loss || seen->state.fault == ReplicaFault::kNone;
   }
 
   // Something that an operator may accept.

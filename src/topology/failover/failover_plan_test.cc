@@ -325,6 +325,46 @@ TEST(FailoverController, WhoStoodStillReadsTheTopologyFirst) {
   EXPECT_TRUE(FailoverController(kOptions).Decide(sight).next);
 }
 
+// Who has just begun to look has seen nobody yet, which does not mean that anybody is away.
+TEST(FailoverController, WhoHasJustBegunUndoesNoSwitchover) {
+  Sight sight = WellSight();
+  const FailoverRequest request{.kind = FailoverKind::kPlanned, .by_operator = true};
+  const FailoverPlan plan = PlanFailover(sight, request, kOptions);
+  ASSERT_THAT(RefusalsOf(plan), IsEmpty());
+  sight.document = std::make_shared<TopologyDocument>(BeginFailover(sight, plan, request, kOptions));
+  sight.databases.clear();
+  sight.awake_since = sight.now;
+  FailoverController controller(kOptions);
+  const ControllerTurn turn = controller.Decide(sight);
+  EXPECT_TRUE(!turn.next || turn.next->failover);
+  sight.now += kOptions.detect_after + std::chrono::milliseconds(1);
+  sight.document_at = sight.now;
+  const ControllerTurn later = controller.Decide(sight);
+  ASSERT_TRUE(later.next) << "nobody answers it for so long";
+  EXPECT_FALSE(later.next->failover);
+  EXPECT_TRUE(later.next->failovers.back().undone);
+}
+
+// An acker that is joining and was started again may have acknowledged alone: it is not told to anew, which would make
+// it look complete.
+TEST(FailoverController, AnAckerThatForgotWhileItJoinedIsNotToldAnew) {
+  Sight sight = WellSight();
+  TopologyDocument document = *sight.document;
+  document.groups[0].FindAcker("w2")->state = AckerState::kJoining;
+  sight.document = std::make_shared<TopologyDocument>(document);
+  DatabaseState& w2 = sight.databases["w2"].state;
+  w2.acknowledges = w2.receives = w2.applies = w2.is_connected = false;
+  const auto tells = [&] {
+    const ControllerTurn turn = FailoverController(kOptions).Decide(sight);
+    return std::ranges::any_of(turn.orders, [](const DatabaseOrder& order) {
+      return order.database == "w2" && order.acknowledges == Acknowledging::kYes;
+    });
+  };
+  EXPECT_FALSE(tells());
+  w2.may_have_acknowledged = false;
+  EXPECT_TRUE(tells());
+}
+
 TEST(FailoverController, ChoosesTheHighestLogOfAllAckers) {
   Sight sight = WellSight(FailingOver());
   Silence(sight, "e1");

@@ -316,6 +316,9 @@ void FailoverRunner::Turn() {
     if (turn.next) Replace(*turn.next, sight.document->revision, turn.why);
   }
   turned_at_ = dependencies_.clock->Monotonic();
+  if (turned_at_ - now <= kStoodStill) return;
+  std::lock_guard lock(mutex_);
+  sight_.turn_stood_still_until = turned_at_;
 }
 
 std::vector<std::string> FailoverRunner::Refusals() {

@@ -41,7 +41,9 @@ class SharedDatabases {
         if (record.name == group.primary) continue;
         const ReplicationSource source{.name = group.primary,
                                        .address = group.Find(group.primary)->AddressFrom(record.center)};
-        MUSTER_CHECK(databases_.Follow(record.name, 1, source, group.FindAcker(record.name) != nullptr).has_value());
+        const bool is_acker = group.FindAcker(record.name) != nullptr;
+        const Acknowledging acknowledges = is_acker ? Acknowledging::kYes : Acknowledging::kNo;
+        MUSTER_CHECK(databases_.Follow(record.name, 1, source, acknowledges).has_value());
       }
     }
   }
@@ -68,7 +70,7 @@ class SharedDatabases {
       std::lock_guard lock(shared_.mutex_);
       return shared_.databases_.StopReceiving(name_, revision);
     }
-    Result<void> Follow(std::int64_t revision, const ReplicationSource& source, bool acknowledges,
+    Result<void> Follow(std::int64_t revision, const ReplicationSource& source, Acknowledging acknowledges,
                         Deadline /*deadline*/) override {
       std::lock_guard lock(shared_.mutex_);
       return shared_.databases_.Follow(name_, revision, source, acknowledges);

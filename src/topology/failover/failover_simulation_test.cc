@@ -163,10 +163,13 @@ TEST(FailoverTimes, APlannedSwitchover) {
 // lost before it has stopped, that is a loss like any other.
 TEST(FailoverTimes, ACenterIsLostDuringASwitchover) {
   for (const char* const lost : {"east", "west"}) {
-    for (const bool freezes : {false, true}) {
+    for (const int kind : {0, 1, 2, 3}) {
+      const bool freezes = kind % 2 == 1;
       Duration worst(0);
       for (milliseconds after(0); after < milliseconds(400); after += milliseconds(kIsSanitized ? 200 : 10)) {
-        WorldPlan plan{.seed = 1 + static_cast<std::uint64_t>(after.count()), .is_rough = false, .length = seconds(16)};
+        WorldPlan plan{
+            .seed = 1 + static_cast<std::uint64_t>(after.count()), .groups = 1 + (kind / 2), .is_rough = false};
+        plan.length = seconds(16);
         plan.heal_at = seconds(10);
         FailoverWorld world(plan);
         world.At(seconds(2), [&] { world.PlanSwitchover("west"); });
@@ -176,8 +179,8 @@ TEST(FailoverTimes, ACenterIsLostDuringASwitchover) {
         EXPECT_NE(world.topology().writer, lost) << after.count() << " ms after it began";
         worst = std::max(worst, result.longest_pause);
       }
-      std::printf("%s %s during a switchover to west: writes away for %lld ms at the worst\n", lost,
-                  freezes ? "frozen" : "killed", static_cast<long long>(worst.count() / 1000));
+      std::printf("%s %s during a switchover of %d groups to west: writes away for %lld ms at the worst\n", lost,
+                  freezes ? "frozen" : "killed", 1 + (kind / 2), static_cast<long long>(worst.count() / 1000));
       EXPECT_LE(worst, milliseconds(3000));
     }
   }
@@ -185,23 +188,30 @@ TEST(FailoverTimes, ACenterIsLostDuringASwitchover) {
 
 // Its ackers are just joining, some by orders that are half done: those that have not begun to acknowledge are not
 // waited for.
-TEST(FailoverTimes, ACenterFreezesRightAfterASwitchover) {
-  for (milliseconds after(0); after < milliseconds(400); after += milliseconds(kIsSanitized ? 100 : 4)) {
-    WorldPlan plan{.seed = 1 + static_cast<std::uint64_t>(after.count()), .is_rough = false, .length = seconds(16)};
-    plan.heal_at = seconds(9);
-    FailoverWorld world(plan);
-    const std::function<void(Duration)> kill_once_moved = [&](Duration at) {
-      world.At(at, [&, at] {
-        if (world.topology().failovers.empty()) return kill_once_moved(at + milliseconds(1));
-        world.At(at + after, [&] { world.FreezeCenter("west", true); });
-      });
-    };
-    world.At(seconds(2), [&] { world.PlanSwitchover("west"); });
-    kill_once_moved(seconds(2));
-    const WorldResult result = world.Run();
-    if (!result.violation.empty()) return Explain(plan, result);
-    ExpectWriter(world, "east", 2);
-    EXPECT_LE(result.longest_pause, milliseconds(3000)) << "frozen " << after.count() << " ms after it";
+TEST(FailoverTimes, ACenterIsLostRightAfterASwitchover) {
+  for (const int kind : {0, 1, 2, 3}) {
+    const bool freezes = kind % 2 == 1;
+    const bool is_back = kind >= 2;
+    const std::string lost = is_back ? "east" : "west";
+    for (milliseconds after(0); after < milliseconds(400); after += milliseconds(kIsSanitized ? 200 : 8)) {
+      WorldPlan plan{.seed = 1 + static_cast<std::uint64_t>(after.count()), .is_rough = false, .length = seconds(16)};
+      plan.heal_at = seconds(10);
+      FailoverWorld world(plan);
+      const std::size_t moves = is_back ? 2 : 1;
+      const std::function<void(Duration)> lose_once_moved = [&](Duration at) {
+        world.At(at, [&, at] {
+          if (world.topology().failovers.size() < moves) return lose_once_moved(at + milliseconds(1));
+          world.At(at + after, [&] { freezes ? world.FreezeCenter(lost, true) : world.KillCenter(lost); });
+        });
+      };
+      world.At(seconds(2), [&] { world.PlanSwitchover("west"); });
+      if (is_back) world.At(seconds(4), [&] { world.PlanSwitchover("east"); });
+      lose_once_moved(seconds(2));
+      const WorldResult result = world.Run();
+      if (!result.violation.empty()) return Explain(plan, result);
+      ExpectWriter(world, is_back ? "west" : "east", moves + 1);
+      EXPECT_LE(result.longest_pause, milliseconds(3000)) << lost << " lost " << after.count() << " ms after it";
+    }
   }
 }
 

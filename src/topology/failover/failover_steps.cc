@@ -105,9 +105,10 @@ class FailoverSteps {
     }
   }
 
-  // Whether it applies what it has; one that was started again, and nothing is wrong with, is told to.
+  // Whether it applies what it has; one that was started again, and nothing is wrong with, is told to. Who follows
+  // nobody has nothing else.
   bool CanApply(const std::string& name, const DatabaseSight& seen) {
-    if (seen.state.applies || seen.state.fault != ReplicaFault::kNone) return true;
+    if (seen.state.applies || seen.state.following.empty() || seen.state.fault != ReplicaFault::kNone) return true;
     build_.Order({.database = name, .kind = OrderKind::kStopReceiving});
     return false;
   }
@@ -137,7 +138,7 @@ class FailoverSteps {
       build_.Order({.database = database.name,
                     .kind = OrderKind::kFollow,
                     .source = source,
-                    .acknowledges = seen->state.acknowledges});
+                    .acknowledges = seen->state.acknowledges ? Acknowledging::kYes : Acknowledging::kNotNow});
     }
   }
 
@@ -194,14 +195,29 @@ class FailoverSteps {
     progress.position = position.Text();
   }
 
+  bool MustWait(const GroupRecord& group, const GroupProgress& progress) const {
+    return journal_.kind == FailoverKind::kPlanned && group.primary != progress.chosen;
+  }
+
+  bool IsPromoted(const GroupRecord& group, const GroupProgress& progress) const {
+    if (progress.step == GroupStep::kPromoted) return true;
+    const DatabaseSight* const seen = progress.step == GroupStep::kChosen ? Reached(progress.chosen) : nullptr;
+    return seen != nullptr && HasObeyed(*seen) && seen->state.is_writable && seen->state.following.empty() &&
+           seen->state.waits == MustWait(group, progress);
+  }
+
   void Promote(const GroupRecord& group, const GroupProgress& progress) {
     const DatabaseSight* const seen = Reached(progress.chosen);
     if (seen == nullptr) return Wait(group, progress.chosen, "was chosen and does not answer");
-    const bool waits = journal_.kind == FailoverKind::kPlanned && group.primary != progress.chosen;
+    // Of a lost center's databases none can acknowledge; the upkeep brings them back one by one.
+    const bool waits = MustWait(group, progress);
     const DatabaseState& state = seen->state;
-    if (HasObeyed(*seen) && state.is_writable && state.following.empty() && state.waits == waits) {
-      // Of a lost center's databases none can acknowledge; the upkeep brings them back one by one.
-      if (journal_.leases_ended) NameNewPrimary(group, progress, state.applied, waits);
+    if (IsPromoted(group, progress)) {
+      // Those of a planned one all at once: until then it can be undone.
+      const bool may_name = journal_.kind == FailoverKind::kLoss || !Any([this](const GroupProgress& each) {
+                              return !IsPromoted(*document_.FindGroup(each.group), each);
+                            });
+      if (journal_.leases_ended && may_name) NameNewPrimary(group, progress, state.applied, waits);
       return;
     }
     const auto position = GtidPosition::Parse(progress.position);
@@ -247,7 +263,8 @@ class FailoverSteps {
       const DatabaseSight* const seen = Reached(acker.name);
       const ReplicationSource source = SourceFor(group, group.primary, acker.name);
       if (seen == nullptr || (seen->state.following == source.address && seen->state.acknowledges)) continue;
-      build_.Order({.database = acker.name, .kind = OrderKind::kFollow, .source = source, .acknowledges = true});
+      build_.Order(
+          {.database = acker.name, .kind = OrderKind::kFollow, .source = source, .acknowledges = Acknowledging::kYes});
     }
   }
 
@@ -259,17 +276,18 @@ class FailoverSteps {
     const Duration since = sight_.now - memory_.journal_seen;
     const bool has_chosen = Any([](const GroupProgress& group) { return group.step != GroupStep::kFenced; });
     if (journal_.kind == FailoverKind::kPlanned) {
-      if (IsTargetAway() && AreLastPrimariesThere(options_.reached_within)) return true;
-      return !has_chosen && (since >= options_.planned_at_most || !AreLastPrimariesThere(options_.detect_after));
+      if (IsTargetAway() && AreLastPrimariesThere()) return true;
+      const bool is_loss =
+          std::ranges::any_of(document_.groups, [&](const GroupRecord& group) { return IsAway(group.primary); });
+      return !has_chosen && (is_loss || since >= options_.planned_at_most);
     }
     // Ackers that were given up may acknowledge still.
-    return !has_chosen && !journal_.accepts_loss && since >= options_.undo_after &&
-           AreLastPrimariesThere(options_.reached_within);
+    return !has_chosen && !journal_.accepts_loss && since >= options_.undo_after && AreLastPrimariesThere();
   }
 
-  bool AreLastPrimariesThere(Duration within) const {
+  bool AreLastPrimariesThere() const {
     return std::ranges::all_of(document_.groups, [&](const GroupRecord& group) {
-      return sight_.FindReached(group.primary, within) != nullptr;
+      return sight_.FindReached(group.primary, options_.reached_within) != nullptr;
     });
   }
 
@@ -277,11 +295,18 @@ class FailoverSteps {
   bool IsTargetAway() const {
     return !Any([](const GroupProgress& group) { return group.step == GroupStep::kPromoted; }) &&
            Any([this](const GroupProgress& progress) {
-             if (progress.step == GroupStep::kChosen) return Reached(progress.chosen) == nullptr;
-             return std::ranges::none_of(document_.FindGroup(progress.group)->databases, [&](const auto& database) {
-               return database.center == journal_.to && Reached(database.name) != nullptr;
+             if (progress.step == GroupStep::kChosen) return IsAway(progress.chosen);
+             return std::ranges::all_of(document_.FindGroup(progress.group)->databases, [&](const auto& database) {
+               return database.center != journal_.to || IsAway(database.name);
              });
            });
+  }
+
+  // It has not answered for so long that it may be lost; who has just begun to look cannot say so yet.
+  bool IsAway(const std::string& database) const {
+    const DatabaseSight* const seen = sight_.Find(database);
+    const Instant answered = seen == nullptr ? Instant::min() : seen->looked_at;
+    return sight_.now - std::max(answered, sight_.awake_since) > options_.detect_after;
   }
 
   template <typename Predicate>
@@ -290,9 +315,9 @@ class FailoverSteps {
   }
 
   void End(bool undone) {
-    TopologyDocument& next = build_.Edit(undone ? "undone: it could not go on in time" : "done");
     // Another step of this turn may have gone further.
-    if (undone && next.failover->groups != journal_.groups) return;
+    if (undone && build_.HasEdited()) return;
+    TopologyDocument& next = build_.Edit(undone ? "undone: it could not go on in time" : "done");
     next.failovers.push_back({.kind = journal_.kind,
                               .by_operator = journal_.by_operator,
                               .from = journal_.from,
@@ -309,8 +334,10 @@ class FailoverSteps {
   void Wait(const GroupRecord& group, const std::string& database, std::string_view why) {
     build_.Attention("the " + std::string(NameOf(journal_.kind)) + " from " + journal_.from + " to " + journal_.to +
                      " waits: " + database + " of group " + group.name + " " + std::string(why) +
-                     ". Bring it, or center " + journal_.from +
-                     ", back; or give up what it may have: `muster topology failover --accept-loss`");
+                     ". Bring it, or center " + journal_.from + ", back" +
+                     (journal_.kind == FailoverKind::kLoss
+                          ? "; or give up what it may have: `muster topology failover --accept-loss`"
+                          : ""));
   }
 
   const Sight& sight_;

@@ -146,7 +146,7 @@ class GroupUpkeep {
     build_.Order({.database = database,
                   .kind = OrderKind::kFollow,
                   .source = PrimaryFor(database),
-                  .acknowledges = acknowledges});
+                  .acknowledges = acknowledges ? Acknowledging::kYes : Acknowledging::kNo});
   }
 
   void KeepAckers() {
@@ -159,7 +159,7 @@ class GroupUpkeep {
       const bool was_restarted = acker.state == AckerState::kIn && seen != nullptr && !seen->state.acknowledges;
       if ((HasFailed(acker) || was_restarted) && FindHealthyBut(acker.name) != nullptr) {
         Edit("acker " + acker.name + " fails").FindAcker(acker.name)->state = AckerState::kLeaving;
-      } else if (!was_restarted) {
+      } else if (!was_restarted && !HasForgotten(acker, seen)) {
         BringIn(acker);
       }
     }
@@ -170,6 +170,13 @@ class GroupUpkeep {
     GroupRecord& group = Edit("no acker is left, and commits wait for nobody from now on");
     group.durability = Durability::kDegraded;
     group.ackers.clear();
+  }
+
+  // One that is joining may have acknowledged alone and been started again: told anew, it would look complete. It fails
+  // before long.
+  static bool HasForgotten(const AckerRecord& acker, const DatabaseSight* seen) {
+    return acker.state == AckerState::kJoining && seen != nullptr && seen->state.may_have_acknowledged &&
+           !seen->state.acknowledges;
   }
 
   void BringIn(const AckerRecord& acker) {

@@ -12,8 +12,8 @@ class MemoryDatabasesTest : public ::testing::Test {
   MemoryDatabasesTest() {
     for (const char* const name : {"a", "b", "c"}) databases.Add(name);
     EXPECT_TRUE(databases.Govern("a", 1, {.is_writable = true, .waits = true}));
-    EXPECT_TRUE(databases.Follow("b", 1, A(), true));
-    EXPECT_TRUE(databases.Follow("c", 1, A(), false));
+    EXPECT_TRUE(databases.Follow("b", 1, A(), Acknowledging::kYes));
+    EXPECT_TRUE(databases.Follow("c", 1, A(), Acknowledging::kNo));
   }
   static ReplicationSource A() { return {.name = "a", .address = "a:3306"}; }
   bool IsCommitted(std::size_t index) { return databases["a"].committed >= index; }
@@ -35,11 +35,11 @@ TEST_F(MemoryDatabasesTest, ACommitWaitsForAnyAcker) {
 
 TEST_F(MemoryDatabasesTest, AnOlderTopologysOrderIsRefused) {
   EXPECT_TRUE(databases.StopReceiving("b", 5));
-  const auto refused = databases.Follow("b", 4, A(), true);
+  const auto refused = databases.Follow("b", 4, A(), Acknowledging::kYes);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, Reason::kStateConflict);
   EXPECT_FALSE(databases["b"].receives);
-  EXPECT_TRUE(databases.Follow("b", 5, A(), true));
+  EXPECT_TRUE(databases.Follow("b", 5, A(), Acknowledging::kYes));
 }
 
 TEST_F(MemoryDatabasesTest, WhoIsShutOutAcknowledgesNothingMore) {
@@ -68,7 +68,7 @@ TEST_F(MemoryDatabasesTest, AnOldPrimaryIsTruncatedOnlyWhenItStartsAsAReplica) {
   EXPECT_TRUE(databases["a"].log.empty());
   EXPECT_TRUE(databases.Promote("b", 2, false));
   databases.Write("b", 8);
-  EXPECT_TRUE(databases.Follow("a", 2, {.name = "b", .address = "b:3306"}, false));
+  EXPECT_TRUE(databases.Follow("a", 2, {.name = "b", .address = "b:3306"}, Acknowledging::kNo));
   databases.Receive("a");
   EXPECT_EQ(databases.Look("a")->fault, ReplicaFault::kNone);
   EXPECT_EQ(databases["a"].log, databases["b"].log);
@@ -79,7 +79,7 @@ TEST_F(MemoryDatabasesTest, AnOldPrimaryWithMoreHasDiverged) {
   databases.Kill("a");
   databases.Run("a", MemoryDatabases::Start::kAsPrimary);
   EXPECT_TRUE(databases.Promote("b", 2, false));
-  EXPECT_TRUE(databases.Follow("a", 2, {.name = "b", .address = "b:3306"}, false));
+  EXPECT_TRUE(databases.Follow("a", 2, {.name = "b", .address = "b:3306"}, Acknowledging::kNo));
   databases.Receive("a");
   EXPECT_EQ(databases.Look("a")->fault, ReplicaFault::kDiverged);
   EXPECT_TRUE(databases.Rebuild("a", 2, {.name = "b", .address = "b:3306"}));
@@ -93,7 +93,7 @@ TEST_F(MemoryDatabasesTest, ARebuildThatIsBrokenOffLeavesWhatCannotFollow) {
   databases["b"].fault = ReplicaFault::kBroken;
   databases.breaks_off_rebuild = true;
   EXPECT_FALSE(databases.Rebuild("b", 2, {.name = "a", .address = "a:3306"}));
-  EXPECT_TRUE(databases.Follow("b", 2, {.name = "a", .address = "a:3306"}, false));
+  EXPECT_TRUE(databases.Follow("b", 2, {.name = "a", .address = "a:3306"}, Acknowledging::kNo));
   databases.Receive("b");
   EXPECT_EQ(databases.Look("b")->fault, ReplicaFault::kDiverged);
   EXPECT_TRUE(databases.Rebuild("b", 2, {.name = "a", .address = "a:3306"}));
@@ -102,9 +102,10 @@ TEST_F(MemoryDatabasesTest, ARebuildThatIsBrokenOffLeavesWhatCannotFollow) {
 
 TEST_F(MemoryDatabasesTest, WhatWasPromotedFollowsNobodyUnderTheSameTopology) {
   EXPECT_TRUE(databases.Promote("b", 2, false));
-  EXPECT_EQ(databases.Follow("b", 2, {.name = "a", .address = "a:3306"}, false).error().reason, Reason::kStateConflict);
+  EXPECT_EQ(databases.Follow("b", 2, {.name = "a", .address = "a:3306"}, Acknowledging::kNo).error().reason,
+            Reason::kStateConflict);
   EXPECT_TRUE(databases.Look("b")->is_writable);
-  EXPECT_TRUE(databases.Follow("b", 3, {.name = "a", .address = "a:3306"}, false));
+  EXPECT_TRUE(databases.Follow("b", 3, {.name = "a", .address = "a:3306"}, Acknowledging::kNo));
 }
 
 TEST_F(MemoryDatabasesTest, APrimaryWithWaitingCommitsDoesNotStop) {

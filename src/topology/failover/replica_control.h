@@ -62,6 +62,13 @@ struct ReplicationSource {
   friend bool operator==(const ReplicationSource&, const ReplicationSource&) = default;
 };
 
+// Whether a replica acknowledges from now on.
+enum class Acknowledging : std::uint8_t {
+  kYes,
+  kNo,      // and that it did is forgotten: others have what it acknowledged, or it is given up
+  kNotNow,  // and that it did stays remembered
+};
+
 // What a primary is to be.
 struct PrimaryOrder {
   bool is_writable = true;
@@ -89,7 +96,7 @@ class ReplicaControl {
   // It becomes a replica of `source`, read-only, also when it was a primary. What a primary holds that nobody else has
   // stays, and it is then found to have diverged. STATE_CONFLICT also for one that was promoted under that revision: of
   // two controllers that go by one topology another one may have seen it later.
-  virtual Result<void> Follow(std::int64_t revision, const ReplicationSource& source, bool acknowledges,
+  virtual Result<void> Follow(std::int64_t revision, const ReplicationSource& source, Acknowledging acknowledges,
                               Deadline deadline) = 0;
 
   // It is a replica no longer, and takes writes. It must have applied all that it received: STATE_CONFLICT.

@@ -40,7 +40,8 @@ struct Sight {
   std::string center = {};
   Instant now{};
   Timestamp wall{};
-  Instant awake_since{};  // this process has not stood still since
+  Instant awake_since{};                            // this process has not stood still since
+  Instant turn_stood_still_until = Instant::min();  // or waited for so long as if it had, in the middle of a turn
   std::shared_ptr<const TopologyDocument> document = nullptr;
   Instant document_at = Instant::min();                              // when the read was sent that last confirmed it
   std::string document_error = {};                                   // why the last read did not; empty: it did

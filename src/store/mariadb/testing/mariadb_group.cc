@@ -51,7 +51,8 @@ MariadbGroup::MariadbGroup() {
   primary.Execute("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON members.* TO app@'%'");
   const auto order = [](const Result<void>& done) { EXPECT_TRUE(done) << done.error().message; };
   for (const std::string name : {"e2", "w1", "w2"}) {
-    order(MakeControl(name)->Follow(1, SourceOf("e1"), CenterOf(name) == "west", Deadline()));
+    const auto acknowledges = CenterOf(name) == "west" ? failover::Acknowledging::kYes : failover::Acknowledging::kNo;
+    order(MakeControl(name)->Follow(1, SourceOf("e1"), acknowledges, Deadline()));
   }
   order(MakeControl("e1")->Govern(1, {.is_writable = true, .waits = true}, Deadline()));
   EXPECT_TRUE(WaitUntil([&] {

@@ -14,7 +14,7 @@ class MemoryControl final : public ReplicaControl {
   Result<void> StopReceiving(std::int64_t revision, Deadline /*deadline*/) override {
     return databases_.StopReceiving(name_, revision);
   }
-  Result<void> Follow(std::int64_t revision, const ReplicationSource& source, bool acknowledges,
+  Result<void> Follow(std::int64_t revision, const ReplicationSource& source, Acknowledging acknowledges,
                       Deadline /*deadline*/) override {
     return databases_.Follow(name_, revision, source, acknowledges);
   }
@@ -82,7 +82,7 @@ Result<void> MemoryDatabases::StopReceiving(const std::string& name, std::int64_
 }
 
 Result<void> MemoryDatabases::Follow(const std::string& name, std::int64_t revision, const ReplicationSource& source,
-                                     bool acknowledges) {
+                                     Acknowledging acknowledging) {
   Database& database = *databases_.at(name);
   MUSTER_TRY(Obey(database, revision));
   if (revision <= database.promoted) return Fail(Reason::kStateConflict, name + " was promoted by that topology");
@@ -99,10 +99,12 @@ Result<void> MemoryDatabases::Follow(const std::string& name, std::int64_t revis
     database.fault = ReplicaFault::kNone;
     database.is_connected = false;
   }
+  const bool acknowledges = acknowledging == Acknowledging::kYes;
   if (!database.receives || database.acknowledges != acknowledges) ++database.connection;
   database.receives = true;
   database.applies = true;
-  database.acknowledges = database.told_to_acknowledge = acknowledges;
+  database.acknowledges = acknowledges;
+  if (acknowledging != Acknowledging::kNotNow) database.told_to_acknowledge = acknowledges;
   return {};
 }
 
@@ -171,7 +173,7 @@ Result<std::string> MemoryDatabases::Rebuild(const std::string& name, std::int64
   database.log.assign(from.log.begin(), from.log.begin() + static_cast<std::ptrdiff_t>(visible));
   database.applied = database.committed = database.log.size();
   database.following.clear();
-  MUSTER_TRY(Follow(name, revision, source, false));
+  MUSTER_TRY(Follow(name, revision, source, Acknowledging::kNo));
   return name + ".extra-" + std::to_string(extra);
 }
 

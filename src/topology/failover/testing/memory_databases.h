@@ -64,7 +64,7 @@ class MemoryDatabases {
   Result<void> Begin(const std::string& name, std::int64_t revision) { return Obey(*databases_.at(name), revision); }
   Result<void> StopReceiving(const std::string& name, std::int64_t revision);
   Result<void> Follow(const std::string& name, std::int64_t revision, const ReplicationSource& source,
-                      bool acknowledges);
+                      Acknowledging acknowledges);
   Result<void> Promote(const std::string& name, std::int64_t revision, bool waits);
   Result<void> Govern(const std::string& name, std::int64_t revision, const PrimaryOrder& order);
   Result<std::string> Rebuild(const std::string& name, std::int64_t revision, const ReplicationSource& source);

@@ -96,7 +96,9 @@ void ChangeTurn(PlantedFault fault, const Sight& sight, PlantedJournal& journall
     }
   }
   if (fault == PlantedFault::kInLast) {
-    for (DatabaseOrder& order : turn.orders) order.acknowledges = order.kind == OrderKind::kFollow;
+    for (DatabaseOrder& order : turn.orders) {
+      if (order.kind == OrderKind::kFollow) order.acknowledges = Acknowledging::kYes;
+    }
   }
   if (fault == PlantedFault::kOneReached && turn.next && turn.next->failover && document.failover) {
     for (GroupRecord& group : turn.next->groups) {
