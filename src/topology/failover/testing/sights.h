@@ -47,4 +47,11 @@ inline void Silence(Sight& sight, const std::string& database, Duration age = st
   sight.databases[database].looked_at = sight.now - age;
 }
 
+inline Sight EastIsLost() {
+  Sight sight = WellSight();
+  Silence(sight, "e1");
+  Silence(sight, "e2");
+  return sight;
+}
+
 }  // namespace muster::failover::testing
