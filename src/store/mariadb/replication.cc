@@ -70,12 +70,7 @@ class MariadbReplicaControl final : public ReplicaControl {
 
   Result<void> Promote(std::int64_t revision, bool waits, Deadline deadline) override {
     MUSTER_ASSIGN(ReplicationSession session, Begin(revision, deadline));
-    MUSTER_ASSIGN(DatabaseState state, ReadState(session.connection(), options_));
-    if (state.receives) {
-      // What it received while nobody looked would be thrown away below.
-      MUSTER_TRY(session.Run({"STOP SLAVE IO_THREAD"}));
-      MUSTER_ASSIGN(state, ReadState(session.connection(), options_));
-    }
+    MUSTER_ASSIGN(const DatabaseState state, ReadState(session.connection(), options_));
     if (!state.following.empty() && !state.applied.Covers(state.received)) {
       return Fail(Reason::kStateConflict, options_.name + " has received what it has not applied yet; try again");
     }
