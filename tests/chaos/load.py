@@ -95,8 +95,8 @@ class Caller(threading.Thread):
         begin, end, status, code, headers, document = sent
         event = {"op": op, "begin": begin, "end": end, "center": self.center, "server": more.pop("server"), "caller": self.name,
                  "status": status, "code": code, **more}
-        if code and "message" in document:
-            event["message"] = document["message"]
+        if code and "detail" in document:
+            event["message"] = document["detail"]
         if "x-muster-source" in headers:
             event["source"], event["age_ms"] = headers["x-muster-source"], int(headers["x-muster-age-ms"])
         if 200 <= status < 300:
