@@ -98,8 +98,8 @@ void CopyReader::ReadRows(const ReadingRef& reading, const std::string& database
 
 void CopyReader::Visit(const ReadingRef& reading, const std::string& database, std::move_only_function<void()> work,
                        std::move_only_function<void()> then) {
-  const mariadb::ReadCandidate& candidate = reading->candidates[reading->next];
-  const Instant until = world_.now() + (candidate.is_last ? kLastPatience : kPatience);
+  const bool is_last = reading->next + 1 == reading->candidates.size();
+  const Instant until = world_.now() + (is_last ? kLastPatience : kPatience);
   const auto give_up = [this, reading, until] {
     life_.After(std::max(until - world_.now(), Duration(0)), [this, reading] {
       ++reading->next;

@@ -67,7 +67,6 @@ std::vector<ReadCandidate> CandidatesOf(const GroupPlacement& placement, ReadFro
   if (from != ReadFrom::kPrimary) {
     for (const GroupPlacement::Copy& copy : placement.copies) add(copy);
   }
-  if (!candidates.empty()) candidates.back().is_last = true;
   return candidates;
 }
 
@@ -114,10 +113,8 @@ void GroupReader::ExcludeThoseThatAnswered() {
 bool GroupReader::PutOff() {
   if (candidates_[next_].is_put_off) return false;
   candidates_[next_].is_put_off = true;
-  candidates_.back().is_last = false;
   std::rotate(candidates_.begin() + static_cast<std::ptrdiff_t>(next_),
               candidates_.begin() + static_cast<std::ptrdiff_t>(next_) + 1, candidates_.end());
-  candidates_.back().is_last = true;
   return true;
 }
 
@@ -128,7 +125,7 @@ GroupReader::Server& GroupReader::ServerOf(const Endpoint& endpoint) {
 }
 
 Duration GroupReader::PatienceWith(const Candidate& candidate) const {
-  return candidate.is_last ? times_.last_patience : times_.patience;
+  return &candidate == &candidates_.back() ? times_.last_patience : times_.patience;
 }
 
 Result<void> GroupReader::Connect(Server& server, const Candidate& candidate) const {

@@ -55,7 +55,6 @@ struct Serving {
 struct ReadCandidate {
   GroupPlacement::Copy copy;
   bool is_primary = false;
-  bool is_last = false;
   bool is_put_off = false;  // it is left alone, and there were others
 };
 // In their order, without those in `excluded`. `lag_max`: see ReadTimes.
@@ -109,7 +108,8 @@ class GroupReader {
     while (next_ < candidates_.size()) {
       const bool may_be_asked = watch_.MayAsk(candidates_[next_].copy.endpoint.Name(), clock_.Monotonic());
       if (!may_be_asked && PutOff()) continue;
-      const auto turn = may_be_asked ? nullptr : std::make_unique<ServerWatch::Turn>(watch_);
+      std::optional<ServerWatch::Turn> turn;
+      if (!may_be_asked) turn.emplace(watch_);
       if (turn && !turn->is_taken()) return done;
       done = Try(candidates_[next_], read);
       if (done) return done;
